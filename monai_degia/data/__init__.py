@@ -1,0 +1,1 @@
+"""Reading images, landmarks and data lists."""

@@ -1,0 +1,165 @@
+"""The growing training set: source samples, cached, and generated samples, on disk, behind one dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import torch
+from monai.data import CacheDataset, MetaTensor
+from monai.transforms import Compose, Randomizable
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from monai_degia.data.pool import GeneratedPool
+
+__all__ = ["GrowingDataset", "SourceView"]
+
+Pipeline = Callable[[Any], Any]
+
+
+class GrowingDataset(Dataset, Randomizable):
+    """Source samples followed by all generated samples; both pass the same random augmentation.
+
+    Args:
+        data: list of source samples.
+        transform: deterministic pipeline of a source sample, from file to an image (C, X, Y) of the network's size with
+            landmarks in its pixels. It runs once a sample: the results are cached.
+        augmentation: random pipeline of every sample drawn, source and generated alike.
+        pool_dir: folder of the generated images; ``None`` keeps the dataset at its source samples.
+        max_generated: largest number of generated images.
+        target_key: key of the labels that generated images inherit.
+        cache_rate: share of the source samples to cache.
+        num_workers: threads that fill the cache.
+        progress: show a bar while the cache fills.
+
+    Attributes:
+        rounds: rounds of maximisation done; the maximiser counts.
+
+    Raises:
+        ValueError: if ``data`` is empty.
+
+    """
+
+    def __init__(
+        self,
+        data: Sequence[dict[str, Any]],
+        transform: Sequence[Pipeline] | Pipeline = (),
+        augmentation: Sequence[Pipeline] | Pipeline = (),
+        pool_dir: str | Path | None = None,
+        max_generated: int = 20000,
+        target_key: str = "landmarks",
+        cache_rate: float = 1.0,
+        num_workers: int | None = 1,
+        progress: bool = False,
+    ) -> None:
+        if len(data) == 0:
+            raise ValueError("The training set is empty: the data list holds no sample. Check its path and its filters.")
+        self.source = CacheDataset(data, transform, cache_rate=cache_rate, num_workers=num_workers, progress=progress)
+        self.augmentation = Compose(augmentation).flatten()
+        self.pool_dir, self.max_generated, self.target_key = pool_dir, max_generated, target_key
+        self.pool: GeneratedPool | None = None
+        self.rounds = 0
+
+    @property
+    def data(self) -> Sequence[dict[str, Any]]:
+        """The list of source samples."""
+        return self.source.data
+
+    @property
+    def num_source(self) -> int:
+        """Number of source samples; generated ones follow them."""
+        return len(self.source)
+
+    @property
+    def num_generated(self) -> int:
+        """Number of generated samples so far."""
+        return 0 if self.pool is None else len(self.pool)
+
+    @property
+    def room(self) -> int:
+        """How many more generated images fit."""
+        return self.max_generated - self.num_generated
+
+    def __len__(self) -> int:
+        return self.num_source + self.num_generated
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return self.augmentation(self.plain_sample(index))
+
+    def plain_sample(self, index: int) -> dict[str, Any]:
+        """The sample before augmentation: image, target and class, which is all that generated samples have."""
+        if index < self.num_source:
+            # A cached sample is one object for the whole run: what follows must not write into it.
+            sample = deepcopy(self.source[index])
+            return {key: sample[key] for key in ("image", self.target_key, "class") if key in sample}
+        if self.pool is None:
+            raise IndexError(f"There are no generated samples, asked for sample {index} of {len(self)}.")
+        sample = self.pool[index - self.num_source]
+        return {
+            "image": MetaTensor(sample["image"], affine=torch.eye(4, dtype=torch.float64)),
+            self.target_key: sample["target"],
+            "class": sample["class"],
+        }
+
+    def source_view(self) -> SourceView:
+        """All samples so far without augmentation: where an ascent starts."""
+        return SourceView(self)
+
+    def set_random_state(self, seed: int | None = None, state: Any = None) -> GrowingDataset:
+        """Seed the augmentation."""
+        self.augmentation.set_random_state(seed, state)
+        return self
+
+    def append(self, images: Tensor, targets: Tensor, classes: Tensor, sources: Tensor) -> int:
+        """Add generated images of the current round, see :meth:`GeneratedPool.append`.
+
+        Raises:
+            ValueError: if the dataset has no ``pool_dir``.
+
+        """
+        if self.pool is None:
+            self.pool = self._open_pool(tuple(images.shape[1:]), tuple(targets.shape[1:]))
+        return self.pool.append(images, targets, classes, sources, self.rounds)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Rounds done and the state of the pool, for a checkpoint; the images stay in their files."""
+        return {"rounds": self.rounds, "pool": {} if self.pool is None else self.pool.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue with the pool that a checkpoint knows.
+
+        Raises:
+            ValueError: if the files of that pool are missing or of other shapes.
+
+        """
+        self.rounds, self.pool = int(state["rounds"]), None
+        if not state["pool"]:
+            return
+        if self.pool_dir is not None and not (Path(self.pool_dir) / "images.u8").is_file():
+            raise ValueError(
+                f"The checkpoint continues with the generated images in {self.pool_dir}, which are not there: point pool_dir "
+                "at the folder of the run that is resumed, or start anew."
+            )
+        self.pool = self._open_pool(tuple(state["pool"]["image_shape"]), tuple(state["pool"]["target_shape"]))
+        self.pool.load_state_dict(state["pool"])
+
+    def _open_pool(self, image_shape: tuple[int, ...], target_shape: tuple[int, ...]) -> GeneratedPool:
+        if self.pool_dir is None:
+            raise ValueError("GrowingDataset has no pool_dir, so it cannot keep generated images: name a folder for them.")
+        return GeneratedPool(self.pool_dir, self.max_generated, image_shape, target_shape)
+
+
+class SourceView(Dataset):
+    """Samples of a :class:`GrowingDataset` before augmentation, each with its index there under ``source``."""
+
+    def __init__(self, dataset: GrowingDataset) -> None:
+        self.dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return {**self.dataset.plain_sample(index), "source": index}

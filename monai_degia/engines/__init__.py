@@ -1,0 +1,1 @@
+"""Ignite engines of the two phases, their handlers, and what they report."""

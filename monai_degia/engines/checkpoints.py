@@ -1,0 +1,109 @@
+"""State on disk: the whole run for resuming, and the best network for use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from ignite.engine import Engine, Events
+from ignite.handlers import Checkpoint
+from torch import nn
+
+from monai_degia.data.files import whole_file
+
+__all__ = ["BestModelSaver", "RunCheckpoint"]
+
+
+class RunCheckpoint:
+    """Save everything a run needs to go on, after each epoch and before an error ends it; load it on request.
+
+    MONAI's ``CheckpointSaver`` deletes the last checkpoint before it writes the next, and cannot hold the trainer that
+    holds it. This one keeps one file, replaced in one step, and adds the trainer when it is attached. Attach it last, so
+    that the state saved is that after validation and maximisation.
+
+    Args:
+        path: file of the checkpoint.
+        state: name to object with ``state_dict`` and ``load_state_dict``: networks, optimisers, the training set ...
+        resume: continue from ``path``.
+        map_location: device to load to.
+
+    Raises:
+        ValueError: at the start of training, if ``resume`` is set and there is no checkpoint or it does not fit.
+
+    """
+
+    def __init__(
+        self, path: str | Path, state: Mapping[str, Any], resume: bool = False, map_location: Any = None
+    ) -> None:
+        self.path, self.state, self.resume, self.map_location = Path(path), dict(state), resume, map_location
+
+    def attach(self, engine: Engine) -> None:
+        """Register with the trainer."""
+        self.state = {"trainer": engine, **self.state}
+        if self.resume:
+            engine.add_event_handler(Events.STARTED, self.load)
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self.save)
+
+    def save(self, engine: Engine | None = None) -> None:
+        """Write the file."""
+        with whole_file(self.path) as partial:
+            torch.save({name: entry.state_dict() for name, entry in self.state.items()}, partial)
+
+    def load(self, engine: Engine) -> None:
+        """Load the file into the objects of the run; the number of epochs stays the one that is configured."""
+        if not self.path.is_file():
+            raise ValueError(
+                f"No checkpoint to resume from at {self.path.resolve()}: name the folder of a run that was started before, or "
+                "start anew without resume."
+            )
+        checkpoint = torch.load(self.path, map_location=self.map_location, weights_only=True)
+        missing = sorted(set(self.state) - set(checkpoint))
+        if missing:
+            raise ValueError(
+                f"The checkpoint {self.path} has no {', '.join(missing)}: it was written by another method. Resume with the "
+                "configs that the run was started with."
+            )
+        max_epochs = engine.state.max_epochs
+        Checkpoint.load_objects(to_load=self.state, checkpoint=checkpoint)
+        if max_epochs is not None and engine.state.epoch >= max_epochs:
+            raise ValueError(
+                f"The run in {self.path.parent} has already done {engine.state.epoch} of {max_epochs} epochs: raise max_epochs to "
+                "train on."
+            )
+        engine.state.max_epochs = max_epochs
+
+
+class BestModelSaver:
+    """Keep the weights of the epoch whose key metric of validation was lowest; put its state into the run's checkpoint.
+
+    Args:
+        path: file of the weights, a bare state dict.
+        network: the network to save.
+
+    """
+
+    def __init__(self, path: str | Path, network: nn.Module) -> None:
+        self.path, self.network = Path(path), network
+        self.best, self.epoch = float("inf"), 0
+
+    def attach(self, engine: Engine) -> None:
+        """Register with the evaluator."""
+        engine.add_event_handler(Events.COMPLETED, self)
+
+    def __call__(self, engine: Engine) -> None:
+        """Compare and save."""
+        value = float(engine.state.metrics[engine.state.key_metric_name])  # type: ignore[attr-defined]
+        if value < self.best:
+            self.best, self.epoch = value, engine.state.epoch
+            with whole_file(self.path) as partial:
+                torch.save(self.network.state_dict(), partial)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Best value and its epoch."""
+        return {"best": self.best, "epoch": self.epoch}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue comparing."""
+        self.best, self.epoch = float(state["best"]), int(state["epoch"])

@@ -1,0 +1,71 @@
+"""Handlers of a two-phase run: when to maximise, how to repeat a run exactly."""
+
+from __future__ import annotations
+
+from ignite.engine import Engine, Events
+from monai.utils import set_determinism
+
+from monai_degia.data.growing import GrowingDataset
+from monai_degia.data.seeds import derive_seed
+from monai_degia.engines.maximizer import AdversarialMaximizer
+
+__all__ = ["EpochSeedHandler", "MaximizationHandler"]
+
+
+class MaximizationHandler:
+    """Run a round of maximisation from inside the trainer, at an interval of epochs.
+
+    Put it behind the validation handler and before the one that saves checkpoints, so that a checkpoint knows the images
+    of its round. After the last epoch nothing would train on new images, so no round is run.
+
+    Args:
+        maximizer: the workflow of the maximisation phase.
+        interval: epochs between rounds; an epoch of the trainer is T_min iterations.
+        max_rounds: the paper's K; ``None`` for a round at every interval.
+
+    Raises:
+        ValueError: if ``interval`` or ``max_rounds`` is out of range.
+
+    """
+
+    def __init__(self, maximizer: AdversarialMaximizer, interval: int = 1, max_rounds: int | None = None) -> None:
+        if interval < 1:
+            raise ValueError(f"interval must be at least 1 epoch, got {interval}.")
+        if max_rounds is not None and max_rounds < 0:
+            raise ValueError(f"max_rounds must not be negative, got {max_rounds}.")
+        self.maximizer, self.interval, self.max_rounds = maximizer, interval, max_rounds
+
+    def attach(self, engine: Engine) -> None:
+        """Register with the trainer."""
+        engine.add_event_handler(Events.EPOCH_COMPLETED(every=self.interval), self)
+
+    def __call__(self, engine: Engine) -> None:
+        """Run one round, unless all rounds are done or training ends here."""
+        last = engine.state.max_epochs is not None and engine.state.epoch >= engine.state.max_epochs
+        done = self.maximizer.dataset.rounds
+        if not last and (self.max_rounds is None or done < self.max_rounds):
+            self.maximizer.run()
+
+
+class EpochSeedHandler:
+    """Seed all randomness at the start of each epoch by (seed, epoch): a resumed run equals one that never stopped.
+
+    Args:
+        seed: seed of the run.
+        dataset: the training set, whose augmentation has a random state of its own.
+
+    """
+
+    def __init__(self, seed: int, dataset: GrowingDataset) -> None:
+        self.seed, self.dataset = int(seed), dataset
+
+    def attach(self, engine: Engine) -> None:
+        """Register with the trainer."""
+        engine.add_event_handler(Events.EPOCH_STARTED, self)
+
+    def __call__(self, engine: Engine) -> None:
+        """Seed Python, NumPy, torch and the augmentation."""
+        seed = derive_seed(self.seed, engine.state.epoch)
+        set_determinism(seed)
+        self.dataset.set_random_state(seed)
+

@@ -1,0 +1,32 @@
+"""Names in ``engine.state.output`` and events of the two phases."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ignite.engine import EventEnum
+from monai.utils import CommonKeys, StrEnum
+
+__all__ = ["DeGIAKeys", "MaximizationEvents", "scalar_output"]
+
+
+class DeGIAKeys(StrEnum):
+    """Entries of ``engine.state.output`` beside MONAI's ``CommonKeys``."""
+
+    NLL = "nll"  # negative log-likelihood, nats a dimension
+    BITS_PER_DIM = "bits_per_dim"
+    GENERATED = "generated"  # images (B, C, X, Y) that an ascent reached
+    STORED = "stored"  # how many of them the pool had room for
+
+
+class MaximizationEvents(EventEnum):
+    """Fired by the maximiser around one round."""
+
+    ROUND_STARTED = "round_started"
+    ROUND_COMPLETED = "round_completed"
+
+
+def scalar_output(output: dict[str, Any]) -> dict[str, float]:
+    """The scalars of a trainer's ``state.output``: task loss and, where the flow was trained, its likelihood."""
+    keys = (CommonKeys.LOSS, DeGIAKeys.NLL, DeGIAKeys.BITS_PER_DIM)
+    return {str(key): float(output[key]) for key in keys if key in output}

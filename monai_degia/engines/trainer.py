@@ -1,0 +1,87 @@
+"""The minimisation phase: task network and flow prior, each with its own optimiser (Eq. 5)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from monai.engines import SupervisedTrainer
+from monai.utils import CommonKeys
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from monai_degia.engines.batches import batch_classes
+from monai_degia.engines.keys import DeGIAKeys
+from monai_degia.flows.flow_prior import FlowPrior
+
+__all__ = ["DeGIATrainer"]
+
+
+class DeGIATrainer(SupervisedTrainer):
+    """MONAI's supervised trainer, with a step of the flow prior on the same batch.
+
+    The two networks share no parameter, so the sum of Eq. (5) is minimised by a step of each. Without a flow it is plain
+    training: the baseline of every comparison.
+
+    Args:
+        flow: the flow prior; ``None`` trains the task network alone.
+        flow_optimizer: optimiser of the flow's parameters.
+        flow_interval: train the flow on every n-th iteration, where its cost would decide the time of a run.
+        max_flow_norm: largest L2 norm of the flow's gradient; larger ones are scaled down. A flow's likelihood has steep
+            places where one step would undo many.
+        **kwargs: see ``monai.engines.SupervisedTrainer``.
+
+    ``state.output`` holds, beside MONAI's image, label, pred and loss, ``nll`` (nats a dimension, with the uniform noise
+    of dequantisation) and ``bits_per_dim`` in iterations that trained the flow.
+
+    Raises:
+        ValueError: if only one of ``flow`` and ``flow_optimizer`` is given.
+
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        flow: FlowPrior | None = None,
+        flow_optimizer: Optimizer | None = None,
+        flow_interval: int = 1,
+        max_flow_norm: float = 50.0,
+        **kwargs: Any,
+    ) -> None:
+        if (flow is None) != (flow_optimizer is None):
+            raise ValueError("flow and flow_optimizer belong together: give both, or neither for plain training.")
+        if flow_interval < 1:
+            raise ValueError(f"flow_interval must be at least 1, got {flow_interval}.")
+        super().__init__(*args, **kwargs)
+        self.flow, self.flow_optimizer = flow, flow_optimizer
+        self.flow_interval, self.max_flow_norm = flow_interval, max_flow_norm
+
+    def _iteration(self, engine: SupervisedTrainer, batchdata: dict[str, Any]) -> dict[str, Any]:
+        output = super()._iteration(engine, batchdata)
+        self._refuse_nonfinite(output[CommonKeys.LOSS], "task loss", "the learning rate of the task network")
+        if self.flow is not None and (self.state.iteration - 1) % self.flow_interval == 0:
+            image = output[CommonKeys.IMAGE]
+            output.update(self._flow_step(image, batch_classes(batchdata, image)))
+        return output
+
+    def _flow_step(self, image: Tensor, classes: Tensor) -> dict[str, Tensor]:
+        flow, optimizer = self.flow, self.flow_optimizer
+        if flow is None or optimizer is None:
+            raise ValueError("The flow step was reached without a flow and its optimizer.")
+        flow.train()
+        optimizer.zero_grad(set_to_none=True)
+        bits = flow.bits_per_dim(flow.dequantize(image), classes).mean()
+        # Bits a dimension and nats a dimension differ by a factor and a constant, so their minimum is the same.
+        self._refuse_nonfinite(bits, "flow's negative log-likelihood", "the learning rate of the flow")
+        bits.backward()
+        nn.utils.clip_grad_norm_(flow.parameters(), self.max_flow_norm)
+        optimizer.step()
+        nll = (bits.detach() - 8) * torch.log(torch.tensor(2.0))
+        return {DeGIAKeys.NLL: nll, DeGIAKeys.BITS_PER_DIM: bits.detach()}
+
+    def _refuse_nonfinite(self, value: Tensor, name: str, knob: str) -> None:
+        if not torch.isfinite(value).all():
+            raise ValueError(
+                f"The {name} is {float(value.detach().mean())} at iteration {self.state.iteration}: training cannot go on. "
+                f"Lower {knob}, or check the images and landmarks of the data list."
+            )

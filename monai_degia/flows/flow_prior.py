@@ -1,0 +1,156 @@
+"""The density of images: the flow and the class-conditional prior together."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from monai_degia.flows.prior import ClassConditionalPrior
+from monai_degia.flows.real_nvp import RealNVP
+
+GREY_LEVELS = 256
+
+
+class FlowPrior(nn.Module):
+    r"""Likelihood of an image given its class: a RealNVP F and the prior of Eq. (8) over its latents.
+
+    .. math:: \log p(x \mid c, n) = \log p(F(x) \mid c, n) + \log |\det \partial F / \partial x|
+
+    Classes are integers in [0, num_classes), shape (B,); None means class 0 for every image. Noise n, shape
+    (B, noise_features), is drawn in training mode and zero in eval mode when it is not given; see
+    :class:`~monai_degia.flows.prior.ClassConditionalPrior`. Shape (C, X, Y) of the images is fixed at construction.
+
+    Args:
+        spatial_shape: image sides (X, Y) in pixels.
+        in_channels: image channels C.
+        num_classes: number of classes.
+        gamma: weight of the class mean in Eq. (8).
+        shift_scale: the paper's lambda, the RMS of the random shift in latent units; 0 switches it off.
+        noise_features: length of n.
+        num_scales: see :class:`~monai_degia.flows.real_nvp.RealNVP`, as for the next four.
+        couplings_per_scale: affine couplings in each scale.
+        hidden_channels: width of the CNN in each coupling.
+        residual_blocks: residual blocks in that CNN.
+        seed: decides the channel orders.
+
+    Raises:
+        ValueError: if an argument is out of range or the sides do not divide; the message names it.
+
+    Example:
+        >>> flow = FlowPrior((8, 8), in_channels=1).eval()
+        >>> flow.bits_per_dim(flow.dequantize(torch.rand(3, 1, 8, 8)), c=None).shape
+        torch.Size([3])
+
+    """
+
+    def __init__(
+        self,
+        spatial_shape: Sequence[int],
+        in_channels: int,
+        num_classes: int = 1,
+        gamma: float = 1.0,
+        shift_scale: float = 0.1,
+        noise_features: int = 32,
+        num_scales: int | None = None,
+        couplings_per_scale: int = 4,
+        hidden_channels: int = 16,
+        residual_blocks: int = 1,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.flow = RealNVP(
+            spatial_shape, in_channels, num_scales, couplings_per_scale, hidden_channels, residual_blocks, seed
+        )
+        self.prior = ClassConditionalPrior(self.num_dims, num_classes, gamma, shift_scale, noise_features)
+
+    @property
+    def num_dims(self) -> int:
+        """Number of values D = C * X * Y in an image, and in a latent."""
+        return self.flow.num_dims
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Map images to latents.
+
+        Args:
+            x: images in [0, 1], shape (B, C, X, Y).
+
+        Returns:
+            z of shape (B, D) and log |det dz/dx| in nats, shape (B,).
+
+        Raises:
+            ValueError: if x is not of that shape.
+            TypeError: if x does not hold floating point numbers.
+        """
+        return self.flow(x)
+
+    def inverse(self, z: Tensor) -> Tensor:
+        """Map latents (B, D) to images (B, C, X, Y), not clamped to [0, 1]; errors as in ``forward``."""
+        return self.flow.inverse(z)[0]
+
+    def log_prob(self, x: Tensor, c: Tensor | None = None, noise: Tensor | None = None) -> Tensor:
+        """Log-density of images in nats, shape (B,).
+
+        Args:
+            x: images in [0, 1], shape (B, C, X, Y).
+            c: classes, shape (B,), or None.
+            noise: n, shape (B, noise_features), or None.
+
+        Returns:
+            Log-density with respect to x in [0, 1], shape (B,), not reduced.
+
+        Raises:
+            ValueError: if a shape, or a class, is wrong.
+            TypeError: if x does not hold floating point numbers.
+        """
+        z, log_det = self(x)
+        return self.log_prob_from_latent(z, log_det, c, noise)
+
+    def log_prob_from_latent(
+        self, z: Tensor, log_det: Tensor, c: Tensor | None = None, noise: Tensor | None = None
+    ) -> Tensor:
+        """``log_prob`` for callers that already have ``z, log_det = flow_prior(x)``: the flow does not run again."""
+        return self.prior.log_prob(z, self._classes(c, z), noise) + log_det
+
+    def bits_per_dim(self, x: Tensor, c: Tensor | None = None, noise: Tensor | None = None) -> Tensor:
+        """Negative log-likelihood in bits per dimension, -log_prob / (D ln 2) + 8, shape (B,).
+
+        The 8 is log2 of 256: it turns a density over [0, 1] into the probability of a grey level, for images that
+        stand for 256 levels. Apply ``dequantize`` to such images first: only then does the mean over the data bound
+        their code length; without it the density can pile up on the levels and the number falls without limit.
+        Arguments and errors as in ``log_prob``.
+        """
+        return -self.log_prob(x, c, noise) / (self.num_dims * math.log(2)) + math.log2(GREY_LEVELS)
+
+    @torch.no_grad()
+    def sample(self, c: Tensor, noise: Tensor | None = None) -> Tensor:
+        """Draw one image for each class in c (B,); shape (B, C, X, Y), not clamped, without gradient."""
+        return self.inverse(self.prior.sample(c, noise))
+
+    def dequantize(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Spread each of 256 grey levels over its interval: (255 x + u) / 256 with u uniform in [0, 1).
+
+        Args:
+            x: images in [0, 1], level k at k / 255, any shape.
+            generator: source of u, on the device of x; default: torch's global one.
+
+        Returns:
+            Images in [0, 1], shape and type of x.
+
+        Raises:
+            ValueError: if a value lies outside [0, 1] or is NaN.
+            TypeError: if x does not hold floating point numbers.
+        """
+        if not x.is_floating_point():
+            raise TypeError(f"dequantize expects floating point images in [0, 1], got {x.dtype}. Divide levels by 255.")
+        if not ((x >= 0) & (x <= 1)).all():
+            low, high = x.min().item(), x.max().item()
+            raise ValueError(
+                f"dequantize expects image values in [0, 1], got [{low:.4g}, {high:.4g}]. Scale them first, "
+                "for example with ScaleIntensityd, or clamp."
+            )
+        u = torch.rand(x.shape, generator=generator, dtype=x.dtype, device=x.device)
+        return (x * (GREY_LEVELS - 1) + u) / GREY_LEVELS
+
+    def _classes(self, c: Tensor | None, z: Tensor) -> Tensor:
+        return z.new_zeros(len(z), dtype=torch.long) if c is None else c

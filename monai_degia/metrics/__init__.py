@@ -1,0 +1,1 @@
+"""Landmark metrics: pure functions, MONAI metric classes and ignite handlers."""

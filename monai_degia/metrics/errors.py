@@ -1,0 +1,200 @@
+"""Landmark errors as pure functions: radial error, hand size, NME, SDR, PCK and the area under the PCK curve."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+
+def radial_error(prediction: Tensor, target: Tensor, spacing: Tensor | Sequence[float] | None = None) -> Tensor:
+    """Euclidean distance of each landmark from its reference.
+
+    Args:
+        prediction: shape (B, K, 2), pixels.
+        target: shape (B, K, 2), pixels.
+        spacing: millimetres per pixel along (x, y), shape (2,), or (B, 2) with one row a sample. Default: no unit
+            change.
+
+    Returns:
+        Shape (B, K), in pixels, or in millimetres if ``spacing`` is given.
+
+    Raises:
+        ValueError: if shapes do not fit, a coordinate is not finite, or a spacing is not positive.
+    """
+    _check_pair(prediction, target)
+    return torch.linalg.vector_norm(_scaled(prediction - target, spacing, "spacing"), dim=-1)
+
+
+def hand_size(target: Tensor) -> Tensor:
+    """Longer side of the axis-parallel bounding box of the landmarks.
+
+    Args:
+        target: shape (B, K, 2), any unit that is the same along both axes.
+
+    Returns:
+        Shape (B,), in the unit of ``target``; 0 where all landmarks coincide.
+
+    Raises:
+        ValueError: if the shape is wrong or a coordinate is not finite.
+    """
+    _check_landmarks(target, "target")
+    return (target.amax(dim=1) - target.amin(dim=1)).amax(dim=1)
+
+
+def normalized_mse(prediction: Tensor, target: Tensor) -> Tensor:
+    """Mean squared error of each sample, over its K landmarks and 2 coordinates, as in the paper's tables.
+
+    Args:
+        prediction: shape (B, K, 2), normalised to the image side.
+        target: shape (B, K, 2), normalised to the image side.
+
+    Returns:
+        Shape (B,), in squared image sides.
+
+    Raises:
+        ValueError: if shapes do not fit or a coordinate is not finite.
+    """
+    _check_pair(prediction, target)
+    return (prediction - target).square().mean(dim=(1, 2))
+
+
+def nme(prediction: Tensor, target: Tensor) -> Tensor:
+    """Normalised error: radial error over the size of the reference hand.
+
+    Args:
+        prediction: shape (B, K, 2), pixels.
+        target: shape (B, K, 2), pixels.
+
+    Returns:
+        Shape (B, K), as a fraction of the hand size.
+
+    Raises:
+        ValueError: if shapes do not fit, a coordinate is not finite, or a reference hand has no extent.
+    """
+    error, size = radial_error(prediction, target), hand_size(target)
+    if not (size > 0).all():
+        samples = (size <= 0).nonzero().flatten().tolist()
+        raise ValueError(
+            f"nme divides by the hand size, which is 0 in sample(s) {samples}: their reference landmarks coincide. "
+            "Correct these labels, or use radial_error."
+        )
+    return error / size[:, None]
+
+
+def success_detection_rate(errors: Tensor, thresholds: Sequence[float] | Tensor, per_landmark: bool = False) -> Tensor:
+    """Fraction of landmarks whose error is at most each threshold (SDR).
+
+    Args:
+        errors: shape (B, K), in the unit of the thresholds.
+        thresholds: T values, not negative.
+        per_landmark: keep the landmark axis.
+
+    Returns:
+        Shape (T,), or (T, K) per landmark; values in [0, 1].
+
+    Raises:
+        ValueError: if there are no errors, one is not finite or negative, or a threshold is negative.
+    """
+    _check_errors(errors)
+    limits = torch.as_tensor(thresholds, dtype=errors.dtype, device=errors.device)
+    if limits.ndim != 1 or limits.numel() == 0 or not (limits >= 0).all():
+        raise ValueError(f"thresholds must be a non-empty list of numbers >= 0, got {thresholds}.")
+    hits = (errors[None] <= limits[:, None, None]).to(errors.dtype)
+    return hits.mean(dim=1) if per_landmark else hits.mean(dim=(1, 2))
+
+
+def pck(normalized_errors: Tensor, thresholds: Sequence[float] | Tensor, per_landmark: bool = False) -> Tensor:
+    """Percentage of correct keypoints as a fraction: :func:`success_detection_rate` of errors over hand size.
+
+    Args:
+        normalized_errors: shape (B, K), from :func:`nme`.
+        thresholds: T fractions of the hand size.
+        per_landmark: keep the landmark axis.
+
+    Returns:
+        Shape (T,), or (T, K) per landmark; values in [0, 1].
+
+    Raises:
+        ValueError: as :func:`success_detection_rate`.
+    """
+    return success_detection_rate(normalized_errors, thresholds, per_landmark)
+
+
+def pck_auc(normalized_errors: Tensor, max_threshold: float = 0.2, per_landmark: bool = False) -> Tensor:
+    r"""Area under the empirical PCK curve from 0 to ``max_threshold``, over that length.
+
+    Exact, with no grid of thresholds: :math:`\frac{1}{m}\int_0^m [e \le t]\,dt = \max(0, 1 - e/m)` for every error
+    :math:`e`, and the area is the mean of it.
+
+    Args:
+        normalized_errors: shape (B, K), from :func:`nme`.
+        max_threshold: m, fraction of the hand size, positive.
+        per_landmark: keep the landmark axis.
+
+    Returns:
+        Scalar, or shape (K,) per landmark; values in [0, 1], 1 for a perfect prediction.
+
+    Raises:
+        ValueError: if there are no errors, one is not finite or negative, or ``max_threshold`` is not positive.
+    """
+    _check_errors(normalized_errors)
+    if not 0 < max_threshold < float("inf"):
+        raise ValueError(f"max_threshold must be positive and finite, got {max_threshold}.")
+    area = (1 - normalized_errors / max_threshold).clamp(min=0)
+    return area.mean(dim=0) if per_landmark else area.mean()
+
+
+def to_pixels(coordinates: Tensor, image_size: Tensor | Sequence[float]) -> Tensor:
+    """Scale normalised coordinates to pixels measured from the image's corner.
+
+    Half a pixel apart from coordinates whose pixel centres are integers, which no distance between two points sees.
+
+    Args:
+        coordinates: shape (B, K, 2), normalised to the image side.
+        image_size: pixels along (x, y), shape (2,), or (B, 2) with one row a sample.
+
+    Returns:
+        Shape (B, K, 2), pixels.
+
+    Raises:
+        ValueError: if shapes do not fit or a size is not positive.
+    """
+    _check_landmarks(coordinates, "coordinates")
+    return _scaled(coordinates, image_size, "image_size")
+
+
+def _scaled(points: Tensor, factors: Tensor | Sequence[float] | None, name: str) -> Tensor:
+    if factors is None:
+        return points
+    scale = torch.as_tensor(factors, dtype=points.dtype, device=points.device)
+    if tuple(scale.shape) not in {(2,), (points.shape[0], 2)}:
+        raise ValueError(f"{name} must have shape (2,) or ({points.shape[0]}, 2), got {tuple(scale.shape)}.")
+    if not (torch.isfinite(scale) & (scale > 0)).all():
+        raise ValueError(f"{name} must be positive and finite, got {scale.tolist()}.")
+    return points * (scale if scale.ndim == 1 else scale[:, None, :])
+
+
+def _check_pair(prediction: Tensor, target: Tensor) -> None:
+    _check_landmarks(prediction, "prediction")
+    _check_landmarks(target, "target")
+    if prediction.shape != target.shape:
+        raise ValueError(
+            f"prediction and target must have one shape, got {tuple(prediction.shape)} and {tuple(target.shape)}."
+        )
+
+
+def _check_landmarks(points: Tensor, name: str) -> None:
+    if points.ndim != 3 or points.shape[2] != 2 or points.shape[1] == 0:
+        raise ValueError(f"{name} must have shape (B, K, 2) with K >= 1, got {tuple(points.shape)}.")
+    if not torch.isfinite(points).all():
+        samples = (~torch.isfinite(points)).flatten(1).any(dim=1).nonzero().flatten().tolist()
+        raise ValueError(
+            f"{name} must be finite, but sample(s) {samples} hold NaN or infinity. Missing is not allowed."
+        )
+
+
+def _check_errors(errors: Tensor) -> None:
+    if errors.ndim != 2 or errors.numel() == 0:
+        raise ValueError(f"errors must have shape (B, K) and not be empty, got {tuple(errors.shape)}.")
+    if not (torch.isfinite(errors) & (errors >= 0)).all():
+        raise ValueError("errors must be finite and not negative, but some are not.")

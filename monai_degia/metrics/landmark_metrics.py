@@ -1,0 +1,197 @@
+"""MONAI metric classes over the functions of ``errors``: they accumulate (N, K) errors and reduce them at the end."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from monai.metrics import CumulativeIterationMetric
+from monai.utils import convert_to_tensor
+from torch import Tensor
+
+from monai_degia.metrics.errors import nme, pck, pck_auc, radial_error, success_detection_rate, to_pixels
+
+REDUCTIONS = ("mean", "landmark")
+
+
+class LandmarkMetric(CumulativeIterationMetric):
+    """Base of the landmark metrics: what is accumulated is one error a sample and landmark.
+
+    Call it with ``y_pred`` and ``y``, normalised coordinates of shape (B, K, 2) or lists of B tensors (K, 2);
+    ``get_buffer()`` then holds the errors of all samples so far, shape (N, K).
+    """
+
+    def reset(self) -> None:
+        """Forget all samples."""
+        super().reset()
+        self._num_landmarks: int | None = None
+
+    def aggregate(self, reduction: str = "mean") -> Tensor:
+        """Reduce the errors of all samples.
+
+        Args:
+            reduction: ``"mean"`` over samples and landmarks, or ``"landmark"`` to keep the landmarks apart.
+
+        Returns:
+            Scalar, or shape (K,); rates at T thresholds have the shape (T,) or (T, K).
+
+        Raises:
+            ValueError: if the reduction is unknown or no sample has been seen.
+        """
+        if reduction not in REDUCTIONS:
+            raise ValueError(f"Unknown reduction {reduction!r}. Available: {', '.join(REDUCTIONS)}.")
+        errors = self.get_buffer()
+        if errors is None:
+            raise ValueError(f"{type(self).__name__} has seen no sample. Call it with y_pred and y before aggregate().")
+        return self._reduce(errors, per_landmark=reduction == "landmark")
+
+    @abstractmethod
+    def _errors(self, y_pred: Tensor, y: Tensor) -> Tensor:
+        """Error of every landmark, (B, K), from normalised coordinates (B, K, 2)."""
+
+    def _reduce(self, errors: Tensor, per_landmark: bool) -> Tensor:
+        return errors.mean(dim=0) if per_landmark else errors.mean()
+
+    def _compute_list(self, y_pred: Any, y: Any = None, **kwargs: Any) -> Tensor:
+        # MONAI pairs the two lists with zip, which drops what is left over without a word.
+        if y is None or len(y_pred) != len(y):
+            count = "none" if y is None else len(y)
+            raise ValueError(f"y_pred and y must hold as many samples, got {len(y_pred)} and {count}.")
+        if len(y_pred) == 0:
+            raise ValueError("y_pred and y hold no sample.")
+        return self._compute_tensor(_stack(y_pred, "y_pred"), _stack(y, "y"))
+
+    def _compute_tensor(self, y_pred: Tensor, y: Tensor | None = None, **kwargs: Any) -> Tensor:
+        if y is None:
+            raise ValueError(f"{type(self).__name__} needs the reference landmarks y beside y_pred.")
+        errors = self._errors(_plain(y_pred), _plain(y))
+        if self._num_landmarks not in (None, errors.shape[1]):
+            raise ValueError(
+                f"{type(self).__name__} has accumulated {self._num_landmarks} landmarks a sample, now got "
+                f"{errors.shape[1]}. Use one metric per landmark set, or reset()."
+            )
+        self._num_landmarks = errors.shape[1]
+        return errors
+
+
+class LandmarkMSEMetric(LandmarkMetric):
+    """Mean squared error of normalised coordinates, the number of the paper's Table 2."""
+
+    def _errors(self, y_pred: Tensor, y: Tensor) -> Tensor:
+        # The checks are those of radial_error; its square is the sum over the two coordinates.
+        return radial_error(y_pred, y).square() / 2
+
+
+class MeanRadialErrorMetric(LandmarkMetric):
+    """Mean radial error (MRE).
+
+    Args:
+        image_size: (X, Y) in pixels.
+        spacing: millimetres per pixel of that image along (x, y). Given: errors are in mm; else in pixels.
+    """
+
+    def __init__(self, image_size: Sequence[int], spacing: Sequence[float] | None = None) -> None:
+        super().__init__()
+        self.image_size = _pair(image_size, "image_size")
+        self.spacing = None if spacing is None else _pair(spacing, "spacing")
+
+    def _errors(self, y_pred: Tensor, y: Tensor) -> Tensor:
+        return radial_error(to_pixels(y_pred, self.image_size), to_pixels(y, self.image_size), self.spacing)
+
+
+class SuccessDetectionRateMetric(MeanRadialErrorMetric):
+    """Fraction of landmarks found within each threshold (SDR).
+
+    Args:
+        image_size: (X, Y) in pixels.
+        thresholds_px: T thresholds in pixels. Give these, or ``thresholds_mm`` and ``spacing``.
+        thresholds_mm: T thresholds in millimetres.
+        spacing: millimetres per pixel of that image along (x, y).
+
+    Raises:
+        ValueError: unless exactly one kind of thresholds is given, with a spacing if and only if it is millimetres.
+    """
+
+    def __init__(
+        self,
+        image_size: Sequence[int],
+        thresholds_px: Sequence[float] | None = None,
+        thresholds_mm: Sequence[float] | None = None,
+        spacing: Sequence[float] | None = None,
+    ) -> None:
+        super().__init__(image_size, spacing)
+        if (thresholds_px is None) == (thresholds_mm is None) or (thresholds_mm is None) != (spacing is None):
+            raise ValueError(
+                "Give thresholds_px alone, or thresholds_mm and spacing, got "
+                f"thresholds_px={thresholds_px}, thresholds_mm={thresholds_mm}, spacing={spacing}."
+            )
+        self.thresholds = tuple(thresholds_px or thresholds_mm or ())
+
+    def _reduce(self, errors: Tensor, per_landmark: bool) -> Tensor:
+        return success_detection_rate(errors, self.thresholds, per_landmark)
+
+
+class NormalizedMeanErrorMetric(LandmarkMetric):
+    """Mean radial error over the size of the reference hand (NME).
+
+    Args:
+        image_size: (X, Y) in pixels; only its ratio matters.
+    """
+
+    def __init__(self, image_size: Sequence[int]) -> None:
+        super().__init__()
+        self.image_size = _pair(image_size, "image_size")
+
+    def _errors(self, y_pred: Tensor, y: Tensor) -> Tensor:
+        return nme(to_pixels(y_pred, self.image_size), to_pixels(y, self.image_size))
+
+
+class PCKMetric(NormalizedMeanErrorMetric):
+    """Fraction of landmarks within each fraction of the hand size (PCK).
+
+    Args:
+        image_size: (X, Y) in pixels; only its ratio matters.
+        thresholds: T fractions of the hand size.
+    """
+
+    def __init__(self, image_size: Sequence[int], thresholds: Sequence[float] = (0.05, 0.1, 0.2)) -> None:
+        super().__init__(image_size)
+        self.thresholds = tuple(thresholds)
+
+    def _reduce(self, errors: Tensor, per_landmark: bool) -> Tensor:
+        return pck(errors, self.thresholds, per_landmark)
+
+
+class PCKAUCMetric(NormalizedMeanErrorMetric):
+    """Area under the PCK curve from 0 to ``max_threshold``, normalised to [0, 1].
+
+    Args:
+        image_size: (X, Y) in pixels; only its ratio matters.
+        max_threshold: end of the curve, a fraction of the hand size.
+    """
+
+    def __init__(self, image_size: Sequence[int], max_threshold: float = 0.2) -> None:
+        super().__init__(image_size)
+        self.max_threshold = max_threshold
+
+    def _reduce(self, errors: Tensor, per_landmark: bool) -> Tensor:
+        return pck_auc(errors, self.max_threshold, per_landmark)
+
+
+def _plain(points: Any) -> Tensor:
+    """Float32 tensor without MONAI's metadata; half precision would round pixels away."""
+    return convert_to_tensor(points, dtype=torch.float32, track_meta=False, wrap_sequence=True)
+
+
+def _stack(samples: Any, name: str) -> Tensor:
+    tensors = [_plain(sample) for sample in samples]
+    shapes = sorted({tuple(tensor.shape) for tensor in tensors})
+    if len(shapes) > 1:
+        raise ValueError(f"{name} holds samples of different shapes, {shapes}. Use one metric per landmark set.")
+    return torch.stack(tensors)
+
+
+def _pair(values: Sequence[float], name: str) -> tuple[float, float]:
+    if len(values) != 2 or not all(0 < value < float("inf") for value in values):
+        raise ValueError(f"{name} must be two positive numbers (x, y), got {tuple(values)}.")
+    return values[0], values[1]

@@ -1,0 +1,115 @@
+"""summarize_landmarks: all numbers of an evaluation, per domain, ready for JSON."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from monai.utils import convert_to_tensor
+from torch import Tensor
+
+from monai_degia.metrics.errors import (
+    nme,
+    normalized_mse,
+    pck,
+    pck_auc,
+    radial_error,
+    success_detection_rate,
+    to_pixels,
+)
+
+SDR_THRESHOLDS_MM = (2.0, 2.5, 3.0, 4.0, 10.0)
+PCK_THRESHOLDS = tuple(percent / 100 for percent in range(1, 21))
+
+#: Millimetres per pixel along (x, y); None where it is not known.
+Spacing = Sequence[float] | None
+
+
+def summarize_landmarks(
+    predictions: Tensor | Sequence[Tensor],
+    targets: Tensor | Sequence[Tensor],
+    image_size: Sequence[int],
+    names: Sequence[str],
+    domains: Sequence[str],
+    spacing: Sequence[Spacing] | None = None,
+    sdr_thresholds_mm: Sequence[float] = SDR_THRESHOLDS_MM,
+    pck_thresholds: Sequence[float] = PCK_THRESHOLDS,
+    max_threshold: float = 0.2,
+) -> dict[str, dict[str, Any]]:
+    """Evaluate predictions, each domain on its own.
+
+    Args:
+        predictions: N samples, normalised coordinates: shape (N, K, 2), or N tensors (K, 2).
+        targets: the references, alike.
+        image_size: (X, Y) in pixels, of the image to which the coordinates are normalised.
+        names: of the K landmarks.
+        domains: domain of each sample, N strings.
+        spacing: for each sample millimetres per pixel of that image (x, y), or None where unknown. Default: none known.
+        sdr_thresholds_mm: thresholds of the success detection rate, mm.
+        pck_thresholds: of the PCK curve, fractions of the hand size.
+        max_threshold: end of the area under that curve, fraction of the hand size.
+
+    Returns:
+        For each domain, in order of first appearance: ``count``, ``mse`` (normalised), ``mre_px``, ``nme``,
+        ``pck`` (``thresholds`` and ``rates``), ``auc``, ``nme_per_landmark`` (by name), ``count_mm`` (samples with a
+        known spacing), ``mre_mm`` and ``sdr`` (``thresholds_mm`` and ``rates``) over those, None if there are none.
+
+    Raises:
+        ValueError: if counts, shapes or names do not fit together, or a coordinate is not finite.
+    """
+    spacings = [None] * len(domains) if spacing is None else list(spacing)
+    counts = {"predictions": len(predictions), "targets": len(targets), "spacing": len(spacings)}
+    if len(domains) == 0 or set(counts.values()) != {len(domains)}:
+        raise ValueError(f"Every sample needs one entry in each list, got {counts} for {len(domains)} domains.")
+    if len(set(names)) != len(names):
+        raise ValueError(f"names must differ from each other, got {list(names)}.")
+    summary: dict[str, dict[str, Any]] = {}
+    for domain in dict.fromkeys(domains):
+        rows = [row for row, value in enumerate(domains) if value == domain]
+        prediction = _gather(predictions, rows, len(names), f"predictions of domain {domain!r}")
+        target = _gather(targets, rows, len(names), f"targets of domain {domain!r}")
+        x, y = to_pixels(prediction, image_size), to_pixels(target, image_size)
+        relative = nme(x, y)
+        per_landmark = dict(zip(names, relative.mean(dim=0).tolist(), strict=True))
+        rates = pck(relative, pck_thresholds).tolist()
+        summary[domain] = {
+            "count": len(rows),
+            "mse": normalized_mse(prediction, target).mean().item(),
+            "mre_px": radial_error(x, y).mean().item(),
+            "nme": relative.mean().item(),
+            "pck": {"thresholds": [float(t) for t in pck_thresholds], "rates": rates},
+            "auc": pck_auc(relative, max_threshold).item(),
+            "nme_per_landmark": per_landmark,
+            **_millimetres(x, y, [spacings[row] for row in rows], sdr_thresholds_mm),
+        }
+    return summary
+
+
+def _millimetres(x: Tensor, y: Tensor, spacings: list[Spacing], thresholds: Sequence[float]) -> dict[str, Any]:
+    known = [row for row, value in enumerate(spacings) if value is not None]
+    if not known:
+        return {"count_mm": 0, "mre_mm": None, "sdr": None}
+    values = [_plain(spacings[row]) for row in known]
+    if any(value.shape != (2,) for value in values):
+        raise ValueError(f"Each spacing must be two numbers (x, y) or None, got {spacings}.")
+    errors = radial_error(x[known], y[known], torch.stack(values))
+    rates = success_detection_rate(errors, thresholds).tolist()
+    return {
+        "count_mm": len(known),
+        "mre_mm": errors.mean().item(),
+        "sdr": {"thresholds_mm": [float(t) for t in thresholds], "rates": rates},
+    }
+
+
+def _gather(samples: Tensor | Sequence[Tensor], rows: list[int], num_landmarks: int, what: str) -> Tensor:
+    tensors = [_plain(samples[row]) for row in rows]
+    shapes = {tuple(tensor.shape) for tensor in tensors}
+    if shapes != {(num_landmarks, 2)}:
+        raise ValueError(
+            f"The {what} must have shape ({num_landmarks}, 2), one row a name, got {sorted(shapes)}. "
+            "Bring all domains to one landmark set first."
+        )
+    return torch.stack(tensors)
+
+
+def _plain(values: Any) -> Tensor:
+    return convert_to_tensor(values, dtype=torch.float64, device="cpu", track_meta=False, wrap_sequence=True)

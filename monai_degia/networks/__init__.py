@@ -1,0 +1,1 @@
+"""Task networks: backbones, heads and the landmark regressor."""

@@ -1,0 +1,130 @@
+"""The five backbones of the paper behind one contract."""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from difflib import get_close_matches
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torchvision.models import alexnet, densenet121, resnet18, vgg11_bn
+
+from monai_degia.networks.lenet import LeNet
+
+#: Below this shorter side AlexNet's first stride of 4 is halved: at 64x64 it would leave a 1x1 map.
+SMALL_IMAGE = 128
+
+
+class TorchvisionTrunk(nn.Module):
+    """The convolutional part of a torchvision classifier; parameters keep torchvision's names below ``features``.
+
+    Args:
+        features: maps (B, in_channels, H, W) to (B, num_features, h, w).
+        num_features: channels of the map that ``features`` returns.
+    """
+
+    min_image_size: int = 32
+
+    def __init__(self, features: nn.Module, num_features: int) -> None:
+        super().__init__()
+        self.num_features = num_features
+        self.features = features
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Map an image (B, in_channels, H, W) to features (B, num_features, h, w)."""
+        return self.features(image)
+
+
+def _lenet(in_channels: int, small_images: bool) -> nn.Module:
+    return LeNet(in_channels)
+
+
+def _alexnet(in_channels: int, small_images: bool) -> nn.Module:
+    with torch.device("meta"):
+        features = alexnet(weights=None).features
+        stride, padding = (2, 5) if small_images else (4, 2)
+        features[0] = nn.Conv2d(in_channels, 64, kernel_size=11, stride=stride, padding=padding)
+    return TorchvisionTrunk(_initialise(features, "fan_in"), 256)
+
+
+def _vgg(in_channels: int, small_images: bool) -> nn.Module:
+    with torch.device("meta"):
+        features = vgg11_bn(weights=None).features
+        features[0] = nn.Conv2d(in_channels, 64, kernel_size=3, padding=1)
+    return TorchvisionTrunk(_initialise(features, "fan_out"), 512)
+
+
+def _resnet(in_channels: int, small_images: bool) -> nn.Module:
+    with torch.device("meta"):
+        model = resnet18(weights=None)
+        model.conv1 = nn.Conv2d(in_channels, 64, kernel_size=7, stride=2, padding=3, bias=False)
+    layers = OrderedDict((name, child) for name, child in model.named_children() if name not in ("avgpool", "fc"))
+    return TorchvisionTrunk(_initialise(nn.Sequential(layers), "fan_out"), 512)
+
+
+def _densenet(in_channels: int, small_images: bool) -> nn.Module:
+    with torch.device("meta"):
+        features = densenet121(weights=None).features
+        features.conv0 = nn.Conv2d(in_channels, 64, kernel_size=7, stride=2, padding=3, bias=False)
+        # torchvision applies this last activation in the classifier's forward, outside ``features``.
+        features.add_module("relu5", nn.ReLU())
+    return TorchvisionTrunk(_initialise(features, "fan_in"), 1024)
+
+
+def _initialise(features: nn.Sequential, mode: Literal["fan_in", "fan_out"]) -> nn.Sequential:
+    """Give storage and He initialisation to a trunk built on the meta device.
+
+    ``mode`` is torchvision's choice for this network: with ``fan_in`` an untrained ResNet in evaluation mode grows
+    from block to block, with ``fan_out`` a DenseNet does, because of its narrow 1x1 convolutions.
+
+    Built there, the classifier that is thrown away (120 million weights in VGG) costs neither time nor memory.
+    """
+    features.to_empty(device=torch.get_default_device())
+    for module in features.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode=mode, nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.BatchNorm2d):
+            module.reset_parameters()
+    return features
+
+
+BACKBONES: dict[str, Callable[[int, bool], nn.Module]] = {
+    "lenet": _lenet,
+    "alexnet": _alexnet,
+    "vgg": _vgg,
+    "resnet": _resnet,
+    "densenet": _densenet,
+}
+
+
+def create_backbone(name: str, in_channels: int = 3, small_images: bool = False) -> nn.Module:
+    """Build a randomly initialised backbone by name.
+
+    LeNet is this package's own; the others are the feature trunks of torchvision's ``alexnet``, ``vgg11_bn``,
+    ``resnet18`` and ``densenet121``. All of them work on any image side from ``min_image_size`` up.
+
+    Args:
+        name: a key of ``BACKBONES``.
+        in_channels: number of image channels.
+        small_images: halve AlexNet's first stride, so that a 64x64 image leaves 3x3 cells and not one. The other
+            backbones leave at least 2x2 there and ignore it.
+
+    Returns:
+        A module that maps (B, in_channels, H, W) to (B, C, h, w), with integer attributes ``num_features`` (C) and
+        ``min_image_size`` (smallest side in pixels).
+
+    Raises:
+        ValueError: if the name is unknown or ``in_channels`` is below 1.
+
+    Example:
+        >>> create_backbone("lenet", in_channels=1)(torch.zeros(2, 1, 64, 48)).shape
+        torch.Size([2, 64, 16, 12])
+    """
+    if name not in BACKBONES:
+        hint = "".join(f" Did you mean {match!r}?" for match in get_close_matches(str(name), BACKBONES, n=1))
+        raise ValueError(f"Unknown backbone {name!r}.{hint} Available: {', '.join(BACKBONES)}; or pass an nn.Module.")
+    if in_channels < 1:
+        raise ValueError(f"in_channels must be at least 1, got {in_channels}.")
+    return BACKBONES[name](in_channels, small_images)

@@ -1,0 +1,150 @@
+"""LandmarkRegressor: the task network M of the paper, backbone and head."""
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+
+import torch
+from torch import Tensor, nn
+
+from monai_degia.networks.backbones import SMALL_IMAGE, create_backbone
+from monai_degia.networks.heads import HEADS
+
+
+class LandmarkRegressor(nn.Module):
+    """Predict the normalised coordinates of K landmarks in a 2-D image.
+
+    Args:
+        backbone: a key of ``BACKBONES``, or any module that maps (B, in_channels, X, Y) to (B, C, h, w).
+        num_landmarks: K.
+        in_channels: number of image channels.
+        image_size: (X, Y) in pixels, in the order of the tensor's axes. The network takes this size only.
+        head: ``"regression"`` (fully connected, output not bounded, starts at the image centre) or ``"heatmap"``
+            (decoder to stride 4 and soft-argmax, output in [0, 1]).
+        dropout: in the head, probability in [0, 1).
+        hidden_features: width of the head: fully connected units, or channels of the decoder. Default: 256 and 128.
+        temperature: of the soft-argmax, positive; heatmap head only.
+        learnable_temperature: learn the temperature; heatmap head only.
+
+    Raises:
+        ValueError: if an argument is out of range or unknown, if the image is too small for the backbone, or if the
+            module given as backbone does not return a map (B, C, h, w).
+
+    Example:
+        >>> network = LandmarkRegressor("lenet", num_landmarks=17, in_channels=1, image_size=(64, 48))
+        >>> network(torch.rand(2, 1, 64, 48)).shape
+        torch.Size([2, 17, 2])
+    """
+
+    def __init__(
+        self,
+        backbone: str | nn.Module = "resnet",
+        num_landmarks: int = 21,
+        in_channels: int = 3,
+        image_size: Sequence[int] = (64, 64),
+        head: str = "regression",
+        dropout: float = 0.0,
+        hidden_features: int | None = None,
+        temperature: float = 1.0,
+        learnable_temperature: bool = False,
+    ) -> None:
+        super().__init__()
+        size = _check_arguments(num_landmarks, in_channels, image_size, head, dropout, hidden_features, temperature)
+        if not isinstance(backbone, nn.Module):
+            small = min(size) < SMALL_IMAGE
+            backbone = create_backbone(backbone, in_channels, small_images=small)
+        shape = _feature_shape(backbone, in_channels, size)
+        options: dict[str, float | bool] = {"dropout": dropout}
+        options["hidden_features"] = hidden_features or (128 if head == "heatmap" else 256)
+        if head == "heatmap":
+            options |= {"temperature": temperature, "learnable_temperature": learnable_temperature}
+        self.in_channels, self.image_size = in_channels, size
+        self.num_landmarks, self.num_features = num_landmarks, shape[0]
+        self.backbone = backbone
+        self.head = HEADS[head](shape, size, num_landmarks, **options)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Map an image to landmarks.
+
+        Args:
+            image: shape (B, in_channels, X, Y), values in [0, 1].
+
+        Returns:
+            Coordinates (x, y), 0 and 1 being the image's edges, shape (B, K, 2).
+
+        Raises:
+            ValueError: if the image has another shape.
+        """
+        x_size, y_size = self.image_size
+        if image.dim() != 4 or image.size(1) != self.in_channels or image.size(2) != x_size or image.size(3) != y_size:
+            raise ValueError(
+                f"LandmarkRegressor expects images of shape (B, {self.in_channels}, {x_size}, {y_size}), "
+                f"got {list(image.shape)}. Resize them, or build the network with their in_channels and image_size."
+            )
+        return self.head(self.backbone(image))
+
+
+def _check_arguments(
+    num_landmarks: int,
+    in_channels: int,
+    image_size: Sequence[int],
+    head: str,
+    dropout: float,
+    hidden_features: int | None,
+    temperature: float,
+) -> tuple[int, int]:
+    """Refuse arguments that are wrong whatever the backbone; return the image size as a pair."""
+    if num_landmarks < 1:
+        raise ValueError(f"num_landmarks must be at least 1, got {num_landmarks}.")
+    if in_channels < 1:
+        raise ValueError(f"in_channels must be at least 1, got {in_channels}.")
+    if len(image_size) != 2 or min(image_size) < 1:
+        raise ValueError(f"image_size must be two positive numbers of pixels (X, Y), got {tuple(image_size)}.")
+    if head not in HEADS:
+        hint = "".join(f" Did you mean {match!r}?" for match in get_close_matches(str(head), HEADS, n=1))
+        raise ValueError(f"Unknown head {head!r}.{hint} Available: {', '.join(HEADS)}.")
+    if not 0 <= dropout < 1:
+        raise ValueError(f"dropout must be in [0, 1), got {dropout}.")
+    if hidden_features is not None and hidden_features < 1:
+        raise ValueError(f"hidden_features must be at least 1, got {hidden_features}.")
+    if not 0 < temperature < float("inf"):
+        raise ValueError(f"temperature must be positive and finite, got {temperature}.")
+    return int(image_size[0]), int(image_size[1])
+
+
+def _feature_shape(backbone: nn.Module, in_channels: int, size: tuple[int, int]) -> tuple[int, int, int]:
+    """Shape (C, h, w) of the backbone's map, measured on one black image in evaluation mode."""
+    smallest = getattr(backbone, "min_image_size", 1)
+    if min(size) < smallest:
+        name = type(backbone).__name__
+        raise ValueError(f"image_size {size} is too small: backbone {name} needs at least {smallest} pixels a side.")
+    parameter = next(backbone.parameters(), torch.empty(0))
+    modes = [(module, module.training) for module in backbone.modules()]
+    backbone.eval()
+    try:
+        with torch.no_grad():
+            features = backbone(torch.zeros(1, in_channels, *size, device=parameter.device, dtype=parameter.dtype))
+    except RuntimeError as error:
+        raise ValueError(
+            f"backbone {type(backbone).__name__} cannot take images of shape (B, {in_channels}, {size[0]}, {size[1]}); "
+            f"check in_channels and image_size. It said: {error}"
+        ) from error
+    finally:
+        for module, mode in modes:
+            module.training = mode
+    return _check_features(backbone, features)
+
+
+def _check_features(backbone: nn.Module, features: object) -> tuple[int, int, int]:
+    if not isinstance(features, Tensor) or features.ndim != 4 or 0 in features.shape:
+        got = tuple(features.shape) if isinstance(features, Tensor) else type(features).__name__
+        raise ValueError(
+            f"backbone {type(backbone).__name__} must return a feature map (B, C, h, w), got {got}. "
+            "Cut off its pooling and classifier, or use a larger image_size."
+        )
+    declared = getattr(backbone, "num_features", features.shape[1])
+    if declared != features.shape[1]:
+        raise ValueError(
+            f"backbone {type(backbone).__name__} declares num_features={declared} but returns {features.shape[1]} "
+            "channels. Correct the attribute."
+        )
+    return features.shape[1], features.shape[2], features.shape[3]

@@ -1,0 +1,1 @@
+"""What leaves the pipeline: pictures and files of landmarks."""

@@ -1,0 +1,51 @@
+"""Package metadata of monai_degia; tool tables live in pyproject.toml."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.+?)"', (ROOT / "monai_degia" / "__init__.py").read_text(encoding="utf-8"))
+if VERSION is None:
+    raise RuntimeError("monai_degia/__init__.py holds no __version__ line.")
+
+EXTRAS = {
+    # The bundle's own checks: the metadata schema and the command line of monai.bundle.
+    "bundle": ["fire", "jsonschema", "pyyaml"],
+    "dev": ["mypy", "pytest", "pytest-xdist", "ruff", "types-PyYAML", "types-tqdm"],
+}
+
+setup(
+    name="monai_degia",
+    version=VERSION.group(1),
+    description="Train landmark networks on one image domain so that they work on domains nobody has seen: DeGIA for MONAI",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.10",
+    packages=find_packages(include=["monai_degia", "monai_degia.*"]),
+    package_data={"monai_degia": ["py.typed"]},
+    install_requires=[
+        "matplotlib",
+        "monai>=1.6",
+        "nibabel",
+        "numpy",
+        "pillow",
+        "pydicom>=2.4",
+        "pytorch-ignite>=0.5",
+        "scipy",
+        "SimpleITK",
+        "tensorboard",
+        "torch>=2.8",
+        "torchvision",
+        "tqdm",
+        *EXTRAS["bundle"],
+    ],
+    extras_require=EXTRAS,
+    classifiers=[
+        "License :: OSI Approved :: Apache Software License",
+        "Programming Language :: Python :: 3",
+        "Topic :: Scientific/Engineering :: Medical Science Apps.",
+    ],
+)

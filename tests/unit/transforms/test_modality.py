@@ -1,0 +1,146 @@
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+import pytest
+import torch
+from monai.data import MetaTensor
+from PIL import Image
+from torch.testing import assert_close
+
+from monai_degia.transforms.modality import LoadAnyImaged, MatchChannelsd, ScaleModalityd, depth_to_image
+
+RNG = np.random.default_rng(0)
+GREY = RNG.integers(0, 256, (12, 20), dtype=np.uint8)  # rows y, columns x
+COLOUR = RNG.integers(0, 256, (12, 20, 4), dtype=np.uint8)
+DEEP = RNG.integers(0, 65536, (12, 20), dtype=np.uint16)
+
+
+def save(path: Path, kind: str) -> np.ndarray:
+    """Write a picture and return the expected (C, X, Y)."""
+    if kind == "palette":
+        picture = Image.fromarray(COLOUR[..., :3]).quantize(16)
+        picture.save(path)
+        return np.asarray(picture.convert("RGBA")).transpose(2, 1, 0)
+    array = {"grey": GREY, "rgb": COLOUR[..., :3], "rgba": COLOUR, "deep": DEEP}[kind]
+    Image.fromarray(array).save(path)
+    return array.T[None] if array.ndim == 2 else array.transpose(2, 1, 0)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+@pytest.mark.parametrize("kind", ["grey", "rgb", "rgba", "deep", "palette"])
+def test_pictures_load_as_channel_x_y(tmp_path: Path, kind: str, suffix: str) -> None:
+    expected = save(tmp_path / f"a{suffix}", kind)
+    image = LoadAnyImaged("image")({"image": str(tmp_path / f"a{suffix}")})["image"]
+    assert image.shape[1:] == (20, 12) and image.dtype == torch.float32 and image.affine.shape == (4, 4)
+    np.testing.assert_array_equal(image.numpy(), expected)
+
+
+@pytest.mark.parametrize("shape", [(20, 12), (20, 12, 1)])
+def test_nifti_loads_flat_and_keeps_its_spacing(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    coronal = np.array([[0.5, 0, 0, 3], [0, 0, 1, 4], [0, 0.25, 0, 5], [0, 0, 0, 1]])
+    nibabel.Nifti1Image(GREY.T.reshape(shape).astype(np.float32), coronal).to_filename(tmp_path / "a.nii.gz")
+    image = LoadAnyImaged("image")({"image": tmp_path / "a.nii.gz"})["image"]
+    np.testing.assert_array_equal(image.numpy(), GREY.T[None])
+    assert_close(image.affine.diag()[:2], torch.tensor([0.5, 0.25], dtype=torch.float64))
+    assert torch.linalg.det(image.affine) != 0
+
+
+def test_unreadable_files_end_in_one_message(tmp_path: Path) -> None:
+    load = LoadAnyImaged("image")
+    with pytest.raises(ValueError, match=r"Cannot read image .*no\.png.*Check that the file exists"):
+        load({"image": tmp_path / "no.png"})
+    save(tmp_path / "cut.png", "grey")
+    (tmp_path / "cut.png").write_bytes((tmp_path / "cut.png").read_bytes()[:120])
+    with pytest.raises(ValueError, match=r"Cannot read image .*cut\.png"):
+        load({"image": tmp_path / "cut.png"})
+    (tmp_path / "a.xyz").write_text("nothing")
+    with pytest.raises(ValueError, match=r"Cannot read image .*a\.xyz"):
+        load({"image": tmp_path / "a.xyz"})
+    nibabel.Nifti1Image(np.zeros((4, 5, 6), np.float32), np.eye(4)).to_filename(tmp_path / "v.nii")
+    with pytest.raises(ValueError, match=r"v\.nii holds an array of shape \(1, 4, 5, 6\); one 2-D image"):
+        load({"image": tmp_path / "v.nii"})
+
+
+def test_depth_becomes_brightness() -> None:
+    depth = torch.full((1, 40, 40), 700.0)
+    depth[0, 0] = torch.tensor([0.0, 750.0, 800.0, 900.0, 901.0, 5000.0] + [700.0] * 34)
+    depth[0, 1, 0] = 300.0  # a stray pixel in front must not set the scale
+    image = depth_to_image(depth, depth_range_mm=200, floor=0.2)
+    assert_close(image[0, 0, :6], torch.tensor([0.0, 0.8, 0.6, 0.2, 0.0, 0.0]))
+    assert image[0, 1, 0] == 1 and (image[0, 2:] == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("depth", "options", "message"),
+    [
+        (torch.zeros(1, 4, 4), {}, "no measurement, all pixels are 0"),
+        (torch.full((1, 4, 4), -1.0), {}, "at least 0 mm"),
+        (torch.full((1, 4, 4), torch.nan), {}, "must be finite"),
+        (torch.ones(1, 4, 4), {"depth_range_mm": 0}, "depth_range_mm > 0"),
+        (torch.ones(1, 4, 4), {"floor": 1.0}, "floor < 1"),
+    ],
+)
+def test_depth_errors(depth: torch.Tensor, options: dict[str, float], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        depth_to_image(depth, **options)
+
+
+def scale(values: Any, modality: str, mode: str = "") -> torch.Tensor:
+    image = MetaTensor(torch.as_tensor(values, dtype=torch.float32)[None, None], meta={"mode": mode})
+    return ScaleModalityd("image")({"image": image, "modality": modality})["image"].as_tensor()[0, 0]
+
+
+def test_ranges_follow_the_values() -> None:
+    for modality in ("photo", "xray"):
+        assert_close(scale([0.0, 51.0, 255.0], modality), torch.tensor([0.0, 0.2, 1.0]))
+        assert_close(scale([0.0, 0.3, 1.0], modality), torch.tensor([0.0, 0.3, 1.0]))
+    assert_close(scale([0.0, 13107.0, 65535.0], "photo"), torch.tensor([0.0, 0.2, 1.0]))
+    assert_close(scale([-1000.0, 0.0, 1000.0], "xray"), torch.tensor([0.0, 0.5, 1.0]))
+    assert_close(scale([100.0, 150.0, 200.0], "xray", "I;16"), torch.tensor([0.0, 0.5, 1.0]))
+
+
+@pytest.mark.parametrize("value", [0.0, 7.0, 255.0, 4000.0])
+@pytest.mark.parametrize("modality", ["photo", "xray", "depth"])
+def test_constant_images_stay_finite(value: float, modality: str) -> None:
+    if modality == "depth" and value == 0:
+        return
+    out = scale([value] * 4, modality)
+    assert torch.isfinite(out).all() and out.min() >= 0 and out.max() <= 1
+
+
+def test_scaling_keeps_meta_data_and_names_the_file() -> None:
+    meta = {"filename_or_obj": "/x/bad.png"}
+    image = MetaTensor(torch.full((1, 2, 2), 9.0), affine=2 * torch.eye(4), meta=meta)
+    out = ScaleModalityd("image")({"image": image, "modality": "photo"})["image"]
+    assert out.meta["filename_or_obj"] == "/x/bad.png" and out.affine[0, 0] == 2 and image.max() == 9
+    for value, modality, message in [
+        (torch.nan, "xray", "4 pixels are NaN"),
+        (9.0, "ct", "photo, depth or xray, got 'ct'"),
+        (-9.0, "photo", r"values in \[-9, -9\]"),
+        (0.0, "depth", "no measurement"),
+    ]:
+        bad = MetaTensor(torch.full((1, 2, 2), value), meta=meta)
+        with pytest.raises(ValueError, match=f"^/x/bad.png: .*{message}"):
+            ScaleModalityd("image")({"image": bad, "modality": modality})
+
+
+@pytest.mark.parametrize("given", [1, 3, 4])
+@pytest.mark.parametrize("wanted", [1, 3])
+def test_channels_match(given: int, wanted: int) -> None:
+    image = MetaTensor(torch.rand(given, 5, 6), affine=2 * torch.eye(4))
+    out = MatchChannelsd("image", wanted)({"image": image})["image"]
+    assert out.shape == (wanted, 5, 6) and out.affine[0, 0] == 2
+    values, source = out.as_tensor(), image.as_tensor()
+    if given == 1 or wanted == 3:
+        assert_close(values, source[:3].expand(wanted, -1, -1))
+    else:
+        assert_close(values[0], 0.299 * source[0] + 0.587 * source[1] + 0.114 * source[2])
+
+
+def test_channel_errors() -> None:
+    with pytest.raises(ValueError, match="1 or 3, got 2"):
+        MatchChannelsd("image", 2)
+    with pytest.raises(ValueError, match=r"got shape \(2, 5, 6\)"):
+        MatchChannelsd("image", 3)({"image": torch.zeros(2, 5, 6)})
