@@ -31,5 +31,7 @@ from monai_degia.transforms.landmarks import FlipMarkedd, LandmarksToImaged, Lan
 from monai_degia.transforms.modality import LoadAnyImaged, MatchChannelsd, ScaleModalityd
 from monai_degia.transforms.spacing import PixelSpacingd
 from monai_degia.transforms.warp import RandPoseWarpd, RandSmoothWarpd
+from monai_degia.writers.overlay import draw_landmarks, save_overlay_grid
+from monai_degia.writers.report import LandmarkReport
 
 __version__ = "0.1.0"

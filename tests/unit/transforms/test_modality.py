@@ -37,14 +37,20 @@ def test_pictures_load_as_channel_x_y(tmp_path: Path, kind: str, suffix: str) ->
     np.testing.assert_array_equal(image.numpy(), expected)
 
 
+CORONAL = [[0.5, 0, 0, 3], [0, 0, 1, 4], [0, 0.25, 0, 5], [0, 0, 0, 1]]
+TILTED = [[0.4, 0, 0.3, 3], [0, 0.25, 0, 4], [-0.3, 0, 0.4, 5], [0, 0, 0, 1]]
+
+
 @pytest.mark.parametrize("shape", [(20, 12), (20, 12, 1)])
-def test_nifti_loads_flat_and_keeps_its_spacing(tmp_path: Path, shape: tuple[int, ...]) -> None:
-    coronal = np.array([[0.5, 0, 0, 3], [0, 0, 1, 4], [0, 0.25, 0, 5], [0, 0, 0, 1]])
-    nibabel.Nifti1Image(GREY.T.reshape(shape).astype(np.float32), coronal).to_filename(tmp_path / "a.nii.gz")
+@pytest.mark.parametrize("affine", [CORONAL, TILTED])
+def test_nifti_loads_flat_and_keeps_its_spacing(
+    tmp_path: Path, shape: tuple[int, ...], affine: list[list[float]]
+) -> None:
+    nibabel.Nifti1Image(GREY.T.reshape(shape).astype(np.float32), np.array(affine)).to_filename(tmp_path / "a.nii.gz")
     image = LoadAnyImaged("image")({"image": tmp_path / "a.nii.gz"})["image"]
     np.testing.assert_array_equal(image.numpy(), GREY.T[None])
-    assert_close(image.affine.diag()[:2], torch.tensor([0.5, 0.25], dtype=torch.float64))
-    assert torch.linalg.det(image.affine) != 0
+    assert_close(image.affine, torch.diag(torch.tensor([0.5, 0.25, 1, 1], dtype=torch.float64)))
+    assert_close(torch.as_tensor(image.meta["original_affine"]), image.affine.as_subclass(torch.Tensor))
 
 
 def test_unreadable_files_end_in_one_message(tmp_path: Path) -> None:
