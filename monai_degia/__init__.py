@@ -6,6 +6,7 @@ from monai_degia.data.landmark_sets import HAND17, HAND21, LANDMARK_SETS, flip_p
 from monai_degia.data.pool import GeneratedPool
 from monai_degia.data.sampler import GrowingSampler
 from monai_degia.data.splits import merge_datalists, split_datalist
+from monai_degia.data.synthetic import render_hand, write_synthetic_dataset
 from monai_degia.engines.batches import PrepareLandmarkBatch
 from monai_degia.engines.checkpoints import BestModelSaver, RunCheckpoint
 from monai_degia.engines.errors import show_short_errors
@@ -16,22 +17,157 @@ from monai_degia.engines.maximizer import AdversarialMaximizer
 from monai_degia.engines.progress import PhaseProgress
 from monai_degia.engines.trainer import DeGIATrainer
 from monai_degia.flows.flow_prior import FlowPrior
-from monai_degia.losses.landmark import LandmarkMSELoss
+from monai_degia.flows.prior import ClassConditionalPrior
+from monai_degia.flows.real_nvp import RealNVP
+from monai_degia.losses.degia import gaussian_wasserstein, negative_log_likelihood, prediction_shift, transport_cost
+from monai_degia.losses.landmark import LandmarkMSELoss, landmark_mse
 from monai_degia.losses.objective import AscentObjective
+from monai_degia.metrics.errors import (
+    hand_size,
+    nme,
+    normalized_mse,
+    pck,
+    pck_auc,
+    radial_error,
+    success_detection_rate,
+)
 from monai_degia.metrics.handlers import (
+    PCKAUC,
     LandmarkMSE,
     MeanRadialError,
     NormalizedMeanError,
+    PercentageOfCorrectKeypoints,
     SuccessDetectionRate,
 )
+from monai_degia.metrics.landmark_metrics import (
+    LandmarkMSEMetric,
+    MeanRadialErrorMetric,
+    NormalizedMeanErrorMetric,
+    PCKAUCMetric,
+    PCKMetric,
+    SuccessDetectionRateMetric,
+)
+from monai_degia.metrics.summary import summarize_landmarks
+from monai_degia.networks.backbones import BACKBONES, create_backbone
 from monai_degia.networks.regressor import LandmarkRegressor
 from monai_degia.transforms.adversarial import AdversarialAscent, AdversarialAscentd
-from monai_degia.transforms.ascent import gradient_ascent
-from monai_degia.transforms.landmarks import FlipMarkedd, LandmarksToImaged, LandmarksToWorldd
-from monai_degia.transforms.modality import LoadAnyImaged, MatchChannelsd, ScaleModalityd
+from monai_degia.transforms.ascent import STEP_RULES, gradient_ascent
+from monai_degia.transforms.landmarks import (
+    DenormalizeLandmarksd,
+    FlipMarkedd,
+    LandmarksToImaged,
+    LandmarksToWorldd,
+    NormalizeLandmarksd,
+    RandFlipLandmarksd,
+    denormalize_landmarks,
+    landmarks_to_original,
+    normalize_landmarks,
+)
+from monai_degia.transforms.modality import LoadAnyImaged, MatchChannelsd, ScaleModalityd, depth_to_image
+from monai_degia.transforms.parametrization import (
+    PARAMETRIZATIONS,
+    AppearanceParametrization,
+    LatentParametrization,
+    Parametrization,
+    PixelParametrization,
+)
+from monai_degia.transforms.shifts import AppearanceShiftd, shifted_copies
 from monai_degia.transforms.spacing import PixelSpacingd
 from monai_degia.transforms.warp import RandPoseWarpd, RandSmoothWarpd
 from monai_degia.writers.overlay import draw_landmarks, save_overlay_grid
 from monai_degia.writers.report import LandmarkReport
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "BACKBONES",
+    "HAND17",
+    "HAND21",
+    "LANDMARK_SETS",
+    "PARAMETRIZATIONS",
+    "PCKAUC",
+    "STEP_RULES",
+    "AdversarialAscent",
+    "AdversarialAscentd",
+    "AdversarialMaximizer",
+    "AppearanceParametrization",
+    "AppearanceShiftd",
+    "AscentObjective",
+    "BestModelSaver",
+    "ClassConditionalPrior",
+    "DeGIAKeys",
+    "DeGIATrainer",
+    "DenormalizeLandmarksd",
+    "EpochSeedHandler",
+    "FlipMarkedd",
+    "FlowPrior",
+    "GeneratedImagesHandler",
+    "GeneratedPool",
+    "GrowingDataset",
+    "GrowingSampler",
+    "LandmarkMSE",
+    "LandmarkMSELoss",
+    "LandmarkMSEMetric",
+    "LandmarkRegressor",
+    "LandmarkReport",
+    "LandmarksToImaged",
+    "LandmarksToWorldd",
+    "LatentParametrization",
+    "LoadAnyImaged",
+    "MatchChannelsd",
+    "MaximizationEvents",
+    "MaximizationHandler",
+    "MeanRadialError",
+    "MeanRadialErrorMetric",
+    "NormalizeLandmarksd",
+    "NormalizedMeanError",
+    "NormalizedMeanErrorMetric",
+    "PCKAUCMetric",
+    "PCKMetric",
+    "Parametrization",
+    "PercentageOfCorrectKeypoints",
+    "PhaseProgress",
+    "PixelParametrization",
+    "PixelSpacingd",
+    "PrepareLandmarkBatch",
+    "RandFlipLandmarksd",
+    "RandPoseWarpd",
+    "RandSmoothWarpd",
+    "RealNVP",
+    "RunCheckpoint",
+    "ScaleModalityd",
+    "SuccessDetectionRate",
+    "SuccessDetectionRateMetric",
+    "create_backbone",
+    "denormalize_landmarks",
+    "depth_to_image",
+    "draw_landmarks",
+    "flip_permutation",
+    "gaussian_wasserstein",
+    "gradient_ascent",
+    "hand_size",
+    "landmark_mse",
+    "landmark_names",
+    "landmarks_to_original",
+    "list_images",
+    "load_datalist",
+    "merge_datalists",
+    "negative_log_likelihood",
+    "nme",
+    "normalize_landmarks",
+    "normalized_mse",
+    "pck",
+    "pck_auc",
+    "prediction_shift",
+    "radial_error",
+    "render_hand",
+    "save_overlay_grid",
+    "scalar_output",
+    "shifted_copies",
+    "show_short_errors",
+    "split_datalist",
+    "success_detection_rate",
+    "summarize_landmarks",
+    "transport_cost",
+    "write_synthetic_dataset",
+]

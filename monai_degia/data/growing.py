@@ -56,7 +56,9 @@ class GrowingDataset(Dataset, Randomizable):
         progress: bool = False,
     ) -> None:
         if len(data) == 0:
-            raise ValueError("The training set is empty: the data list holds no sample. Check its path and its filters.")
+            raise ValueError(
+                "The training set is empty: the data list holds no sample. Check its path and its filters."
+            )
         self.source = CacheDataset(data, transform, cache_rate=cache_rate, num_workers=num_workers, progress=progress)
         self.augmentation = Compose(augmentation).flatten()
         self.pool_dir, self.max_generated, self.target_key = pool_dir, max_generated, target_key
@@ -148,7 +150,9 @@ class GrowingDataset(Dataset, Randomizable):
 
     def _open_pool(self, image_shape: tuple[int, ...], target_shape: tuple[int, ...]) -> GeneratedPool:
         if self.pool_dir is None:
-            raise ValueError("GrowingDataset has no pool_dir, so it cannot keep generated images: name a folder for them.")
+            raise ValueError(
+                "GrowingDataset has no pool_dir, so it cannot keep generated images: name a folder for them."
+            )
         return GeneratedPool(self.pool_dir, self.max_generated, image_shape, target_shape)
 
 

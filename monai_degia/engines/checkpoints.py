@@ -94,7 +94,7 @@ class BestModelSaver:
 
     def __call__(self, engine: Engine) -> None:
         """Compare and save."""
-        value = float(engine.state.metrics[engine.state.key_metric_name])  # type: ignore[attr-defined]
+        value = float(engine.state.metrics[engine.state.key_metric_name])
         if value < self.best:
             self.best, self.epoch = value, engine.state.epoch
             with whole_file(self.path) as partial:

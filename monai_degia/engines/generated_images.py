@@ -50,7 +50,7 @@ class GeneratedImagesHandler:
     def _keep_first(self, engine: Engine) -> None:
         if self._grid is not None:
             return
-        output: dict[str, Any] = engine.state.output  # type: ignore[assignment]
+        output: dict[str, Any] = engine.state.output
         count = self.columns * self.rows
         pairs = [output[key][:count].detach().cpu() for key in (CommonKeys.IMAGE, DeGIAKeys.GENERATED)]
         rows = [chunk for both in zip(*(p.split(self.columns) for p in pairs), strict=True) for chunk in both]
@@ -60,7 +60,7 @@ class GeneratedImagesHandler:
     def _save(self, engine: Engine) -> None:
         if self._grid is None:
             return
-        round_index = int(engine.dataset.rounds)  # type: ignore[attr-defined]
+        round_index = int(engine.dataset.rounds)
         with whole_file(self.output_dir / f"generated_round={round_index:02d}.png") as partial:
             save_image(self._grid, partial)
         if self.summary_writer is not None:

@@ -68,4 +68,3 @@ class EpochSeedHandler:
         seed = derive_seed(self.seed, engine.state.epoch)
         set_determinism(seed)
         self.dataset.set_random_state(seed)
-

@@ -119,7 +119,7 @@ class AdversarialMaximizer(Workflow):
         """Run the next round; ``dataset.rounds`` says which it is and moves on when it is done."""
         self.ascent.set_random_state(derive_seed(self.seed, self.dataset.rounds))
         # The pool may have less room than a round takes: the number of batches is counted anew each time.
-        self.state.epoch_length = len(self.data_loader)  # type: ignore[arg-type]
+        self.state.epoch_length = len(self.data_loader)
         self.state.max_epochs, self.state.epoch, self.state.iteration = 1, 0, 0
         if self.state.epoch_length == 0:
             self.logger.warning("The pool of generated images is full (max_generated): this round adds none.")

@@ -53,7 +53,7 @@ class FlowPrior(nn.Module):
         shift_scale: float = 0.1,
         noise_features: int = 32,
         num_scales: int | None = None,
-        couplings_per_scale: int = 4,
+        couplings_per_scale: int = 3,
         hidden_channels: int = 16,
         residual_blocks: int = 1,
         seed: int = 0,

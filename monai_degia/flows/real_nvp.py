@@ -39,7 +39,7 @@ class RealNVP(Bijection):
         spatial_shape: Sequence[int],
         in_channels: int,
         num_scales: int | None = None,
-        couplings_per_scale: int = 4,
+        couplings_per_scale: int = 3,
         hidden_channels: int = 16,
         residual_blocks: int = 1,
         seed: int = 0,

@@ -16,7 +16,13 @@ from torch import Tensor
 from monai_degia.transforms.ascent import gradient_ascent
 from monai_degia.transforms.parametrization import PARAMETRIZATIONS, InvertibleFlow
 
-__all__ = ["AdversarialAscent", "AdversarialAscentD", "AdversarialAscentDict", "AdversarialAscentd", "BindableObjective"]
+__all__ = [
+    "AdversarialAscent",
+    "AdversarialAscentD",
+    "AdversarialAscentDict",
+    "AdversarialAscentd",
+    "BindableObjective",
+]
 
 
 class BindableObjective(Protocol):
@@ -62,7 +68,7 @@ class AdversarialAscent(Randomizable, RandomizableTrait):
         if parametrization not in PARAMETRIZATIONS:
             raise ValueError(f"Unknown parametrization {parametrization!r}. Available: {', '.join(PARAMETRIZATIONS)}.")
         self.objective, self.parametrization, self.flow = objective, parametrization, flow
-        self.steps, self.step_size, self.rule, self.bounds = steps, step_size, rule, tuple(bounds)
+        self.steps, self.step_size, self.rule, self.bounds = steps, step_size, rule, (bounds[0], bounds[1])
         self.seed = 0
 
     def randomize(self, data: Any = None) -> None:
@@ -91,7 +97,9 @@ class AdversarialAscent(Randomizable, RandomizableTrait):
 
         """
         if image.ndim != 4:
-            raise ValueError(f"AdversarialAscent expects a batch of images (B, C, X, Y), got shape {tuple(image.shape)}.")
+            raise ValueError(
+                f"AdversarialAscent expects a batch of images (B, C, X, Y), got shape {tuple(image.shape)}."
+            )
         if randomize:
             self.randomize()
         generator = torch.Generator().manual_seed(self.seed)

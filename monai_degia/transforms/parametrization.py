@@ -151,7 +151,9 @@ class AppearanceParametrization(Parametrization):
         weight = (kernel * self.kernel_scale).flatten(0, 1)
         pad = kernel.shape[-1] // 2
         # Replicated borders: a zero border would draw a frame around every image. Groups: one kernel a sample.
-        padded = F.pad(self.image - 0.5, (pad,) * 4, mode="replicate").reshape(1, batch * channels, *(n + 2 * pad for n in shape))
+        padded = F.pad(self.image - 0.5, (pad,) * 4, mode="replicate").reshape(
+            1, batch * channels, *(n + 2 * pad for n in shape)
+        )
         return F.conv2d(padded, weight, groups=batch).view(batch, channels, *shape)
 
 
@@ -165,7 +167,9 @@ def _stretch(image: Tensor) -> Tensor:
 
 def _latent(image: Tensor, flow: InvertibleFlow | None, generator: torch.Generator | None) -> Parametrization:
     if flow is None:
-        raise ValueError("The latent parametrization decodes with the inverse flow: pass flow=, or choose 'pixel' or 'appearance'.")
+        raise ValueError(
+            "The latent parametrization decodes with the inverse flow: pass flow=, or choose 'pixel' or 'appearance'."
+        )
     return LatentParametrization(image, flow)
 
 

@@ -56,10 +56,11 @@ class LandmarkReport:
     def _collect(self, engine: Engine) -> None:
         output, batch = engine.state.output, engine.state.batch
         images, predictions, labels = (
-            output[key].detach().cpu() for key in (CommonKeys.IMAGE, CommonKeys.PRED, CommonKeys.LABEL)  # type: ignore[index]
+            output[key].detach().cpu()
+            for key in (CommonKeys.IMAGE, CommonKeys.PRED, CommonKeys.LABEL)
         )
-        spacings = batch.get("spacing", torch.full((len(images), 2), torch.nan))  # type: ignore[union-attr]
-        for index, domain in enumerate(batch["domain"]):  # type: ignore[index]
+        spacings = batch.get("spacing", torch.full((len(images), 2), torch.nan))
+        for index, domain in enumerate(batch["domain"]):
             known = bool(torch.isfinite(spacings[index]).all())
             self._rows.append(
                 {
@@ -95,7 +96,9 @@ class LandmarkReport:
             writer = csv.writer(file)
             writer.writerow(["domain", "index", "landmark", "error_px", "error_hand_size"])
             for index, row in enumerate(self._rows):
-                prediction, label = (denormalize_landmarks(row[key], self.image_size) for key in ("prediction", "label"))
+                prediction, label = (
+                    denormalize_landmarks(row[key], self.image_size) for key in ("prediction", "label")
+                )
                 error = (prediction - label).norm(dim=-1)
                 size = (label.amax(0) - label.amin(0)).max()
                 for name, value, relative in zip(self.names, error, error / size, strict=True):
@@ -109,5 +112,8 @@ class LandmarkReport:
         return drawn + [None] * (self.pictures - count)
 
     def _draw(self, image: Tensor, prediction: Tensor, label: Tensor) -> Any:
-        points, target = denormalize_landmarks(prediction, self.image_size), denormalize_landmarks(label, self.image_size)
+        points, target = (
+            denormalize_landmarks(prediction, self.image_size),
+            denormalize_landmarks(label, self.image_size),
+        )
         return draw_landmarks(image, points, self.names, target=target)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.distributions import StudentT
+from torch.distributions import Normal, StudentT
 from torch.testing import assert_close
 
 from monai_degia.flows.flow_prior import FlowPrior
@@ -80,7 +80,7 @@ def test_log_prob_agrees_with_autograd(shape: tuple[int, ...]) -> None:
     flow, x, c = build(shape, gamma=1.3, shift_scale=0.4), torch.rand(3, *shape), torch.tensor([0, 1, 1])
     noise = flow.prior.draw_noise(3)
 
-    assert flow(x)[1].abs().min() > 0.1, "vacuous: log-det is zero"
+    assert flow(x)[1].abs().min() > 1e-2, "vacuous: log-det is zero"
     check_against_autograd(flow, x, c, noise)
     with pytest.raises(AssertionError):
         check_against_autograd(with_scaled_log_det(flow), x, c, noise)

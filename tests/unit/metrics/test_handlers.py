@@ -2,7 +2,6 @@ import monai.handlers
 import monai.metrics
 import pytest
 import torch
-from ignite.engine import Events
 from monai.bundle import ConfigParser
 from monai.data import DataLoader
 from monai.engines import SupervisedEvaluator
@@ -54,8 +53,6 @@ def test_evaluator_of_monai_gets_one_number(make, expected: float, decollate: bo
         key_val_metric={"key": make(output_transform=from_engine(["pred", "label"]))},
         decollate=decollate,
     )
-    if decollate:
-        evaluator.add_event_handler(Events.ITERATION_COMPLETED, lambda engine: None)
     for _ in range(2):
         evaluator.run()
         assert isinstance(evaluator.state.metrics["key"], float)

@@ -12,7 +12,8 @@ def test_a_peak_gives_the_centre_of_its_cell(i: int, j: int) -> None:
     heatmaps[1, 2, i, j] = 1e4
     u = soft_argmax(heatmaps)
     assert_close(u[1, 2], torch.tensor([(i + 0.5) / 12, (j + 0.5) / 5]))
-    assert_close(u[0], torch.full((3, 2), 0.5)), "a flat map gives the image centre"
+    # A flat map gives the image centre.
+    assert_close(u[0], torch.full((3, 2), 0.5))
 
 
 def test_two_equal_peaks_give_their_midpoint_and_weights_follow_the_softmax() -> None:

@@ -118,6 +118,15 @@ def test_grid_places_rows_and_columns_and_leaves_nothing_else(tmp_path: Path, su
     assert place["r"][1] == pytest.approx(place["b"][1], abs=3) and place["r"][0] + 100 < place["b"][0]
 
 
+def test_who_reads_the_old_file_is_not_disturbed(tmp_path: Path) -> None:
+    path = save_overlay_grid(tmp_path / "grid.png", {"a": [np.zeros((8, 8, 3), dtype=np.uint8)]})
+    old = path.read_bytes()
+    with path.open("rb") as reader:
+        save_overlay_grid(path, {"b": [np.full((8, 8, 3), 255, dtype=np.uint8)]})
+        assert reader.read() == old
+    assert path.read_bytes() != old
+
+
 def test_a_failed_write_keeps_the_old_file_and_no_debris(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     picture = np.zeros((8, 8, 3), dtype=np.uint8)
     path = save_overlay_grid(tmp_path / "grid.png", {"a": [picture]})

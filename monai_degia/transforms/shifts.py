@@ -1,0 +1,101 @@
+"""Fixed changes of appearance that stand in for unseen domains on source validation images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any
+
+import torch
+from monai.config import KeysCollection
+from monai.transforms import MapTransform, SobelGradients
+from monai.utils import convert_to_dst_type, convert_to_tensor
+from torch import Tensor
+from torchvision.transforms import functional as tvf
+
+__all__ = ["SHIFTS", "AppearanceShiftD", "AppearanceShiftDict", "AppearanceShiftd", "shifted_copies"]
+
+
+def _negative(image: Tensor) -> Tensor:
+    return 1 - image.mean(0, keepdim=True).expand_as(image)
+
+
+def _dark(image: Tensor) -> Tensor:
+    return image.mean(0, keepdim=True).expand_as(image) ** 4
+
+
+def _solarize(image: Tensor) -> Tensor:
+    return tvf.solarize(image, 0.5)
+
+
+def _equalize(image: Tensor) -> Tensor:
+    return tvf.equalize((image * 255).round().to(torch.uint8)).to(image) / 255
+
+
+def _edges(image: Tensor) -> Tensor:
+    gradients = SobelGradients(spatial_axes=(0, 1))(image.mean(0, keepdim=True))
+    magnitude = convert_to_tensor(gradients, track_meta=False).norm(dim=0, keepdim=True)
+    return (magnitude / magnitude.amax().clamp_min(1e-6)).expand_as(image)
+
+
+#: Name to a map of images (C, X, Y) in [0, 1]. None of them is in the family of maps that training draws from
+#: (convolution, mixture, tone curve, bias field), so that they can judge it.
+SHIFTS: dict[str, Callable[[Tensor], Tensor]] = {
+    "negative": _negative,
+    "dark": _dark,
+    "solarize": _solarize,
+    "equalize": _equalize,
+    "edges": _edges,
+}
+
+
+class AppearanceShiftd(MapTransform):
+    """Apply the shift that a sample names; a sample that names none is left as it is.
+
+    Args:
+        keys: images (C, X, Y) in [0, 1].
+        shift_key: key of the name, one of ``SHIFTS`` or "".
+        allow_missing_keys: do nothing where an image is missing.
+
+    """
+
+    def __init__(self, keys: KeysCollection, shift_key: str = "shift", allow_missing_keys: bool = False) -> None:
+        super().__init__(keys, allow_missing_keys)
+        self.shift_key = shift_key
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Shift the images."""
+        d = dict(data)
+        name = d.get(self.shift_key)
+        if not name:
+            return d
+        if name not in SHIFTS:
+            raise ValueError(f"Unknown shift {name!r}. Available: {', '.join(SHIFTS)}.")
+        for key in self.key_iterator(d):
+            plain = convert_to_tensor(d[key], track_meta=False)
+            d[key] = convert_to_dst_type(SHIFTS[name](plain).clamp(0, 1).contiguous(), d[key])[0]
+        return d
+
+
+AppearanceShiftD = AppearanceShiftDict = AppearanceShiftd
+
+
+def shifted_copies(items: Sequence[dict[str, Any]], shifts: Sequence[str] = tuple(SHIFTS)) -> list[dict[str, Any]]:
+    """Each item as it is, and once more with one of the shifts in turn: a validation set that asks for robustness.
+
+    It is made of source images alone, so settings and checkpoints may be chosen by it.
+
+    Args:
+        items: validation items.
+        shifts: names of shifts to use; none gives back the items.
+
+    Returns:
+        Twice as many items, the copies with ``shift`` and their own ``domain``.
+
+    """
+    if not shifts:
+        return list(items)
+    copies = []
+    for index, item in enumerate(items):
+        name = shifts[index % len(shifts)]
+        copies.append({**item, "shift": name, "domain": f"{item.get('domain', 'source')}, {name}"})
+    return [*items, *copies]
