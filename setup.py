@@ -19,7 +19,7 @@ EXTRAS = {
 setup(
     name="monai_degia",
     version=VERSION.group(1),
-    description="Train landmark networks on one image domain so that they work on domains nobody has seen: DeGIA for MONAI",
+    description="Landmark networks trained on one image domain that work on domains nobody has seen: DeGIA for MONAI",
     long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",

@@ -142,8 +142,8 @@ class GrowingDataset(Dataset, Randomizable):
             return
         if self.pool_dir is not None and not (Path(self.pool_dir) / "images.u8").is_file():
             raise ValueError(
-                f"The checkpoint continues with the generated images in {self.pool_dir}, which are not there: point pool_dir "
-                "at the folder of the run that is resumed, or start anew."
+                f"The checkpoint continues with the generated images in {self.pool_dir}, which are not there: point "
+                "pool_dir at the folder of the run that is resumed, or start anew."
             )
         self.pool = self._open_pool(tuple(state["pool"]["image_shape"]), tuple(state["pool"]["target_shape"]))
         self.pool.load_state_dict(state["pool"])

@@ -17,8 +17,8 @@ GREY_LEVELS = 255
 class GeneratedPool:
     """The images of all rounds so far with their labels, in memory-mapped files of one folder.
 
-    Images in [0, 1] are stored as 8 bits a channel. Only ``size`` says what counts: files are written before it moves, so
-    a run that is killed while appending loses that batch and nothing else, and a resumed run overwrites what its
+    Images in [0, 1] are stored as 8 bits a channel. Only ``size`` says what counts: files are written before it moves,
+    so a run that is killed while appending loses that batch and nothing else, and a resumed run overwrites what its
     checkpoint does not know.
 
     Args:
@@ -72,8 +72,8 @@ class GeneratedPool:
         """
         if tuple(images.shape[1:]) != self.image_shape or tuple(targets.shape[1:]) != self.target_shape:
             raise ValueError(
-                f"The pool holds images {self.image_shape} with targets {self.target_shape}, got {tuple(images.shape[1:])} "
-                f"with {tuple(targets.shape[1:])}."
+                f"The pool holds images {self.image_shape} with targets {self.target_shape}, got "
+                f"{tuple(images.shape[1:])} with {tuple(targets.shape[1:])}."
             )
         count = min(len(images), self.room)
         part = slice(self.size, self.size + count)
@@ -119,7 +119,8 @@ class GeneratedPool:
             )
         if state["size"] > self.capacity:
             raise ValueError(
-                f"The checkpoint knows {state['size']} generated images, the pool takes {self.capacity}: raise max_generated."
+                f"The checkpoint knows {state['size']} generated images, the pool takes {self.capacity}: "
+                "raise max_generated."
             )
         self.size = int(state["size"])
 

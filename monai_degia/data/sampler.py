@@ -16,9 +16,9 @@ __all__ = ["GrowingSampler"]
 class GrowingSampler(DistributedSampler):
     """Draw a fixed number of samples an epoch from however many there are now.
 
-    MONAI's workflows call ``set_epoch`` of every ``DistributedSampler``. The number of draws never changes while the set
-    grows, so the length of an epoch is constant, which ignite needs, and a resumed run draws what the first would have
-    drawn. Within an epoch samples repeat only after all were drawn.
+    MONAI's workflows call ``set_epoch`` of every ``DistributedSampler``. The number of draws never changes while the
+    set grows, so the length of an epoch is constant, which ignite needs, and a resumed run draws what the first would
+    have drawn. Within an epoch samples repeat only after all were drawn.
 
     Args:
         dataset: the set to draw from; its length is read at the start of each epoch.

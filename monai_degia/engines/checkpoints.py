@@ -20,8 +20,8 @@ class RunCheckpoint:
     """Save everything a run needs to go on, after each epoch and before an error ends it; load it on request.
 
     MONAI's ``CheckpointSaver`` deletes the last checkpoint before it writes the next, and cannot hold the trainer that
-    holds it. This one keeps one file, replaced in one step, and adds the trainer when it is attached. Attach it last, so
-    that the state saved is that after validation and maximisation.
+    holds it. This one keeps one file, replaced in one step, and adds the trainer when it is attached. Attach it last,
+    so that the state saved is that after validation and maximisation.
 
     Args:
         path: file of the checkpoint.
@@ -55,22 +55,22 @@ class RunCheckpoint:
         """Load the file into the objects of the run; the number of epochs stays the one that is configured."""
         if not self.path.is_file():
             raise ValueError(
-                f"No checkpoint to resume from at {self.path.resolve()}: name the folder of a run that was started before, or "
-                "start anew without resume."
+                f"No checkpoint to resume from at {self.path.resolve()}: name the folder of a run that was started "
+                "before, or start anew without resume."
             )
         checkpoint = torch.load(self.path, map_location=self.map_location, weights_only=True)
         missing = sorted(set(self.state) - set(checkpoint))
         if missing:
             raise ValueError(
-                f"The checkpoint {self.path} has no {', '.join(missing)}: it was written by another method. Resume with the "
-                "configs that the run was started with."
+                f"The checkpoint {self.path} has no {', '.join(missing)}: it was written by another method. Resume "
+                "with the configs that the run was started with."
             )
         max_epochs = engine.state.max_epochs
         Checkpoint.load_objects(to_load=self.state, checkpoint=checkpoint)
         if max_epochs is not None and engine.state.epoch >= max_epochs:
             raise ValueError(
-                f"The run in {self.path.parent} has already done {engine.state.epoch} of {max_epochs} epochs: raise max_epochs to "
-                "train on."
+                f"The run in {self.path.parent} has already done {engine.state.epoch} of {max_epochs} epochs: raise "
+                "max_epochs to train on."
             )
         engine.state.max_epochs = max_epochs
 

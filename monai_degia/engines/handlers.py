@@ -15,8 +15,8 @@ __all__ = ["EpochSeedHandler", "MaximizationHandler"]
 class MaximizationHandler:
     """Run a round of maximisation from inside the trainer, at an interval of epochs.
 
-    Put it behind the validation handler and before the one that saves checkpoints, so that a checkpoint knows the images
-    of its round. After the last epoch nothing would train on new images, so no round is run.
+    Put it behind the validation handler and before the one that saves checkpoints, so that a checkpoint knows the
+    images of its round. After the last epoch nothing would train on new images, so no round is run.
 
     Args:
         maximizer: the workflow of the maximisation phase.

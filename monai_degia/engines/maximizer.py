@@ -1,4 +1,4 @@
-"""The maximisation phase: a workflow that climbs source images and appends what it reaches to the training set (Eq. 7)."""
+"""The maximisation phase: a workflow that climbs source images, Eq. (7), and appends them to the training set."""
 
 from __future__ import annotations
 

@@ -20,19 +20,19 @@ __all__ = ["DeGIATrainer"]
 class DeGIATrainer(SupervisedTrainer):
     """MONAI's supervised trainer, with a step of the flow prior on the same batch.
 
-    The two networks share no parameter, so the sum of Eq. (5) is minimised by a step of each. Without a flow it is plain
-    training: the baseline of every comparison.
+    The two networks share no parameter, so the sum of Eq. (5) is minimised by a step of each. Without a flow it is
+    plain training: the baseline of every comparison.
 
     Args:
         flow: the flow prior; ``None`` trains the task network alone.
         flow_optimizer: optimiser of the flow's parameters.
         flow_interval: train the flow on every n-th iteration, where its cost would decide the time of a run.
-        max_flow_norm: largest L2 norm of the flow's gradient; larger ones are scaled down. A flow's likelihood has steep
-            places where one step would undo many.
+        max_flow_norm: largest L2 norm of the flow's gradient; larger ones are scaled down. A flow's likelihood has
+            steep places where one step would undo many.
         **kwargs: see ``monai.engines.SupervisedTrainer``.
 
-    ``state.output`` holds, beside MONAI's image, label, pred and loss, ``nll`` (nats a dimension, with the uniform noise
-    of dequantisation) and ``bits_per_dim`` in iterations that trained the flow.
+    ``state.output`` holds, beside MONAI's image, label, pred and loss, ``nll`` (nats a dimension, with the uniform
+    noise of dequantisation) and ``bits_per_dim`` in iterations that trained the flow.
 
     Raises:
         ValueError: if only one of ``flow`` and ``flow_optimizer`` is given.
@@ -82,6 +82,6 @@ class DeGIATrainer(SupervisedTrainer):
     def _refuse_nonfinite(self, value: Tensor, name: str, knob: str) -> None:
         if not torch.isfinite(value).all():
             raise ValueError(
-                f"The {name} is {float(value.detach().mean())} at iteration {self.state.iteration}: training cannot go on. "
-                f"Lower {knob}, or check the images and landmarks of the data list."
+                f"The {name} is {float(value.detach().mean())} at iteration {self.state.iteration}: training cannot go "
+                f"on. Lower {knob}, or check the images and landmarks of the data list."
             )

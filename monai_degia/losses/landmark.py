@@ -23,8 +23,9 @@ def landmark_mse(prediction: Tensor, target: Tensor) -> Tensor:
     """
     if prediction.shape != target.shape:
         raise ValueError(
-            f"The network predicts landmarks of shape {tuple(prediction.shape)}, the labels have shape {tuple(target.shape)}: "
-            "build the network with num_landmarks of the data list, or choose the same landmark set for both."
+            f"The network predicts landmarks of shape {tuple(prediction.shape)}, the labels have shape "
+            f"{tuple(target.shape)}: build the network with num_landmarks of the data list, or choose "
+            "the same landmark set for both."
         )
     return (prediction - target).square().flatten(1).mean(1)
 

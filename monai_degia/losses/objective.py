@@ -61,8 +61,8 @@ class AscentObjective:
             raise ValueError(f"Unknown distance {distance!r}. Available: {', '.join(DISTANCES)}.")
         if flow is None and (nll_weight or alpha):
             raise ValueError(
-                f"nll_weight={nll_weight} and alpha={alpha} weigh terms of the flow, but flow is None: pass a FlowPrior, "
-                "or set both to 0."
+                f"nll_weight={nll_weight} and alpha={alpha} weigh terms of the flow, but flow is None: pass a "
+                "FlowPrior, or set both to 0."
             )
         self.network, self.flow, self.task_loss = network, flow, task_loss
         self.task_weight, self.nll_weight, self.alpha = task_weight, nll_weight, alpha

@@ -36,7 +36,7 @@ class BindableObjective(Protocol):
 
 
 class AdversarialAscent(Randomizable, RandomizableTrait):
-    """Climb a batch of images by Eq. (7), starting from the images, and return what is reached; labels stay as they are.
+    """Climb a batch of images by Eq. (7), from the images on, and return what is reached; labels stay as they are.
 
     Works on batches, where the networks are: in a training step, an engine, or a loop of the user's; a network inside a
     worker of a data loader would be a copy that is never trained.

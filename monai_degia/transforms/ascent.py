@@ -1,4 +1,4 @@
-"""Gradient ascent on a parametrised batch of images: the inner loop of the maximisation phase (Eq. 7), as a pure function."""
+"""Gradient ascent on a parametrised batch of images: the inner loop of the maximisation phase (Eq. 7), pure."""
 
 from __future__ import annotations
 
@@ -74,14 +74,14 @@ def gradient_ascent(
             value = objective(images)
             if value.shape != images.shape[:1]:
                 raise ValueError(
-                    f"The objective must give one value a sample, shape {tuple(images.shape[:1])}, got {tuple(value.shape)}: "
-                    "reduce over everything but the batch."
+                    f"The objective must give one value a sample, shape {tuple(images.shape[:1])}, got "
+                    f"{tuple(value.shape)}: reduce over everything but the batch."
                 )
             (gradient,) = torch.autograd.grad(value.sum(), parameters)
         if not torch.isfinite(gradient).all():
             raise ValueError(
-                f"The gradient of the objective is not finite at ascent step {step + 1}: lower step_size={step_size}, or "
-                "check the networks inside the objective."
+                f"The gradient of the objective is not finite at ascent step {step + 1}: lower step_size={step_size}, "
+                "or check the networks inside the objective."
             )
         parameters = parametrization.project(parameters.detach() + step_size * direction(gradient), bounds)
         if on_step is not None:
@@ -105,6 +105,6 @@ def _check_range(image: Tensor, bounds: tuple[float, float]) -> None:
     low, high = float(image.min()), float(image.max())
     if not bounds[0] <= low <= high <= bounds[1]:  # also refuses NaN
         raise ValueError(
-            f"gradient_ascent needs image values within bounds={bounds}, got [{low:g}, {high:g}]. Scale the images first "
-            "(ScaleModalityd, ScaleIntensityd), or pass the bounds that they keep."
+            f"gradient_ascent needs image values within bounds={bounds}, got [{low:g}, {high:g}]. Scale the images "
+            "first (ScaleModalityd, ScaleIntensityd), or pass the bounds that they keep."
         )

@@ -1,4 +1,4 @@
-"""What an ascent moves: parameters per image, and the map from parameters to images (design: pixel, latent, appearance)."""
+"""What an ascent moves: parameters per image, and the map from parameters to images: pixel, latent, appearance."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class LatentParametrization(Parametrization):
 
 
 class AppearanceParametrization(Parametrization):
-    """A random map of intensities and texture with few parameters a sample; geometry, and so the landmarks, cannot move.
+    """A random map of intensities and texture with few parameters a sample; geometry, hence landmarks, cannot move.
 
     In order: convolution by a random kernel 1, 3 or 5 wide over all channels, a stretch of the result to [0, 1], a
     mixture with the original image, a tone curve (a power), and a smooth bias field. Every parameter is standard normal

@@ -26,8 +26,8 @@ class LandmarkReport:
     """Collect predictions of an evaluator and write what they are worth, per domain.
 
     Files in ``output_dir``: ``metrics.json`` (:func:`summarize_landmarks`), ``errors.csv`` (one row an image and
-    landmark, error in network pixels and in hand sizes) and ``overlay.png`` (rows are domains; dots are predictions, rings
-    the labels).
+    landmark, error in network pixels and in hand sizes) and ``overlay.png`` (rows are domains; dots are predictions,
+    rings the labels).
 
     Args:
         output_dir: folder of the report.
@@ -56,8 +56,7 @@ class LandmarkReport:
     def _collect(self, engine: Engine) -> None:
         output, batch = engine.state.output, engine.state.batch
         images, predictions, labels = (
-            output[key].detach().cpu()
-            for key in (CommonKeys.IMAGE, CommonKeys.PRED, CommonKeys.LABEL)
+            output[key].detach().cpu() for key in (CommonKeys.IMAGE, CommonKeys.PRED, CommonKeys.LABEL)
         )
         spacings = batch.get("spacing", torch.full((len(images), 2), torch.nan))
         for index, domain in enumerate(batch["domain"]):
@@ -86,8 +85,8 @@ class LandmarkReport:
         save_overlay_grid(self.output_dir / "overlay.png", rows, title=title)
         for domain, values in summary.items():
             engine.logger.info(
-                f"{domain}: {values['count']} images, NME {100 * values['nme']:.2f} % of hand size, MSE {values['mse']:.5f}, "
-                f"AUC {values['auc']:.3f}"
+                f"{domain}: {values['count']} images, NME {100 * values['nme']:.2f} % of hand size, "
+                f"MSE {values['mse']:.5f}, AUC {values['auc']:.3f}"
             )
         engine.logger.info(f"Report written to {self.output_dir}")
 

@@ -1,0 +1,1 @@
+"""Grids of runs over the bundle's configs, and their tables; no training code."""

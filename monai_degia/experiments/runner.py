@@ -1,0 +1,117 @@
+"""Run a grid: each run through the bundle's workflows in a process of its own, one result file a run."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+import time
+import warnings
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from monai_degia.data.files import whole_file
+from monai_degia.experiments.grids import Run
+
+__all__ = ["finished", "run_grid"]
+
+
+def run_grid(
+    runs: Sequence[Run], root: Path, output_dir: Path, dataset_dir: Path, jobs: int = 1
+) -> list[dict[str, Any]]:
+    """Run what is not finished, and return the results of all runs.
+
+    Args:
+        runs: the grid.
+        root: folder that holds ``bundle/`` and ``configs/``.
+        output_dir: gets a folder a run, with its log, checkpoints and report, and ``results/<run>.json``.
+        dataset_dir: folder of the data.
+        jobs: runs at a time; the cores are shared among them.
+
+    Raises:
+        ValueError: if ``root`` is no checkout, or a run fails; results that are finished stay.
+
+    """
+    if not (root / "bundle" / "configs" / "train.json").is_file():
+        raise ValueError(
+            f"{root} holds no bundle/configs/train.json: run this in a checkout of monai_degia, or name it with --root."
+        )
+    waiting = [run for run in runs if finished(run, output_dir) is None]
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    failures = []
+    with (
+        ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool,
+        tqdm(total=len(runs), initial=len(runs) - len(waiting), desc="runs", unit="run") as bar,
+    ):
+        futures = {pool.submit(_run, run, root, output_dir, dataset_dir, threads): run for run in waiting}
+        for future in as_completed(futures):
+            error = future.exception()
+            if error is not None:
+                failures.append(f"{futures[future].name}: {error}")
+            bar.set_postfix_str(futures[future].name)
+            bar.update()
+    if failures:
+        raise ValueError(
+            "Runs failed (their logs are in their folders under "
+            f"{output_dir}; start again to repeat only these):\n" + "\n".join(failures)
+        )
+    return [result for run in runs if (result := finished(run, output_dir)) is not None]
+
+
+def finished(run: Run, output_dir: Path) -> dict[str, Any] | None:
+    """The result of a run, or ``None`` if it has none yet."""
+    path = output_dir / "results" / f"{run.name}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def _run(run: Run, root: Path, output_dir: Path, dataset_dir: Path, threads: int) -> None:
+    folder = output_dir / run.name
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(threads)
+    log = folder / "log.txt"
+    with log.open("w", encoding="utf-8") as file, contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
+        warnings.simplefilter("ignore")
+        overrides = {"dataset_dir": str(dataset_dir), "ckpt_dir": str(folder), "seed": run.seed, **run.overrides}
+        start = time.perf_counter()
+        _workflow(run.configs(root), root, {**overrides, "output_dir": str(folder)})
+        seconds = time.perf_counter() - start
+        _workflow(run.configs(root, evaluate=True), root, {**overrides, "output_dir": str(folder / "evaluation")})
+    metrics = json.loads((folder / "evaluation" / "metrics.json").read_text(encoding="utf-8"))
+    result = {
+        "run": run.name,
+        "backbone": run.backbone,
+        "method": run.method,
+        "seed": run.seed,
+        "configs": [str(Path(c).relative_to(root)) for c in run.configs(root)],
+        "overrides": run.overrides,
+        "train_seconds": round(seconds, 1),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "metrics": metrics,
+    }
+    with whole_file(output_dir / "results" / f"{run.name}.json") as partial:
+        partial.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+def _workflow(configs: list[str], root: Path, overrides: dict[str, Any]) -> None:
+    # Imported in the worker: the parent only waits.
+    from monai.bundle import ConfigWorkflow
+
+    folder = root / "bundle" / "configs"
+    workflow = ConfigWorkflow(
+        config_file=configs,
+        meta_file=str(folder / "metadata.json"),
+        logging_file=str(folder / "logging.conf"),
+        workflow_type="train",
+        **overrides,
+    )
+    workflow.initialize()
+    workflow.run()
+    workflow.finalize()
