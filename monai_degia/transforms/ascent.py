@@ -15,8 +15,10 @@ Objective = Callable[[Tensor], Tensor]
 
 
 def _normalized(gradient: Tensor) -> Tensor:
-    norm = gradient.flatten(1).norm(dim=1).clamp_min(torch.finfo(gradient.dtype).tiny)
-    return gradient / norm.view(-1, *[1] * (gradient.ndim - 1))
+    flat, tiny = gradient.flatten(1), torch.finfo(gradient.dtype).tiny
+    # Scaled to a largest entry of 1 first: squares of very small or large entries leave the range of floats.
+    flat = flat / flat.abs().amax(1, keepdim=True).clamp_min(tiny)
+    return (flat / flat.norm(dim=1, keepdim=True).clamp_min(tiny)).view_as(gradient)
 
 
 STEP_RULES: dict[str, Callable[[Tensor], Tensor]] = {
@@ -57,7 +59,8 @@ def gradient_ascent(
 
     Raises:
         ValueError: if an argument is out of range, the start lies outside ``bounds``, or the objective gives the wrong
-            shape or is not finite.
+            shape, is not finite or does not depend on the images.
+        TypeError: if the images do not hold floating point numbers.
 
     """
     if isinstance(parametrization, Tensor):
@@ -69,18 +72,10 @@ def gradient_ascent(
         _check_range(parameters, bounds)
     for step in range(steps):
         parameters = parameters.detach().requires_grad_(True)
-        with torch.enable_grad():
-            images = parametrization.decode(parameters).clamp(*bounds)
-            value = objective(images)
-            if value.shape != images.shape[:1]:
-                raise ValueError(
-                    f"The objective must give one value a sample, shape {tuple(images.shape[:1])}, got "
-                    f"{tuple(value.shape)}: reduce over everything but the batch."
-                )
-            (gradient,) = torch.autograd.grad(value.sum(), parameters)
-        if not torch.isfinite(gradient).all():
+        gradient = _gradient(parametrization, parameters, objective, bounds)
+        if gradient is None:
             raise ValueError(
-                f"The gradient of the objective is not finite at ascent step {step + 1}: lower step_size={step_size}, "
+                f"The objective or its gradient is not finite at ascent step {step + 1}: lower step_size={step_size}, "
                 "or check the networks inside the objective."
             )
         parameters = parametrization.project(parameters.detach() + step_size * direction(gradient), bounds)
@@ -88,6 +83,35 @@ def gradient_ascent(
             on_step(step + 1)
     with torch.no_grad():
         return parametrization.decode(parameters).clamp(*bounds).detach()
+
+
+def _gradient(
+    parametrization: Parametrization, parameters: Tensor, objective: Objective, bounds: tuple[float, float]
+) -> Tensor | None:
+    """Gradient of the summed objective, or None where it or the objective is not finite."""
+    with torch.enable_grad():
+        images = _clamp(parametrization.decode(parameters), bounds)
+        value = objective(images)
+        if value.shape != images.shape[:1]:
+            raise ValueError(
+                f"The objective must give one value a sample, shape {tuple(images.shape[:1])}, got {tuple(value.shape)}: "
+                "reduce over everything but the batch."
+            )
+        gradient = None
+        if value.requires_grad:
+            (gradient,) = torch.autograd.grad(value.sum(), parameters, allow_unused=True)
+    if gradient is None:
+        raise ValueError(
+            "The objective does not depend on the images, so there is nothing to climb: give one of its terms a weight, "
+            "and do not detach the images inside it."
+        )
+    return gradient if torch.isfinite(gradient).all() and torch.isfinite(value).all() else None
+
+
+def _clamp(images: Tensor, bounds: tuple[float, float]) -> Tensor:
+    # The gradient of torch.clamp at the bounds themselves is 0 in some versions: black and white pixels would be stuck.
+    clamped = images.detach().clamp(*bounds)
+    return torch.where(images.detach() == clamped, images, clamped)
 
 
 def _check_arguments(steps: int, step_size: float, rule: str, bounds: tuple[float, float]) -> None:
@@ -102,6 +126,8 @@ def _check_arguments(steps: int, step_size: float, rule: str, bounds: tuple[floa
 
 
 def _check_range(image: Tensor, bounds: tuple[float, float]) -> None:
+    if not image.is_floating_point():
+        raise TypeError(f"gradient_ascent needs floating point images, got {image.dtype}: divide grey levels by 255.")
     low, high = float(image.min()), float(image.max())
     if not bounds[0] <= low <= high <= bounds[1]:  # also refuses NaN
         raise ValueError(

@@ -1,6 +1,6 @@
 import re
-import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -17,16 +17,13 @@ from monai_degia import (
     RunCheckpoint,
 )
 
-sys.path.insert(0, str(Path(__file__).parent))
-from setup_two_phases import TwoPhases
-
 
 def weights(module: torch.nn.Module) -> torch.Tensor:
     return torch.cat([p.detach().flatten() for p in module.parameters()])
 
 
-def test_rounds_grow_the_set_between_epochs_of_constant_length(tmp_path: Path) -> None:
-    run = TwoPhases(tmp_path, epochs=4)
+def test_rounds_grow_the_set_between_epochs_of_constant_length(tmp_path: Path, two_phases: Any) -> None:
+    run = two_phases(tmp_path, epochs=4)
     sizes, iterations = [], []
     run.trainer.add_event_handler(Events.EPOCH_STARTED, lambda _: sizes.append(len(run.dataset)))
     run.trainer.add_event_handler(Events.EPOCH_COMPLETED, lambda e: iterations.append(e.state.iteration))
@@ -38,8 +35,8 @@ def test_rounds_grow_the_set_between_epochs_of_constant_length(tmp_path: Path) -
     assert run.dataset.rounds == 3
 
 
-def test_both_networks_learn_and_the_flow_is_reported(tmp_path: Path) -> None:
-    run = TwoPhases(tmp_path, epochs=1)
+def test_both_networks_learn_and_the_flow_is_reported(tmp_path: Path, two_phases: Any) -> None:
+    run = two_phases(tmp_path, epochs=1)
     before = weights(run.network).clone(), weights(run.flow).clone()
     outputs = []
     run.trainer.add_event_handler(Events.ITERATION_COMPLETED, lambda e: outputs.append(dict(e.state.output)))
@@ -52,8 +49,8 @@ def test_both_networks_learn_and_the_flow_is_reported(tmp_path: Path) -> None:
         assert_close(output[DeGIAKeys.NLL], expected)
 
 
-def test_flow_interval_skips_iterations(tmp_path: Path) -> None:
-    run = TwoPhases(tmp_path, epochs=2)
+def test_flow_interval_skips_iterations(tmp_path: Path, two_phases: Any) -> None:
+    run = two_phases(tmp_path, epochs=2)
     run.trainer.flow_interval = 3
     trained = []
     run.trainer.add_event_handler(Events.ITERATION_COMPLETED, lambda e: trained.append(DeGIAKeys.NLL in e.state.output))
@@ -61,20 +58,20 @@ def test_flow_interval_skips_iterations(tmp_path: Path) -> None:
     assert trained == [True, False, False, True]
 
 
-def test_plain_training_needs_no_flow_and_equals_the_supervised_trainer(tmp_path: Path) -> None:
+def test_plain_training_needs_no_flow_and_equals_the_supervised_trainer(tmp_path: Path, two_phases: Any) -> None:
     from monai.engines import SupervisedTrainer
 
-    plain = TwoPhases(tmp_path / "a", epochs=1, use_flow=False)
+    plain = two_phases(tmp_path / "a", epochs=1, use_flow=False)
     plain.trainer.run()
-    other = TwoPhases(tmp_path / "b", epochs=1, use_flow=False)
+    other = two_phases(tmp_path / "b", epochs=1, use_flow=False)
     # The same engine with MONAI's own step: plain training is nothing but that.
     other.trainer._process_function = SupervisedTrainer._iteration.__get__(other.trainer)
     other.trainer.run()
     assert_close(weights(plain.network), weights(other.network), rtol=0, atol=0)
 
 
-def test_a_round_leaves_the_networks_as_they_are(tmp_path: Path) -> None:
-    run = TwoPhases(tmp_path)
+def test_a_round_leaves_the_networks_as_they_are(tmp_path: Path, two_phases: Any) -> None:
+    run = two_phases(tmp_path)
     run.network.train()
     before = weights(run.network).clone(), weights(run.flow).clone()
 
@@ -85,8 +82,8 @@ def test_a_round_leaves_the_networks_as_they_are(tmp_path: Path) -> None:
     assert run.network.training and len(run.dataset) == 16
 
 
-def test_generated_images_keep_their_source_labels_and_stay_near(tmp_path: Path) -> None:
-    run = TwoPhases(tmp_path, num_images=12)
+def test_generated_images_keep_their_source_labels_and_stay_near(tmp_path: Path, two_phases: Any) -> None:
+    run = two_phases(tmp_path, num_images=12)
     run.maximizer.run()
     sources = []
     for index in range(12, 24):
@@ -100,8 +97,8 @@ def test_generated_images_keep_their_source_labels_and_stay_near(tmp_path: Path)
     assert sorted(sources) == list(range(12)), "fraction 1 climbs each source image once"
 
 
-def test_events_of_a_round(tmp_path: Path) -> None:
-    run = TwoPhases(tmp_path)
+def test_events_of_a_round(tmp_path: Path, two_phases: Any) -> None:
+    run = two_phases(tmp_path)
     seen: list[str] = []
     watched = [*MaximizationEvents, IterationEvents.INNER_ITERATION_STARTED, IterationEvents.INNER_ITERATION_COMPLETED]
     for event in [*watched, IterationEvents.MODEL_COMPLETED]:
@@ -111,15 +108,17 @@ def test_events_of_a_round(tmp_path: Path) -> None:
     assert seen == ["ROUND_STARTED", *inner * 2, "ROUND_COMPLETED"]
 
 
-def test_expanded_rounds_start_from_generated_images_too(tmp_path: Path) -> None:
-    run = TwoPhases(tmp_path, num_images=12, expanded=True)
+def test_expanded_rounds_start_from_generated_images_too(tmp_path: Path, two_phases: Any) -> None:
+    run = two_phases(tmp_path, num_images=12, expanded=True)
     run.maximizer.run()
     run.maximizer.run()
     assert max(run.dataset.pool[i]["source"] for i in range(12, 24)) >= 12
 
 
-def test_full_pool_ends_growth_but_not_training(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    run = TwoPhases(tmp_path, epochs=4, num_images=5)
+def test_full_pool_ends_growth_but_not_training(
+    tmp_path: Path, two_phases: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = two_phases(tmp_path, epochs=4, num_images=5)
     run.dataset.max_generated = 7
     with caplog.at_level("WARNING"):
         run.trainer.run()
@@ -127,29 +126,29 @@ def test_full_pool_ends_growth_but_not_training(tmp_path: Path, caplog: pytest.L
     assert "full" in caplog.text
 
 
-def test_max_rounds_and_interval(tmp_path: Path) -> None:
-    run = TwoPhases(tmp_path, epochs=6)
+def test_max_rounds_and_interval(tmp_path: Path, two_phases: Any) -> None:
+    run = two_phases(tmp_path, epochs=6)
     run.trainer._event_handlers[Events.EPOCH_COMPLETED] = []
     MaximizationHandler(run.maximizer, interval=2, max_rounds=1).attach(run.trainer)
     run.trainer.run()
     assert run.dataset.rounds == 1 and run.dataset.num_generated == 4
 
 
-def test_resumed_run_equals_one_that_never_stopped(tmp_path: Path) -> None:
-    whole = TwoPhases(tmp_path / "whole", epochs=4)
+def test_resumed_run_equals_one_that_never_stopped(tmp_path: Path, two_phases: Any) -> None:
+    whole = two_phases(tmp_path / "whole", epochs=4)
     whole.trainer.run()
 
     def stop(_: object) -> None:
         raise KeyboardInterrupt
 
-    first = TwoPhases(tmp_path / "cut", epochs=4)
+    first = two_phases(tmp_path / "cut", epochs=4)
     RunCheckpoint(tmp_path / "cut" / "checkpoint.pt", first.state).attach(first.trainer)
     # Killed in the middle of an epoch, after a round that the checkpoint knows and images that it does not.
     first.trainer.add_event_handler(Events.ITERATION_COMPLETED(once=5), stop)
     with pytest.raises(KeyboardInterrupt):
         first.trainer.run()
 
-    second = TwoPhases(tmp_path / "cut", epochs=4)
+    second = two_phases(tmp_path / "cut", epochs=4)
     RunCheckpoint(tmp_path / "cut" / "checkpoint.pt", second.state, resume=True).attach(second.trainer)
     second.trainer.run()
 
@@ -161,36 +160,36 @@ def test_resumed_run_equals_one_that_never_stopped(tmp_path: Path) -> None:
         assert torch.equal(second.dataset.pool[index]["image"], whole.dataset.pool[index]["image"])
 
 
-def test_resume_messages(tmp_path: Path) -> None:
-    run = TwoPhases(tmp_path, epochs=1)
+def test_resume_messages(tmp_path: Path, two_phases: Any) -> None:
+    run = two_phases(tmp_path, epochs=1)
     RunCheckpoint(tmp_path / "none.pt", run.state, resume=True).attach(run.trainer)
     with pytest.raises(ValueError, match=re.escape(str(tmp_path / "none.pt"))):
         run.trainer.run()
 
-    plain = TwoPhases(tmp_path / "plain", epochs=1, use_flow=False)
+    plain = two_phases(tmp_path / "plain", epochs=1, use_flow=False)
     RunCheckpoint(tmp_path / "plain.pt", plain.state).attach(plain.trainer)
     plain.trainer.run()
-    run = TwoPhases(tmp_path / "flow", epochs=2)
+    run = two_phases(tmp_path / "flow", epochs=2)
     RunCheckpoint(tmp_path / "plain.pt", run.state, resume=True).attach(run.trainer)
     with pytest.raises(ValueError, match="no flow, flow_optimizer"):
         run.trainer.run()
 
-    again = TwoPhases(tmp_path / "plain", epochs=1, use_flow=False)
+    again = two_phases(tmp_path / "plain", epochs=1, use_flow=False)
     RunCheckpoint(tmp_path / "plain.pt", again.state, resume=True).attach(again.trainer)
     with pytest.raises(ValueError, match="raise max_epochs"):
         again.trainer.run()
 
 
-def test_training_stops_at_once_when_the_loss_is_not_a_number(tmp_path: Path) -> None:
-    run = TwoPhases(tmp_path)
+def test_training_stops_at_once_when_the_loss_is_not_a_number(tmp_path: Path, two_phases: Any) -> None:
+    run = two_phases(tmp_path)
     with torch.no_grad():
         run.network[1].weight.fill_(float("nan"))
     with pytest.raises(ValueError, match="task loss is nan at iteration 1"):
         run.trainer.run()
 
 
-def test_trainer_wants_flow_and_optimizer_together(tmp_path: Path) -> None:
-    run = TwoPhases(tmp_path)
+def test_trainer_wants_flow_and_optimizer_together(tmp_path: Path, two_phases: Any) -> None:
+    run = two_phases(tmp_path)
     with pytest.raises(ValueError, match="belong together"):
         DeGIATrainer(
             device="cpu",
@@ -211,21 +210,21 @@ def test_trainer_wants_flow_and_optimizer_together(tmp_path: Path) -> None:
         ({"num_images": None, "fraction": 1.5}, r"\(0, 1\], got 1.5"),
     ],
 )
-def test_round_size_messages(tmp_path: Path, options: dict, message: str) -> None:
+def test_round_size_messages(tmp_path: Path, two_phases: Any, options: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        TwoPhases(tmp_path, **options)
+        two_phases(tmp_path, **options)
 
 
-def test_fraction_is_a_share_of_the_source(tmp_path: Path) -> None:
-    run = TwoPhases(tmp_path, num_images=None, fraction=0.25)
+def test_fraction_is_a_share_of_the_source(tmp_path: Path, two_phases: Any) -> None:
+    run = two_phases(tmp_path, num_images=None, fraction=0.25)
     run.maximizer.run()
     assert run.dataset.num_generated == 3
 
 
-def test_grid_of_generated_images_is_written_each_round(tmp_path: Path) -> None:
+def test_grid_of_generated_images_is_written_each_round(tmp_path: Path, two_phases: Any) -> None:
     from PIL import Image
 
-    run = TwoPhases(tmp_path, epochs=3)
+    run = two_phases(tmp_path, epochs=3)
     GeneratedImagesHandler(tmp_path / "pictures", columns=3, rows=1).attach(run.maximizer)
     run.trainer.run()
     files = sorted(path.name for path in (tmp_path / "pictures").iterdir())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from monai.data import DataLoader, MetaTensor
 from torch import nn
@@ -74,3 +75,8 @@ class TwoPhases:
         if self.flow is not None:
             parts |= {"flow": self.flow, "flow_optimizer": self.flow_optimizer}
         return parts
+
+
+@pytest.fixture
+def two_phases() -> type[TwoPhases]:
+    return TwoPhases

@@ -1,0 +1,71 @@
+"""What a writer of results needs to know of an image file, and no more."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import torch
+from monai.config import KeysCollection
+from monai.data import MetaTensor
+from monai.transforms import MapTransform
+from torch import Tensor
+
+__all__ = ["FileGeometryD", "FileGeometryDict", "FileGeometryd"]
+
+_UNKNOWN_MM = 1.0  # what readers write where a file does not tell
+
+
+class FileGeometryd(MapTransform):
+    """Reduce an image's meta data to name, size, affine and original affine, and add the pixel size of the file.
+
+    Each reader has meta data of its own, of which PNG, DICOM and NIfTI files in one batch cannot be collated, and a DICOM
+    file's may name a patient. Goes behind all transforms that move pixels.
+
+    Args:
+        keys: images (C, X, Y) as MONAI tracks them, with ``original_affine`` and ``spatial_shape`` of the file.
+        spacing_key: in: pixel size of the file in mm, shape (2,), or missing; out: the same, float32, and where it was
+            missing that of the file's affine. NaN if the file does not tell: readers then give pixels of 1 mm.
+        allow_missing_keys: do not fail if an image is missing.
+
+    Raises:
+        ValueError: on call, if an image lacks what is needed.
+
+    """
+
+    def __init__(self, keys: KeysCollection, spacing_key: str = "spacing", allow_missing_keys: bool = False) -> None:
+        super().__init__(keys, allow_missing_keys)
+        self.spacing_key = spacing_key
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Reduce the meta data of each image."""
+        d = dict(data)
+        for key in self.key_iterator(d):
+            d[key] = self._reduce(d[key], key)
+            original = d[key].meta["original_affine"]
+            given = d.get(self.spacing_key)
+            d[self.spacing_key] = _spacing(original) if given is None else torch.as_tensor(given, dtype=torch.float32)
+        return d
+
+    def _reduce(self, image: Tensor, key: Hashable) -> MetaTensor:
+        meta = image.meta if isinstance(image, MetaTensor) else {}
+        missing = [name for name in ("filename_or_obj", "spatial_shape", "original_affine") if name not in meta]
+        if missing:
+            raise ValueError(
+                f"FileGeometryd needs {', '.join(missing)} in the meta data of {key!r}. Load it with LoadAnyImaged."
+            )
+        kept = {
+            "filename_or_obj": str(meta["filename_or_obj"]),
+            "spatial_shape": torch.tensor([int(side) for side in meta["spatial_shape"][:2]]),
+            "original_affine": torch.as_tensor(meta["original_affine"], dtype=torch.float64),
+        }
+        return MetaTensor(image.as_tensor(), affine=image.affine, meta=kept)
+
+
+def _spacing(affine: Tensor) -> Tensor:
+    sides = affine[:2, :2].norm(dim=0).float()
+    unknown = bool(((sides - _UNKNOWN_MM).abs() < 1e-6).all())
+    return torch.full((2,), torch.nan) if unknown else sides
+
+
+FileGeometryD = FileGeometryDict = FileGeometryd

@@ -1,0 +1,228 @@
+"""Gradient ascent against closed forms, and what it must leave alone."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.testing import assert_close
+
+from monai_degia.transforms.ascent import STEP_RULES, gradient_ascent
+from monai_degia.transforms.parametrization import LatentParametrization
+
+WIDE = (-1e6, 1e6)
+SHAPE = (3, 2, 4, 5)
+
+
+def per_sample(x: Tensor) -> Tensor:
+    return x.flatten(1).sum(1)
+
+
+def linear(weight: Tensor) -> Callable[[Tensor], Tensor]:
+    return lambda x: per_sample(weight[: len(x)] * x)
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("steps", [0, 1, 2, 7, 50])
+def test_iterate_on_a_quadratic(steps: int) -> None:
+    """The gradient of <w, x> - g/2 |x - x0|^2 vanishes at x0 + w/g; each step shrinks the rest by 1 - eta g."""
+    curvature, step_size = 1.7, 0.13
+    x0, w = torch.randn(SHAPE), torch.randn(SHAPE)
+
+    def objective(x: Tensor) -> Tensor:
+        return per_sample(w * x - curvature / 2 * (x - x0) ** 2)
+
+    reached = gradient_ascent(x0, objective, steps=steps, step_size=step_size, bounds=WIDE)
+    assert_close(reached, x0 + (1 - (1 - step_size * curvature) ** steps) * w / curvature)
+
+
+@pytest.mark.parametrize("scale", [1e-25, 1e-3, 1.0, 1e25])
+def test_normalized_step_has_the_asked_length(scale: float) -> None:
+    x0, w = torch.rand(SHAPE), scale * torch.randn(SHAPE)
+    moved = gradient_ascent(x0, linear(w), steps=1, step_size=0.7, rule="normalized", bounds=WIDE) - x0
+    assert_close(moved.flatten(1).norm(dim=1), torch.full((3,), 0.7), atol=1e-5, rtol=1e-5)
+    direction = (w / scale).flatten(1)
+    assert_close(torch.cosine_similarity(moved.flatten(1), direction), torch.ones(3), atol=1e-5, rtol=0)
+
+
+def test_normalized_steps_add_up_along_a_line() -> None:
+    x0, w = torch.rand(SHAPE), torch.randn(SHAPE)
+    moved = gradient_ascent(x0, linear(w), steps=4, step_size=0.5, rule="normalized", bounds=WIDE) - x0
+    assert_close(moved.flatten(1).norm(dim=1), torch.full((3,), 2.0), atol=1e-5, rtol=1e-5)
+
+
+def test_sign_step_moves_every_pixel_by_the_step_size() -> None:
+    x0, w = torch.rand(SHAPE), torch.randn(SHAPE)
+    moved = gradient_ascent(x0, linear(w), steps=3, step_size=0.02, rule="sign", bounds=WIDE) - x0
+    assert_close(moved, 0.06 * w.sign())
+
+
+@pytest.mark.parametrize("rule", ["normalized", "sign"])
+def test_where_the_objective_is_flat_nothing_moves(rule: str) -> None:
+    x0 = torch.rand(SHAPE)
+    reached = gradient_ascent(x0, lambda x: per_sample(0 * x), steps=2, step_size=0.5, rule=rule)
+    assert torch.equal(reached, x0)
+
+
+@pytest.mark.parametrize("rule", STEP_RULES)
+def test_no_step_is_identity_and_never_asks_the_objective(rule: str) -> None:
+    x0, calls = torch.rand(SHAPE), []
+    reached = gradient_ascent(x0, lambda x: calls.append(x) or per_sample(x), steps=0, step_size=1.0, rule=rule)
+    assert torch.equal(reached, x0) and not calls
+
+
+@pytest.mark.parametrize("rule", STEP_RULES)
+@pytest.mark.parametrize("bounds", [(0.0, 1.0), (-1.0, 2.0)])
+def test_values_stay_within_bounds(rule: str, bounds: tuple[float, float]) -> None:
+    x0, w = torch.rand(SHAPE), 10 * torch.randn(SHAPE)
+    seen: list[Tensor] = []
+    reached = gradient_ascent(
+        x0,
+        lambda x: seen.append(x.detach()) or linear(w)(x),
+        steps=3,
+        step_size=9.0,
+        rule=rule,
+        bounds=bounds,
+    )
+    assert len(seen) == 3
+    for x in (*seen, reached):
+        assert bounds[0] <= x.min() and x.max() <= bounds[1]
+    # Steps this long reach the bounds: a clamp that is too tight would show.
+    assert (reached.min(), reached.max()) == bounds
+
+
+def test_a_pixel_at_a_bound_can_come_back() -> None:
+    x0 = torch.zeros(1, 1, 2, 2)
+    assert_close(gradient_ascent(x0, per_sample, steps=2, step_size=0.1), torch.full_like(x0, 0.2))
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("rule", STEP_RULES)
+def test_batch_equals_its_samples_one_by_one(rule: str) -> None:
+    net = nn.Sequential(nn.Conv2d(2, 4, 3), nn.SiLU(), nn.Flatten(), nn.Linear(24, 1)).eval()
+    x0 = torch.rand(SHAPE)
+
+    def climb(x: Tensor) -> Tensor:
+        return gradient_ascent(x, lambda x: net(x)[:, 0], steps=4, step_size=0.3, rule=rule)
+
+    together = climb(x0)
+    assert (together - x0).abs().amax((1, 2, 3)).min() > 1e-3, "vacuous: a sample did not move"
+    assert_close(together, torch.cat([climb(x) for x in x0.split(1)]))
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("rule", ["gradient", "normalized"])
+def test_objective_rises_at_every_step_on_a_smooth_concave_function(rule: str) -> None:
+    x0, peak = torch.rand(SHAPE), torch.rand(SHAPE)
+
+    def objective(x: Tensor) -> Tensor:
+        return -per_sample(torch.log(torch.cosh(3 * (x - peak))))
+
+    values = [objective(gradient_ascent(x0, objective, steps=n, step_size=0.02, rule=rule)) for n in range(8)]
+    for before, after in zip(values, values[1:], strict=False):
+        assert (after > before).all()
+
+
+@pytest.mark.parametrize("train", [True, False])
+def test_networks_inside_the_objective_are_left_alone(train: bool) -> None:
+    net = nn.Sequential(nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(24, 1)).train(train)
+    net[0].bias.requires_grad_(False)
+    net[3].bias.grad = torch.tensor([7.0])
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    flags = [p.requires_grad for p in net.parameters()]
+
+    def objective(x: Tensor) -> Tensor:
+        net.eval()
+        value = net(x)[:, 0]
+        net.train(train)
+        return value
+
+    x0 = torch.rand(SHAPE)
+    reached = gradient_ascent(x0, objective, steps=3, step_size=0.5, rule="normalized")
+
+    assert not torch.equal(reached, x0)
+    assert not reached.requires_grad and not x0.requires_grad
+    assert [p.requires_grad for p in net.parameters()] == flags
+    assert [p.grad for p in list(net.parameters())[:-1]] == [None] * (len(flags) - 1)
+    assert net[3].bias.grad == torch.tensor([7.0])
+    for name, value in net.state_dict().items():
+        assert torch.equal(value, before[name]), name
+
+
+def test_start_is_not_written_into() -> None:
+    x0 = torch.rand(SHAPE)
+    copy = x0.clone()
+    gradient_ascent(x0, linear(torch.randn(SHAPE)), steps=3, step_size=0.5)
+    assert torch.equal(x0, copy)
+
+
+def test_works_where_gradients_are_switched_off() -> None:
+    x0, w = torch.rand(SHAPE), torch.randn(SHAPE)
+    with torch.no_grad():
+        reached = gradient_ascent(x0, linear(w), steps=1, step_size=0.1, bounds=WIDE)
+    assert_close(reached, x0 + 0.1 * w)
+
+
+def test_steps_are_counted_from_one() -> None:
+    counts: list[int] = []
+    gradient_ascent(torch.rand(SHAPE), per_sample, steps=4, step_size=0.1, on_step=counts.append)
+    assert counts == [1, 2, 3, 4]
+
+
+def test_a_parametrization_climbs_its_own_parameters() -> None:
+    """Images are twice the parameters plus one, so the parameters move by twice the gradient and images by four times."""
+
+    class Doubled(LatentParametrization):
+        def __init__(self, start: Tensor) -> None:
+            self.start = start
+
+        def decode(self, parameters: Tensor) -> Tensor:
+            return 2 * parameters + 1
+
+    start, w = torch.randn(SHAPE), torch.randn(SHAPE)
+    reached = gradient_ascent(Doubled(start), linear(w), steps=1, step_size=0.1, bounds=WIDE)
+    assert_close(reached, 2 * start + 1 + 4 * 0.1 * w)
+
+
+GOOD = {"steps": 1, "step_size": 0.1}
+WRONG = {
+    "steps": ({"steps": -1}, "steps must not be negative, got -1"),
+    "no length": ({"step_size": 0.0}, "step_size must be positive .*got 0.0"),
+    "downhill": ({"step_size": -0.5}, "step_size must be positive .*got -0.5"),
+    "rule": ({"rule": "adam"}, "Unknown step rule 'adam'. Available: gradient, normalized, sign"),
+    "bounds": ({"bounds": (1.0, 0.0)}, r"bounds must be \(low, high\) with low < high, got \(1.0, 0.0\)"),
+    "range": ({"bounds": (0.5, 1.0)}, r"within bounds=\(0.5, 1.0\), got \[0, 0.25\]. Scale the images first"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "message"), WRONG.values(), ids=WRONG.keys())
+def test_wrong_arguments(arguments: dict[str, object], message: str) -> None:
+    image = torch.tensor([0.0, 0.25]).view(1, 1, 1, 2)
+    with pytest.raises(ValueError, match=message):
+        gradient_ascent(image, per_sample, **{**GOOD, **arguments})  # type: ignore[arg-type]
+
+
+def test_nan_in_the_start_is_refused() -> None:
+    with pytest.raises(ValueError, match="within bounds"):
+        gradient_ascent(torch.full((1, 1, 2, 2), torch.nan), per_sample, **GOOD)  # type: ignore[arg-type]
+
+
+def test_whole_numbers_cannot_be_climbed() -> None:
+    with pytest.raises(TypeError, match="floating point images, got torch.uint8"):
+        gradient_ascent(torch.ones(1, 1, 2, 2, dtype=torch.uint8), per_sample, **GOOD)  # type: ignore[arg-type]
+
+
+OBJECTIVES = {
+    "mean over the batch": (lambda x: x.mean(), r"one value a sample, shape \(3,\), got \(\): reduce over everything"),
+    "one value a pixel": (lambda x: x.sum(1), r"one value a sample, shape \(3,\), got \(3, 4, 5\)"),
+    "infinite slope": (lambda x: per_sample((x - x.detach()).sqrt()), "not finite at ascent step 1: lower step_size=0.1"),
+    "value not a number": (lambda x: per_sample(x) + torch.nan, "not finite at ascent step 1"),
+    "constant": (lambda x: torch.ones(len(x)), "does not depend on the images"),
+    "constant, of parameters": (lambda x: nn.Parameter(torch.ones(3)) + 0, "does not depend on the images"),
+}
+
+
+@pytest.mark.parametrize(("objective", "message"), OBJECTIVES.values(), ids=OBJECTIVES.keys())
+def test_unusable_objectives(objective: Callable[[Tensor], Tensor], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        gradient_ascent(torch.rand(SHAPE), objective, **GOOD)  # type: ignore[arg-type]
