@@ -1,4 +1,4 @@
-"""Train landmark networks on one image domain so that they work on domains nobody has seen (DeGIA, arXiv 1905.12028)."""
+"""Landmark networks trained on one image domain that work on domains nobody has seen (DeGIA, arXiv 1905.12028)."""
 
 from monai_degia.data.datalist import list_images, load_datalist
 from monai_degia.data.growing import GrowingDataset
@@ -52,6 +52,7 @@ from monai_degia.networks.backbones import BACKBONES, create_backbone
 from monai_degia.networks.regressor import LandmarkRegressor
 from monai_degia.transforms.adversarial import AdversarialAscent, AdversarialAscentd
 from monai_degia.transforms.ascent import STEP_RULES, gradient_ascent
+from monai_degia.transforms.file_geometry import FileGeometryd
 from monai_degia.transforms.landmarks import (
     DenormalizeLandmarksd,
     FlipMarkedd,
@@ -74,6 +75,7 @@ from monai_degia.transforms.parametrization import (
 from monai_degia.transforms.shifts import AppearanceShiftd, shifted_copies
 from monai_degia.transforms.spacing import PixelSpacingd
 from monai_degia.transforms.warp import RandPoseWarpd, RandSmoothWarpd
+from monai_degia.writers.landmark_files import LandmarkFileWriter
 from monai_degia.writers.overlay import draw_landmarks, save_overlay_grid
 from monai_degia.writers.report import LandmarkReport
 
@@ -99,12 +101,14 @@ __all__ = [
     "DeGIATrainer",
     "DenormalizeLandmarksd",
     "EpochSeedHandler",
+    "FileGeometryd",
     "FlipMarkedd",
     "FlowPrior",
     "GeneratedImagesHandler",
     "GeneratedPool",
     "GrowingDataset",
     "GrowingSampler",
+    "LandmarkFileWriter",
     "LandmarkMSE",
     "LandmarkMSELoss",
     "LandmarkMSEMetric",

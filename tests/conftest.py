@@ -1,6 +1,7 @@
 """What several test files share: a seed, float64, a small flow whose weights are not those of a fresh one."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,7 +29,7 @@ def float64() -> Iterator[None]:
 def make_flow() -> Callable[..., FlowPrior]:
     """A fresh flow is close to the identity and would agree with many a wrong formula, so its weights are drawn."""
 
-    def make(channels: int = 1, side: int = 8, num_classes: int = 2, **kwargs: float) -> FlowPrior:
+    def make(channels: int = 1, side: int = 8, num_classes: int = 2, **kwargs: Any) -> FlowPrior:
         flow = FlowPrior((side, side), channels, num_classes, hidden_channels=4, couplings_per_scale=2, **kwargs)
         for parameter in flow.parameters():
             nn.init.normal_(parameter, std=0.1)

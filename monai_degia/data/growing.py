@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from monai.data import CacheDataset, MetaTensor
 from monai.transforms import Compose, Randomizable
+from monai.utils import convert_to_tensor
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -96,7 +97,12 @@ class GrowingDataset(Dataset, Randomizable):
         if index < self.num_source:
             # A cached sample is one object for the whole run: what follows must not write into it.
             sample = deepcopy(self.source[index])
-            return {key: sample[key] for key in ("image", self.target_key, "class") if key in sample}
+            # The types of generated samples, whatever the pipeline gave, so that one batch can hold both kinds.
+            return {
+                "image": convert_to_tensor(sample["image"], track_meta=True),
+                self.target_key: convert_to_tensor(sample[self.target_key], wrap_sequence=True, track_meta=False),
+                "class": sample.get("class", 0),
+            }
         if self.pool is None:
             raise IndexError(f"There are no generated samples, asked for sample {index} of {len(self)}.")
         sample = self.pool[index - self.num_source]
@@ -140,7 +146,7 @@ class GrowingDataset(Dataset, Randomizable):
         self.rounds, self.pool = int(state["rounds"]), None
         if not state["pool"]:
             return
-        if self.pool_dir is not None and not (Path(self.pool_dir) / "images.u8").is_file():
+        if self.pool_dir is not None and not GeneratedPool.is_in(self.pool_dir):
             raise ValueError(
                 f"The checkpoint continues with the generated images in {self.pool_dir}, which are not there: point "
                 "pool_dir at the folder of the run that is resumed, or start anew."

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from monai_degia.data.hand_model import FloatArray, HandPose, HandShape, sample_pose, sample_shape
 from monai_degia.data.hand_parts import HandParts, build_hand
 from monai_degia.data.modalities import depth_map, photograph, radiograph
-from monai_degia.data.rendering import Canvas, Projection, render_bones, render_surface, render_tissue
+from monai_degia.data.rendering import Canvas, OrthographicCamera, render_bones, render_surface, render_tissue
 
 __all__ = ["MODALITIES", "HandScene", "RenderedHand", "render_hand", "render_scene", "sample_scene"]
 
@@ -32,7 +32,7 @@ class HandScene:
     """
 
     parts: HandParts
-    projection: Projection
+    projection: OrthographicCamera
     image_size: int
 
     @property
@@ -84,7 +84,7 @@ def _frame(shape: HandShape, pose: HandPose, rng: np.random.Generator, image_siz
     room = field_mm - (high - low)
     corner = rng.beta(2.0, 2.0, 2) * room  # millimetres from the edge of the image to the hand
     origin = (corner - low) / spacing - 0.5
-    return HandScene(parts, Projection(float(spacing), (float(origin[0]), float(origin[1]))), image_size)
+    return HandScene(parts, OrthographicCamera(float(spacing), (float(origin[0]), float(origin[1]))), image_size)
 
 
 def render_hand(modality: str, seed: int | Sequence[int] = 0, image_size: int = 64) -> RenderedHand:

@@ -12,6 +12,7 @@ from torch import Tensor
 __all__ = ["GeneratedPool"]
 
 GREY_LEVELS = 255
+FILES = ("images.u8", "targets.f32", "labels.i64")
 
 
 class GeneratedPool:
@@ -41,12 +42,17 @@ class GeneratedPool:
         self.image_shape, self.target_shape = tuple(image_shape), tuple(target_shape)
         self.size = 0
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._images = self._map("images.u8", np.uint8, self.image_shape)
-        self._targets = self._map("targets.f32", np.float32, self.target_shape)
-        self._labels = self._map("labels.i64", np.int64, (3,))  # class, index of the source sample, round
+        self._images = self._map(FILES[0], np.uint8, self.image_shape)
+        self._targets = self._map(FILES[1], np.float32, self.target_shape)
+        self._labels = self._map(FILES[2], np.int64, (3,))  # class, index of the source sample, round
 
     def __len__(self) -> int:
         return self.size
+
+    @staticmethod
+    def is_in(folder: str | Path) -> bool:
+        """Whether a folder holds all files of a pool."""
+        return all((Path(folder) / name).is_file() for name in FILES)
 
     @property
     def room(self) -> int:
@@ -67,13 +73,19 @@ class GeneratedPool:
             How many were stored.
 
         Raises:
-            ValueError: if the shapes differ from the pool's.
+            ValueError: if the shapes differ from the pool's, or the lengths from each other.
 
         """
         if tuple(images.shape[1:]) != self.image_shape or tuple(targets.shape[1:]) != self.target_shape:
             raise ValueError(
                 f"The pool holds images {self.image_shape} with targets {self.target_shape}, got "
                 f"{tuple(images.shape[1:])} with {tuple(targets.shape[1:])}."
+            )
+        lengths = [len(part) for part in (images, targets, classes, sources)]
+        if len(set(lengths)) > 1:
+            raise ValueError(
+                "A batch needs a target, a class and a source for each image, got "
+                "{} images with {} targets, {} classes and {} sources.".format(*lengths)
             )
         count = min(len(images), self.room)
         part = slice(self.size, self.size + count)

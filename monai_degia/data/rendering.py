@@ -15,7 +15,7 @@ _MARROW = 0.55  # share of a shaft's width that is marrow, which stops fewer X-r
 
 
 @dataclass(frozen=True)
-class Projection:
+class OrthographicCamera:
     """Orthographic camera, looking along z.
 
     Attributes:
@@ -46,7 +46,7 @@ class Canvas:
 
     """
 
-    def __init__(self, projection: Projection, image_size: int, supersample: int = 1) -> None:
+    def __init__(self, projection: OrthographicCamera, image_size: int, supersample: int = 1) -> None:
         pixels = (np.arange(image_size * supersample) + 0.5) / supersample - 0.5
         self.x, self.y = ((pixels - origin) * projection.spacing_mm for origin in projection.origin)
         self.shape = (len(self.y), len(self.x))

@@ -18,32 +18,57 @@ class GrowingSampler(DistributedSampler):
 
     MONAI's workflows call ``set_epoch`` of every ``DistributedSampler``. The number of draws never changes while the
     set grows, so the length of an epoch is constant, which ignite needs, and a resumed run draws what the first would
-    have drawn. Within an epoch samples repeat only after all were drawn.
+    have drawn. Within an epoch samples repeat only after all of their kind were drawn.
 
     Args:
-        dataset: the set to draw from; its length is read at the start of each epoch.
+        dataset: the set to draw from; its length is read at the start of each epoch. Where it has ``num_source``,
+            samples from that index on are generated ones.
         num_draws: samples an epoch on this process: iterations times batch size.
         seed: with the epoch, and the rank where several processes train, it decides the order.
+        source_share: smallest share of source samples among the draws, however many generated ones there are; 0 draws
+            all samples alike (Eq. 5 as it stands).
 
     Raises:
-        ValueError: if ``num_draws`` is not positive.
+        ValueError: if ``num_draws`` is not positive or ``source_share`` not in [0, 1], or the set is empty when an
+            epoch starts.
 
     """
 
-    def __init__(self, dataset: Sized, num_draws: int, seed: int = 0) -> None:
+    def __init__(self, dataset: Sized, num_draws: int, seed: int = 0, source_share: float = 0.0) -> None:
         if num_draws < 1:
             raise ValueError(f"num_draws must be positive, got {num_draws}: iterations an epoch times batch size.")
+        if not 0 <= source_share <= 1:
+            raise ValueError(f"source_share is a share of the draws in [0, 1], got {source_share}.")
         distributed = dist.is_available() and dist.is_initialized()
         rank, replicas = (dist.get_rank(), dist.get_world_size()) if distributed else (0, 1)
         super().__init__(dataset, num_replicas=replicas, rank=rank, seed=seed)  # type: ignore[arg-type]
-        self.num_draws = num_draws
+        self.num_draws, self.source_share = num_draws, source_share
+        self.growing = dataset
 
     def __len__(self) -> int:
         return self.num_draws
 
     def __iter__(self) -> Iterator[int]:
         generator = torch.Generator().manual_seed(derive_seed(self.seed, self.epoch, self.rank))
-        size, left = len(self.dataset), self.num_draws  # type: ignore[arg-type]
-        while left > 0:
-            yield from torch.randperm(size, generator=generator)[:left].tolist()
-            left -= size
+        size = len(self.growing)
+        if size == 0:
+            raise ValueError("The set to draw from holds no sample: check the data list.")
+        num_source = getattr(self.growing, "num_source", size)
+        if num_source >= self.source_share * size:
+            yield from _passes(range(size), self.num_draws, generator)
+            return
+        source_draws = round(self.source_share * self.num_draws)
+        draws = [
+            *_passes(range(num_source), source_draws, generator),
+            *_passes(range(num_source, size), self.num_draws - source_draws, generator),
+        ]
+        order = torch.randperm(len(draws), generator=generator)
+        yield from (draws[index] for index in order)
+
+
+def _passes(indices: range, count: int, generator: torch.Generator) -> Iterator[int]:
+    """``count`` draws in passes over ``indices``, each pass shuffled anew."""
+    while count > 0:
+        order = torch.randperm(len(indices), generator=generator)[:count].tolist()
+        yield from (indices[index] for index in order)
+        count -= len(indices)

@@ -17,7 +17,7 @@ __all__ = ["BestModelSaver", "RunCheckpoint"]
 
 
 class RunCheckpoint:
-    """Save everything a run needs to go on, after each epoch and before an error ends it; load it on request.
+    """Save everything a run needs to go on after each epoch; load it on request.
 
     MONAI's ``CheckpointSaver`` deletes the last checkpoint before it writes the next, and cannot hold the trainer that
     holds it. This one keeps one file, replaced in one step, and adds the trainer when it is attached. Attach it last,

@@ -29,4 +29,4 @@ class MaximizationEvents(EventEnum):
 def scalar_output(output: dict[str, Any]) -> dict[str, float]:
     """The scalars of a trainer's ``state.output``: task loss and, where the flow was trained, its likelihood."""
     keys = (CommonKeys.LOSS, DeGIAKeys.NLL, DeGIAKeys.BITS_PER_DIM)
-    return {str(key): float(output[key]) for key in keys if key in output}
+    return {str(key): float(output[key].detach()) for key in keys if key in output}

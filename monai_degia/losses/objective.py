@@ -88,7 +88,7 @@ class AscentObjective:
 
         """
         modules = [self.network] if self.flow is None else [self.network, self.flow]
-        with eval_mode(*modules):
+        with _eval_mode(modules):
             prediction_source = self.network(image) if self.prediction_weight else None
             z_source = noise = None
             if self.flow is not None and self.alpha:
@@ -124,3 +124,15 @@ class AscentObjective:
         if z_source is not None:
             total = total - self.alpha * self.distance(z, z_source)
         return total
+
+
+@contextmanager
+def _eval_mode(networks: list[nn.Module]) -> Iterator[None]:
+    # MONAI's context puts a network back as a whole, and so would thaw the layers that fine-tuning keeps in eval mode.
+    modes = [(module, module.training) for network in networks for module in network.modules()]
+    try:
+        with eval_mode(*networks):
+            yield
+    finally:
+        for module, training in modes:
+            module.training = training

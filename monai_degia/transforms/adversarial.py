@@ -11,6 +11,7 @@ import torch
 from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import MapTransform, Randomizable, RandomizableTrait
+from monai.utils import convert_to_dst_type, convert_to_tensor
 from torch import Tensor
 
 from monai_degia.transforms.ascent import gradient_ascent
@@ -125,7 +126,10 @@ class AdversarialAscentd(MapTransform, Randomizable, RandomizableTrait):
         ascent: the ascent to apply.
         target_key: key of the labels.
         class_key: key of the flow classes; may be missing from the data.
-        allow_missing_keys: do nothing where a key is missing.
+        allow_missing_keys: do nothing where an image is missing.
+
+    Raises:
+        ValueError: when called, if the labels are missing or there is not one class an image.
 
     """
 
@@ -152,15 +156,28 @@ class AdversarialAscentd(MapTransform, Randomizable, RandomizableTrait):
         """Replace the images by the ones reached; everything else is kept."""
         d = dict(data)
         for key in self.key_iterator(d):
-            image, target, classes = d[key], torch.as_tensor(d[self.target_key]), d.get(self.class_key)
+            if self.target_key not in d:
+                raise ValueError(f"AdversarialAscentd needs the labels {self.target_key!r}; keys: {list(d)}.")
+            image = convert_to_tensor(d[key], track_meta=False)
+            target = convert_to_tensor(d[self.target_key], track_meta=False)
             one = image.ndim == 3
             if one:
                 image, target = image[None], target[None]
-            classes = None if classes is None else torch.as_tensor(classes).reshape(len(image))
-            climbed = self.ascent(image, target, classes)
-            climbed = climbed[0] if one else climbed
-            d[key] = MetaTensor(climbed, meta=d[key].meta) if isinstance(d[key], MetaTensor) else climbed
+            climbed = self.ascent(image, target, self._classes(d, len(image)))
+            # Metadata and the record of applied transforms go on, so that the result can be inverted.
+            d[key] = convert_to_dst_type(climbed[0] if one else climbed, d[key])[0]
         return d
+
+    def _classes(self, d: Mapping[Hashable, Any], batch_size: int) -> Tensor | None:
+        if d.get(self.class_key) is None:
+            return None
+        classes = torch.as_tensor(d[self.class_key])
+        if classes.numel() != batch_size:
+            raise ValueError(
+                f"AdversarialAscentd needs one class for each of {batch_size} images, got shape {tuple(classes.shape)} "
+                f"under {self.class_key!r}."
+            )
+        return classes.reshape(batch_size)
 
 
 AdversarialAscentD = AdversarialAscentDict = AdversarialAscentd

@@ -94,16 +94,16 @@ def _gradient(
         value = objective(images)
         if value.shape != images.shape[:1]:
             raise ValueError(
-                f"The objective must give one value a sample, shape {tuple(images.shape[:1])}, got {tuple(value.shape)}: "
-                "reduce over everything but the batch."
+                f"The objective must give one value a sample, shape {tuple(images.shape[:1])}, got "
+                f"{tuple(value.shape)}: reduce over everything but the batch."
             )
         gradient = None
         if value.requires_grad:
             (gradient,) = torch.autograd.grad(value.sum(), parameters, allow_unused=True)
     if gradient is None:
         raise ValueError(
-            "The objective does not depend on the images, so there is nothing to climb: give one of its terms a weight, "
-            "and do not detach the images inside it."
+            "The objective does not depend on the images, so there is nothing to climb: give one of its terms a "
+            "weight, and do not detach the images inside it."
         )
     return gradient if torch.isfinite(gradient).all() and torch.isfinite(value).all() else None
 

@@ -52,7 +52,12 @@ class Parametrization(ABC):
 
 
 class PixelParametrization(Parametrization):
-    """The pixels themselves, as in the paper: ``decode`` is the identity, ``project`` clamps to the valid range."""
+    """The pixels themselves, as in the paper: ``decode`` is the identity, ``project`` clamps to the valid range.
+
+    Args:
+        image: source images, shape (B, C, X, Y).
+
+    """
 
     def __init__(self, image: Tensor) -> None:
         self.start = image.detach()
@@ -67,7 +72,13 @@ class PixelParametrization(Parametrization):
 
 
 class LatentParametrization(Parametrization):
-    """The latent code z = F(x), decoded by the inverse flow: a step in z follows what the flow knows of the source."""
+    """The latent code z = F(x), decoded by the inverse flow: a step in z follows what the flow knows of the source.
+
+    Args:
+        image: source images in [0, 1], shape (B, C, X, Y).
+        flow: both directions of F; it is used in the mode it is in.
+
+    """
 
     def __init__(self, image: Tensor, flow: InvertibleFlow) -> None:
         with torch.no_grad():
@@ -95,6 +106,9 @@ class AppearanceParametrization(Parametrization):
         noise: parameters at the start, shape (B, num_parameters(C)).
         kernel_size: width of each sample's kernel, one of ``KERNEL_SIZES``, shape (B,).
 
+    Raises:
+        ValueError: if ``noise`` has another shape, or ``kernel_size`` another shape or value.
+
     """
 
     KERNEL_SIZES = (1, 3, 5)
@@ -107,6 +121,11 @@ class AppearanceParametrization(Parametrization):
         expected = (batch, self.num_parameters(channels))
         if tuple(noise.shape) != expected:
             raise ValueError(f"noise must have shape {expected} for this batch of images, got {tuple(noise.shape)}.")
+        if tuple(kernel_size.shape) != (batch,) or not set(kernel_size.tolist()) <= set(self.KERNEL_SIZES):
+            raise ValueError(
+                f"kernel_size must hold one of {self.KERNEL_SIZES} for each of {batch} images, got "
+                f"{kernel_size.tolist()}."
+            )
         self.image, self.start = image.detach(), noise.detach()
         width = max(self.KERNEL_SIZES)
         offset = (torch.arange(width, device=image.device) - width // 2).abs()

@@ -56,6 +56,9 @@ class AppearanceShiftd(MapTransform):
         shift_key: key of the name, one of ``SHIFTS`` or "".
         allow_missing_keys: do nothing where an image is missing.
 
+    Raises:
+        ValueError: when called, if the shift is unknown.
+
     """
 
     def __init__(self, keys: KeysCollection, shift_key: str = "shift", allow_missing_keys: bool = False) -> None:
@@ -68,8 +71,7 @@ class AppearanceShiftd(MapTransform):
         name = d.get(self.shift_key)
         if not name:
             return d
-        if name not in SHIFTS:
-            raise ValueError(f"Unknown shift {name!r}. Available: {', '.join(SHIFTS)}.")
+        _check_name(name)
         for key in self.key_iterator(d):
             plain = convert_to_tensor(d[key], track_meta=False)
             d[key] = convert_to_dst_type(SHIFTS[name](plain).clamp(0, 1).contiguous(), d[key])[0]
@@ -91,7 +93,12 @@ def shifted_copies(items: Sequence[dict[str, Any]], shifts: Sequence[str] = tupl
     Returns:
         Twice as many items, the copies with ``shift`` and their own ``domain``.
 
+    Raises:
+        ValueError: if a shift is unknown.
+
     """
+    for name in shifts:
+        _check_name(name)
     if not shifts:
         return list(items)
     copies = []
@@ -99,3 +106,8 @@ def shifted_copies(items: Sequence[dict[str, Any]], shifts: Sequence[str] = tupl
         name = shifts[index % len(shifts)]
         copies.append({**item, "shift": name, "domain": f"{item.get('domain', 'source')}, {name}"})
     return [*items, *copies]
+
+
+def _check_name(name: str) -> None:
+    if name not in SHIFTS:
+        raise ValueError(f"Unknown shift {name!r}. Available: {', '.join(SHIFTS)}.")

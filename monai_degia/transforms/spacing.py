@@ -13,15 +13,18 @@ __all__ = ["PixelSpacingD", "PixelSpacingDict", "PixelSpacingd"]
 
 
 class PixelSpacingd(MapTransform):
-    """Write millimetres per pixel of the current image, whatever resizing it went through; NaN where unknown.
+    """Write millimetres per pixel of the current image, whatever resizing or turn it went through; NaN where unknown.
 
-    A data list gives the spacing of the file. MONAI tracks resizing in the image's affine, so the length of its columns
-    against those of the original affine is how many file pixels one current pixel spans.
+    A data list gives the spacing of the file. MONAI tracks what moves pixels in the image's affine, so that against the
+    original affine says which step in the file one step in the current image is.
 
     Args:
         keys: images (C, X, Y), tracked.
         spacing_key: in: spacing of the file in mm, shape (2,), or missing; out: of the image, float32 of shape (2,).
         allow_missing_keys: do nothing where an image is missing.
+
+    Raises:
+        ValueError: when called, if the image does not know its original affine.
 
     """
 
@@ -33,12 +36,16 @@ class PixelSpacingd(MapTransform):
         """Replace or add the spacing."""
         d = dict(data)
         for key in self.key_iterator(d):
-            meta = d[key].meta
-            # Column lengths; a rotation does not change them.
-            now, then = (torch.as_tensor(meta[name])[:2, :2].norm(dim=0) for name in ("affine", "original_affine"))
+            meta = getattr(d[key], "meta", {})
+            if "original_affine" not in meta:
+                raise ValueError(f"PixelSpacingd needs {key!r} with a tracked original_affine: load by LoadAnyImaged.")
+            now, then = (torch.as_tensor(meta[name], dtype=torch.float64) for name in ("affine", "original_affine"))
+            # Columns are the steps of one current pixel, in pixels of the file; a turn mixes the file's axes.
+            steps = torch.linalg.solve(then, now)[:2, :2]
             file_spacing = d.get(self.spacing_key)
-            spacing = torch.full((2,), torch.nan) if file_spacing is None else torch.as_tensor(file_spacing)
-            d[self.spacing_key] = (spacing * now / then).float()
+            spacing = [torch.nan, torch.nan] if file_spacing is None else file_spacing
+            lengths = (torch.as_tensor(spacing, dtype=torch.float64)[:, None] * steps).norm(dim=0)
+            d[self.spacing_key] = lengths.float()
         return d
 
 

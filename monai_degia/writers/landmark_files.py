@@ -75,8 +75,8 @@ class LandmarkFileWriter:
         name = self._image_name(image.meta["filename_or_obj"])
         if prediction.shape != (len(self.names), 2):
             raise ValueError(
-                f"The network gives predictions of shape {tuple(prediction.shape)}, {len(self.names)} landmarks are named: "
-                "use the landmarks that it was trained on."
+                f"The network gives predictions of shape {tuple(prediction.shape)}, {len(self.names)} landmarks are "
+                "named: use the landmarks that it was trained on."
             )
         if not torch.isfinite(prediction).all():
             raise ValueError(f"The prediction for {name} is not finite: the weights are of no use. Train anew.")
@@ -98,7 +98,10 @@ class LandmarkFileWriter:
     def _write(self, engine: Engine) -> None:
         with whole_file(self.output_dir / "landmarks.json") as partial:
             partial.write_text(json.dumps(self._entries, indent=2) + "\n", encoding="utf-8")
-        with whole_file(self.output_dir / "landmarks.csv") as partial, partial.open("w", newline="", encoding="utf-8") as f:
+        with (
+            whole_file(self.output_dir / "landmarks.csv") as partial,
+            partial.open("w", newline="", encoding="utf-8") as f,
+        ):
             writer = csv.writer(f, lineterminator="\n")
             columns = [f"{name}_{axis}" for name in self.names for axis in "xy"]
             writer.writerow(["image", *columns, "outside", "spacing_mm"])

@@ -4,9 +4,9 @@ import pytest
 from monai_degia.data.hand_model import HandPose, HandShape
 from monai_degia.data.hand_parts import Bone, Capsule, HandParts, build_hand
 from monai_degia.data.modalities import absorbed, depth_map, photograph, radiograph
-from monai_degia.data.rendering import Canvas, Projection, bone_thickness, render_surface, render_tissue
+from monai_degia.data.rendering import Canvas, OrthographicCamera, bone_thickness, render_surface, render_tissue
 
-CAMERA = Projection(0.5, (31.5, 31.5))
+CAMERA = OrthographicCamera(0.5, (31.5, 31.5))
 
 
 def ball(x: float, z: float, radius: float) -> Capsule:
@@ -21,7 +21,7 @@ def parts(*fingers: Capsule, trunk: tuple[Capsule, ...] = ()) -> HandParts:
 def test_projection_scale_is_exact() -> None:
     shape = HandShape.average()
     joints = build_hand(shape, HandPose.open_hand()).joints_mm
-    pixels = Projection(2.5, (20.0, 50.0)).project(joints)
+    pixels = OrthographicCamera(2.5, (20.0, 50.0)).project(joints)
     np.testing.assert_allclose(pixels[0], [20.0, 50.0])
     for finger in range(1, 5):
         chain = pixels[1 + 4 * finger : 5 + 4 * finger]
@@ -30,7 +30,7 @@ def test_projection_scale_is_exact() -> None:
 
 @pytest.mark.parametrize("supersample", [1, 2, 3])
 def test_rays_sit_where_pixels_are(supersample: int) -> None:
-    canvas = Canvas(Projection(2.0, (3.0, 5.0)), 8, supersample)
+    canvas = Canvas(OrthographicCamera(2.0, (3.0, 5.0)), 8, supersample)
     pixels = canvas.x.reshape(8, supersample).mean(axis=1), canvas.y.reshape(8, supersample).mean(axis=1)
     np.testing.assert_allclose(pixels[0], 2.0 * (np.arange(8) - 3.0))
     np.testing.assert_allclose(pixels[1], 2.0 * (np.arange(8) - 5.0))
@@ -49,7 +49,7 @@ def test_nearer_surface_wins_in_any_order(order: int) -> None:
 
 
 def test_tissue_adds_disjoint_parts_and_counts_shared_room_once() -> None:
-    canvas = Canvas(Projection(0.5, (32.0, 32.0)), 65)
+    canvas = Canvas(OrthographicCamera(0.5, (32.0, 32.0)), 65)
     middle = (32, 32)
     apart = render_tissue(canvas, parts(ball(0, -20, 3), ball(0, 10, 6)))
     assert apart[middle] == pytest.approx(18.0, abs=1e-3)

@@ -19,8 +19,8 @@ _UNKNOWN_MM = 1.0  # what readers write where a file does not tell
 class FileGeometryd(MapTransform):
     """Reduce an image's meta data to name, size, affine and original affine, and add the pixel size of the file.
 
-    Each reader has meta data of its own, of which PNG, DICOM and NIfTI files in one batch cannot be collated, and a DICOM
-    file's may name a patient. Goes behind all transforms that move pixels.
+    Each reader has meta data of its own, of which PNG, DICOM and NIfTI files in one batch cannot be collated, and those
+    of a DICOM file may name a patient. Goes behind all transforms that move pixels.
 
     Args:
         keys: images (C, X, Y) as MONAI tracks them, with ``original_affine`` and ``spatial_shape`` of the file.
@@ -47,8 +47,8 @@ class FileGeometryd(MapTransform):
             d[self.spacing_key] = _spacing(original) if given is None else torch.as_tensor(given, dtype=torch.float32)
         return d
 
-    def _reduce(self, image: Tensor, key: Hashable) -> MetaTensor:
-        meta = image.meta if isinstance(image, MetaTensor) else {}
+    def _reduce(self, image: MetaTensor, key: Hashable) -> MetaTensor:
+        meta: Mapping[Any, Any] = getattr(image, "meta", {})
         missing = [name for name in ("filename_or_obj", "spatial_shape", "original_affine") if name not in meta]
         if missing:
             raise ValueError(

@@ -1,0 +1,167 @@
+"""Configs against the package they name, and overlays against the pipeline they change."""
+
+import inspect
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from monai.bundle import ConfigParser
+from monai.bundle.reference_resolver import ReferenceResolver
+
+import monai_degia
+
+ROOT = Path(__file__).resolve().parents[2]
+TRAIN = ROOT / "bundle" / "configs" / "train.json"
+BUNDLE = sorted(path for path in TRAIN.parent.glob("*.json") if path.name != "metadata.json")
+OVERLAYS = sorted((ROOT / "configs").rglob("*.yaml"))
+METHODS = [path for path in OVERLAYS if path.parent.name == "method"]
+SHIPPED = [path for folder in ("bundle", "configs") for path in sorted((ROOT / folder).rglob("*")) if path.is_file()]
+# Inference stands alone: it is all that MONAI Label and Deploy read.
+STACKS = {"train": [TRAIN], "inference": [path for path in BUNDLE if path.name == "inference.json"]}
+STACKS |= {path.stem: [TRAIN, path] for path in BUNDLE if path.name not in ("train.json", "inference.json")}
+STACKS |= {
+    f"{path.relative_to(ROOT / 'configs')} with {method.stem}": [TRAIN, path, method]
+    for path in OVERLAYS
+    for method in METHODS
+}
+STACKS = {name: stack for name, stack in STACKS.items() if stack}
+
+
+def relative(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def walk(config: Any) -> Iterator[Any]:
+    yield config
+    for value in config.values() if isinstance(config, dict) else config if isinstance(config, list) else ():
+        yield from walk(value)
+
+
+def target_of(config: dict[str, Any]) -> Any:
+    """The callable of ours that a dict stands for, or None."""
+    name = str(config.get("_target_", ""))
+    return getattr(monai_degia, name.partition(".")[2], None) if name.startswith("monai_degia.") else None
+
+
+def accepts(target: Any, argument: str) -> bool:
+    """Whether an argument of this name may be given; through ``**kwargs`` it goes to the parents."""
+    for owner in inspect.getmro(target) if inspect.isclass(target) else (target,):
+        if inspect.isclass(owner) and "__init__" not in vars(owner):
+            continue
+        parameters = inspect.signature(owner.__init__ if inspect.isclass(owner) else owner).parameters
+        if argument in parameters:
+            return True
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+            return False
+    return False
+
+
+def path_exists(config: Any, key: str) -> bool:
+    """Whether an overlay key names something in ``config``, or an argument that a callable of ours takes."""
+    parts = re.split("::|#", key.removeprefix("+"))
+    for i, part in enumerate(parts):
+        if isinstance(config, list) and part.isdigit() and int(part) < len(config):
+            config = config[int(part)]
+        elif isinstance(config, dict) and part in config:
+            config = config[part]
+        else:
+            last = i == len(parts) - 1
+            return (
+                last and isinstance(config, dict) and target_of(config) is not None and accepts(target_of(config), part)
+            )
+    return True
+
+
+def test_there_is_something_to_guard() -> None:
+    assert len(OVERLAYS) > 5 and {"erm", "degia"} <= {path.stem for path in METHODS}
+
+
+@pytest.mark.parametrize("path", [*BUNDLE, *OVERLAYS], ids=relative)
+def test_names_of_ours_are_public(path: Path) -> None:
+    """In ``_target_`` and in expressions alike."""
+    used = set(re.findall(r"monai_degia\.([\w.]+)", path.read_text(encoding="utf-8")))
+    hidden = used - set(monai_degia.__all__) - {"__version__"}
+    assert not hidden, f"not importable from monai_degia: {hidden}"
+
+
+@pytest.mark.parametrize("path", OVERLAYS, ids=relative)
+def test_overlay_keys_exist(path: Path) -> None:
+    """A key with a typo would be added without a word, and change nothing."""
+    train, overlay = ConfigParser.load_config_file(TRAIN), ConfigParser.load_config_file(path)
+    assert overlay
+    unknown = [key for key in overlay if not path_exists(train, key)]
+    assert not unknown, f"not in {relative(TRAIN)}: {unknown}"
+
+
+@pytest.mark.parametrize(
+    ("key", "exists"),
+    [
+        ("max_epochs", True),
+        ("max_epoch", False),
+        ("source_list::where", True),
+        ("source_list::were", False),
+        ("train#trainer#max_epochs", True),
+        ("train::trainer::flow_interval", True),
+        ("train::trainer::amp", True),
+        ("train::trainer::apm", False),
+        ("train::handlers::0::seed", True),
+        ("train::handlers::99::seed", False),
+        ("+unseen_lists", True),
+        ("maximizer::handler::0", False),
+        ("inferer::x", False),
+    ],
+)
+def test_the_guard_knows_a_typo(key: str, exists: bool) -> None:
+    assert path_exists(ConfigParser.load_config_file(TRAIN), key) is exists
+
+
+@pytest.mark.parametrize("stack", STACKS.values(), ids=STACKS.keys())
+def test_stacks_merge_and_hold_together(stack: list[Path]) -> None:
+    config = ConfigParser.load_config_files([str(path) for path in stack])
+    for path in stack[1:-1] or stack[1:]:
+        later = [ConfigParser.load_config_file(other) for other in stack[stack.index(path) + 1 :]]
+        for key, value in ConfigParser.load_config_file(path).items():
+            if not key.startswith("+") and not any(key in other for other in later):
+                assert ConfigParser(config)[key] == value, f"{key} of {relative(path)} was not merged"
+    parser = ConfigParser(config)
+    parser.parse(True)
+    items = parser.ref_resolver.items
+    assert len(items) > 20
+    for name, item in items.items():
+        references = ReferenceResolver.find_refs_in_config(item.get_config(), name)
+        lost = [reference for reference in references if reference not in items]
+        assert not lost, f"{name} refers to {lost}, which is nowhere"
+
+
+@pytest.mark.parametrize("stack", STACKS.values(), ids=STACKS.keys())
+def test_arguments_are_those_of_the_callables(stack: list[Path]) -> None:
+    config = ConfigParser.load_config_files([str(path) for path in stack])
+    seen = 0
+    for node in walk(config):
+        target = target_of(node) if isinstance(node, dict) else None
+        if target is not None:
+            unknown = [key for key in node if not re.fullmatch("_.*_", key) and not accepts(target, key)]
+            assert not unknown, f"{node['_target_']} takes no {unknown}"
+            seen += 1
+    assert seen > 3
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=relative)
+def test_no_absolute_path(path: Path) -> None:
+    if path.suffix not in (".json", ".yaml", ".conf", ".md", ".txt"):
+        pytest.skip("not a text of ours")
+    text = path.read_text(encoding="utf-8")
+    machine = re.findall(
+        r"(?:^|[^\w.:/@])(/(?:home|root|work|tmp|mnt|media|opt|srv|Users)/\S*|[A-Z]:\\\S*|~/\S*)", text
+    )
+    assert not machine
+    if path.suffix in (".json", ".yaml"):
+        config = json.loads(text) if path.suffix == ".json" else ConfigParser.load_config_file(path)
+        values = [value for value in walk(config) if isinstance(value, str)]
+        plain = [value for value in values if value.startswith(("/", "~"))]
+        # In an expression a literal may begin with a slash only where it goes on from something.
+        literal = [value for value in values if value.startswith("$") and re.search(r"(?<!\+ )['\"]/", value)]
+        assert not plain and not literal

@@ -1,0 +1,28 @@
+"""The public names, written down: a change of them must be deliberate."""
+
+import json
+from pathlib import Path
+
+import monai_degia
+
+SNAPSHOT = Path(__file__).parent / "public_api.json"
+
+
+def test_public_names_are_those_written_down() -> None:
+    expected = json.loads(SNAPSHOT.read_text(encoding="utf-8"))
+    assert expected == sorted(set(expected)), f"{SNAPSHOT.name} is not sorted, or names something twice"
+    added, gone = set(monai_degia.__all__) - set(expected), set(expected) - set(monai_degia.__all__)
+    assert not added and not gone, f"edit {SNAPSHOT.name} if this is meant: added {added}, gone {gone}"
+
+
+def test_public_names_exist_once() -> None:
+    assert len(monai_degia.__all__) == len(set(monai_degia.__all__))
+    for name in monai_degia.__all__:
+        assert hasattr(monai_degia, name), name
+
+
+def test_nothing_else_is_offered() -> None:
+    """A name imported into the root and left out of ``__all__`` works until somebody tidies up."""
+    layers = {path.parent.name for path in Path(monai_degia.__file__).parent.glob("*/__init__.py")}
+    offered = {name for name in vars(monai_degia) if not name.startswith("_")} - layers
+    assert offered == set(monai_degia.__all__)

@@ -1,0 +1,240 @@
+"""The bundle at work: its command line, what resuming gives, and where landmarks land in the file."""
+
+import csv
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+import pydicom
+import pytest
+import torch
+from ignite.engine import Events
+from monai.bundle import ConfigWorkflow
+from PIL import Image
+from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian, generate_uid
+from torch import Tensor, nn
+from torch.nn import functional
+
+import monai_degia
+from monai_degia.engines.keys import MaximizationEvents
+
+REPO = Path(__file__).parents[2]
+CONFIGS = REPO / "bundle" / "configs"
+SMALL = {"network_def::backbone": "lenet", "iterations_per_epoch": 3, "images_per_round": 8, "batch_size": 8}
+
+
+@pytest.fixture(autouse=True)
+def own_excepthook(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+
+
+def command(*config_files: str, **overrides: Any) -> None:
+    files = str([str(CONFIGS / name) for name in config_files])
+    options = [text for name, value in overrides.items() for text in (f"--{name}", str(value))]
+    arguments = [sys.executable, "-m", "monai.bundle", "run", "--config_file", files, *options]
+    done = subprocess.run(arguments, cwd=REPO, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle root after training, evaluation and inference, each by its command."""
+    root = tmp_path_factory.mktemp("bundle")
+    monai_degia.write_synthetic_dataset(root / "data", "photo", 24, image_size=64)
+    new = root / "new"
+    new.mkdir()
+    noise = np.random.default_rng(0)
+    for name, shape in (("small.png", (20, 32, 3)), ("upright.png", (50, 30, 3))):  # rows, columns
+        Image.fromarray(noise.integers(0, 256, shape, dtype=np.uint8)).save(new / name)
+    command("train.json", bundle_root=root, max_epochs=2, **SMALL)
+    command("train.json", "evaluate.json", bundle_root=root, **SMALL)
+    command("inference.json", bundle_root=root, dataset_dir=new, **{"network_def::backbone": "lenet"})
+    return root
+
+
+def test_training_and_evaluation_leave_their_files(root: Path) -> None:
+    checkpoint = torch.load(root / "models" / "checkpoint.pt", weights_only=True)
+    assert checkpoint["trainer"]["iteration"] == 6
+    assert checkpoint["dataset"]["rounds"] == 1 and checkpoint["dataset"]["pool"]["size"] == 8
+    network = monai_degia.LandmarkRegressor("lenet")
+    network.load_state_dict(torch.load(root / "models" / "model.pt", weights_only=True))
+    width, height = Image.open(root / "eval" / "generated_round=00.png").size
+    assert width > 8 * 64 and height >= 2 * 64
+    metrics = json.loads((root / "eval" / "metrics.json").read_text())
+    count = metrics["data"]["count"]
+    assert count in (3, 4) and 0 < metrics["data"]["nme"] < 10  # 15 % of 24
+    assert len(list(csv.reader((root / "eval" / "errors.csv").open()))) == 1 + count * 21
+    assert Image.open(root / "eval" / "overlay.png").size[0] > 100
+    assert not list(root.rglob(".*partial*"))
+
+
+def test_csv_of_inference_equals_a_computation_by_hand(root: Path) -> None:
+    network = monai_degia.LandmarkRegressor("lenet").eval()
+    network.load_state_dict(torch.load(root / "models" / "model.pt", weights_only=True))
+    pixels = torch.from_numpy(np.array(Image.open(root / "new" / "small.png"))).permute(2, 1, 0)[None] / 255
+    enlarged = functional.interpolate(pixels, (64, 40), mode="bilinear")  # 32 x 20, twice as large
+    with torch.no_grad():
+        u = network(functional.pad(enlarged, (12, 12)))[0]
+    expected = torch.stack([32 * u[:, 0] - 0.5, (64 * u[:, 1] - 12) / 2 - 0.5], dim=1)
+    rows = list(csv.DictReader((root / "eval" / "landmarks.csv").open()))
+    assert [row["image"] for row in rows] == ["small.png", "upright.png"]
+    found = torch.tensor([[float(rows[0][f"{n}_{axis}"]) for axis in "xy"] for n in monai_degia.HAND21])
+    assert torch.allclose(found, expected, atol=0.006)
+    assert expected.std(0).min() > 0.02  # points differ, so an exchanged order would show
+    assert rows[0]["outside"] == "0" and rows[0]["spacing_mm"] == ""
+
+
+def train(root: Path, **overrides: Any) -> ConfigWorkflow:
+    workflow = ConfigWorkflow(
+        config_file=str(CONFIGS / "train.json"),
+        workflow_type="train",
+        logging_file=False,
+        **{"bundle_root": str(root), "max_epochs": 3, **SMALL, **overrides},
+    )
+    workflow.initialize()
+    return workflow
+
+
+class Killed(Exception):
+    """Stands for a machine that goes down."""
+
+
+def stop_inside_an_epoch(workflow: ConfigWorkflow) -> None:
+    trainer = workflow.parser.get_parsed_content("train::trainer")
+
+    @trainer.on(Events.ITERATION_COMPLETED(once=5))
+    def stop(engine: Any) -> None:
+        raise Killed
+
+
+def stop_inside_a_round(workflow: ConfigWorkflow) -> None:
+    maximizer = workflow.parser.get_parsed_content("maximizer")
+
+    @maximizer.on(MaximizationEvents.ROUND_COMPLETED)
+    def stop(engine: Any) -> None:
+        if engine.dataset.rounds == 1:
+            raise Killed
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    root = tmp_path_factory.mktemp("uninterrupted")
+    hook = sys.excepthook
+    monai_degia.write_synthetic_dataset(root / "data", "photo", 24, image_size=64)
+    train(root).run()
+    yield root
+    sys.excepthook = hook
+
+
+def same(left: Any, right: Any) -> bool:
+    if isinstance(left, dict):
+        return left.keys() == right.keys() and all(same(left[key], right[key]) for key in left)
+    if isinstance(left, list | tuple):
+        return len(left) == len(right) and all(map(same, left, right))
+    return torch.equal(left, right) if isinstance(left, Tensor) else left == right
+
+
+@pytest.mark.parametrize("stop", [stop_inside_an_epoch, stop_inside_a_round])
+def test_resumed_run_equals_one_that_was_never_stopped(uninterrupted: Path, tmp_path: Path, stop: Any) -> None:
+    monai_degia.write_synthetic_dataset(tmp_path / "data", "photo", 24, image_size=64)
+    first = train(tmp_path)
+    stop(first)
+    with pytest.raises(RuntimeError) as error:
+        first.run()
+    assert isinstance(error.value.__cause__, Killed)
+    half = torch.load(tmp_path / "models" / "checkpoint.pt", weights_only=True)
+    assert half["trainer"]["iteration"] == 3 and half["dataset"]["rounds"] == 1
+    train(tmp_path, resume=True).run()
+
+    one, two = (torch.load(root / "models" / "checkpoint.pt", weights_only=True) for root in (uninterrupted, tmp_path))
+    assert one["dataset"] == two["dataset"] and one["dataset"]["rounds"] == 2 and one["dataset"]["pool"]["size"] == 16
+    assert not same(half["network"], one["network"]) and not same(half["flow"], one["flow"])
+    for name in one:
+        assert same(one[name], two[name]), name
+    for name in ("models/model.pt", "eval/generated_round=01.png"):
+        assert (uninterrupted / name).read_bytes() == (tmp_path / name).read_bytes(), name
+    for name, size in (("images.u8", 16 * 3 * 64 * 64), ("targets.f32", 16 * 21 * 2 * 4), ("labels.i64", 16 * 3 * 8)):
+        left, right = ((root / "eval" / "generated" / name).read_bytes()[:size] for root in (uninterrupted, tmp_path))
+        assert left == right and any(left), name
+
+
+class BrightestSpot(nn.Module):
+    """Finds the centre of brightness: a network whose right answer is known for any image."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("power", torch.tensor(2.0))
+
+    def forward(self, image: Tensor) -> Tensor:
+        mass = image.mean(1) ** self.power
+        total = mass.sum((1, 2))
+        return torch.stack(
+            [
+                (mass.sum(2) * (torch.arange(image.shape[2]) + 0.5)).sum(1) / total / image.shape[2],
+                (mass.sum(1) * (torch.arange(image.shape[3]) + 0.5)).sum(1) / total / image.shape[3],
+            ],
+            dim=1,
+        )[:, None]
+
+
+def spot(columns: int, rows: int, x: float, y: float) -> np.ndarray:
+    """Rows by columns, 8 bit, with a blob at (x, y)."""
+    row, column = np.mgrid[:rows, :columns]
+    return np.rint(250 * np.exp(-((column - x) ** 2 + (row - y) ** 2) / 18)).astype(np.uint8)
+
+
+def write_dicom(path: Path, pixels: np.ndarray) -> None:
+    meta = pydicom.dataset.FileMetaDataset()
+    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = ComputedRadiographyImageStorage, generate_uid()
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    file = pydicom.dataset.FileDataset(str(path), {}, file_meta=meta, preamble=b"\0" * 128)
+    file.SOPClassUID, file.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
+    file.PatientName, file.PatientBirthDate, file.Modality = "Doe^Jane", "19700101", "CR"
+    file.PhotometricInterpretation, file.SamplesPerPixel, file.PixelRepresentation = "MONOCHROME2", 1, 0
+    file.BitsAllocated, file.BitsStored, file.HighBit = 8, 8, 7
+    file.Rows, file.Columns = pixels.shape
+    file.PixelData = pixels.tobytes()
+    file.save_as(path, enforce_file_format=True)
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+def test_landmarks_lie_in_the_pixels_of_any_file(tmp_path: Path, mirror: bool) -> None:
+    spots = {"a.png": (100, 100, 71.0, 23.0), "b.jpg": (70, 40, 15.0, 30.0), "c.png": (40, 90, 12.0, 66.0)}
+    spots |= {"d.dcm": (90, 60, 61.0, 20.0), "e.nii.gz": (48, 64, 33.0, 47.0)}
+    images = tmp_path / "images"
+    images.mkdir()
+    for name, place in spots.items():
+        if name.endswith(".dcm"):
+            write_dicom(images / name, spot(*place))
+        elif name.endswith(".nii.gz"):
+            affine = np.diag([0.3, 0.3, 1, 1])
+            nibabel.save(nibabel.Nifti1Image(spot(*place).T.astype(np.float32)[..., None], affine), images / name)
+        else:
+            Image.fromarray(spot(*place)).save(images / name)
+    (tmp_path / "models").mkdir()
+    torch.save(BrightestSpot().state_dict(), tmp_path / "models" / "model.pt")
+    workflow = ConfigWorkflow(
+        config_file=str(CONFIGS / "inference.json"),
+        workflow_type="infer",
+        logging_file=False,
+        bundle_root=str(tmp_path),
+        dataset_dir=str(images),
+        landmarks=["spot"],
+        network=BrightestSpot(),
+        mirror=mirror,
+    )
+    workflow.initialize()
+    workflow.run()
+    entries = json.loads((tmp_path / "eval" / "landmarks.json").read_text())
+    assert [entry["image"] for entry in entries] == list(spots)
+    for entry, (_, _, x, y) in zip(entries, spots.values(), strict=True):
+        assert entry["landmarks"]["spot"] == pytest.approx([x, y], abs=0.15), entry["image"]
+        assert not entry["outside"] and entry["model_version"] == f"hand_landmark_degia {monai_degia.__version__}"
+    assert [entry["spacing_mm"] for entry in entries] == [None] * 4 + [pytest.approx([0.3, 0.3])]
+    written = "".join(path.read_text() for path in (tmp_path / "eval").iterdir())
+    assert "Doe" not in written and "19700101" not in written

@@ -1,0 +1,41 @@
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from monai_degia.experiments.grids import Run
+from monai_degia.experiments.runner import run_grid
+
+ROOT = Path(__file__).parents[3]
+
+
+def tiny(method: str = "degia", **overrides: object) -> Run:
+    few = "$monai_degia.write_synthetic_dataset(@dataset_dir + '/{0}', '{0}', 12)"
+    options = {"max_epochs": 2, "iterations_per_epoch": 1, "batch_size": 4, "images_per_round": 4, "ascent::steps": 1}
+    options |= {"source_list::path": few.format("photo"), "unseen_lists::0::path": few.format("depth")}
+    options |= {"unseen_lists::1::path": few.format("xray")}
+    return Run("synthetic", "lenet", method, 3, (), {**options, **overrides})
+
+
+@pytest.mark.slow
+def test_a_run_leaves_a_result_and_is_skipped_the_next_time(tmp_path: Path) -> None:
+    (first,) = run_grid([tiny()], ROOT, tmp_path / "out", tmp_path / "data")
+    assert set(first["metrics"]) == {"photo", "depth", "xray"} and first["seed"] == 3
+    assert first["configs"][-1] == "configs/method/degia.yaml"
+    marked = {**first, "train_seconds": -1}
+    (tmp_path / "out" / "results" / f"{first['run']}.json").write_text(json.dumps(marked))
+    assert run_grid([tiny()], ROOT, tmp_path / "out", tmp_path / "data") == [marked]
+
+
+@pytest.mark.slow
+def test_one_failed_run_is_named_and_the_others_are_kept(tmp_path: Path) -> None:
+    good, bad = tiny("erm"), Run("synthetic", "lenet", "degia", 4, (), {"image_size": [63, 64]})
+    with pytest.raises(ValueError, match=re.escape(bad.name)):
+        run_grid([good, bad], ROOT, tmp_path / "out", tmp_path / "data")
+    assert [path.stem for path in (tmp_path / "out" / "results").iterdir()] == [good.name]
+
+
+def test_root_must_be_a_checkout(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="checkout"):
+        run_grid([tiny()], tmp_path, tmp_path, tmp_path)

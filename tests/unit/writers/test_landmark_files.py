@@ -1,0 +1,200 @@
+import csv
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from monai.data import DataLoader, Dataset, MetaTensor
+from monai.engines import SupervisedEvaluator
+from monai.transforms import Compose, Flipd, Resized, Rotate90d
+from PIL import Image
+from torch import Tensor, nn
+
+from monai_degia.data.datalist import load_datalist
+from monai_degia.engines.batches import PrepareLandmarkBatch
+from monai_degia.transforms.file_geometry import FileGeometryd
+from monai_degia.transforms.landmarks import normalize_landmarks
+from monai_degia.transforms.modality import LoadAnyImaged
+from monai_degia.writers import landmark_files
+from monai_degia.writers.landmark_files import LandmarkFileWriter
+
+NAMES = ["sella", "nasion", "menton"]
+
+
+class Answer(nn.Module):
+    """Predicts given normalised points, image after image."""
+
+    def __init__(self, points: Tensor) -> None:
+        super().__init__()
+        self.points, self.next = points, 0
+
+    def forward(self, image: Tensor) -> Tensor:
+        self.next += len(image)
+        return self.points[self.next - len(image) : self.next]
+
+
+def run(samples: list[dict[str, Any]], steps: list[Any], answer: Tensor, writer: LandmarkFileWriter) -> None:
+    transform = Compose([LoadAnyImaged("image"), *steps, FileGeometryd("image")])
+    SupervisedEvaluator(
+        device="cpu",
+        val_data_loader=DataLoader(Dataset(samples, transform), batch_size=2),
+        network=Answer(answer),
+        prepare_batch=PrepareLandmarkBatch(),
+        val_handlers=[writer],
+        decollate=False,
+    ).run()
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    folder = tmp_path / "images"
+    (folder / "b").mkdir(parents=True)
+    for name, (width, height) in {"a.png": (50, 30), "b/a.png": (20, 80), "c.png": (64, 64)}.items():
+        Image.fromarray(np.zeros((height, width), dtype=np.uint8)).save(folder / name)
+    return folder
+
+
+SIZES = [(50, 30), (20, 80), (64, 64)]
+FILES = ["a.png", "b/a.png", "c.png"]
+
+
+def test_points_come_back_in_pixels_of_each_file(images: Path, tmp_path: Path) -> None:
+    true = torch.stack([torch.rand(3, 2) * torch.tensor(size) - 0.5 for size in SIZES])
+    # Resizing keeps the place as a fraction of the side; the rest of the way is mirrored, then turned by a quarter.
+    u = torch.stack([normalize_landmarks(points, size) for points, size in zip(true, SIZES, strict=True)])
+    mirrored = torch.stack([1 - u[..., 0], u[..., 1]], -1)
+    turned = torch.stack([1 - mirrored[..., 1], mirrored[..., 0]], -1)
+    steps = [Resized("image", (32, 48)), Flipd("image", spatial_axis=0), Rotate90d("image", k=1)]
+    samples = [{"image": str(images / name)} for name in FILES]
+    run(samples, steps, turned, LandmarkFileWriter(tmp_path / "out", NAMES, image_dir=images, model_version="m 1.2"))
+    entries = json.loads((tmp_path / "out" / "landmarks.json").read_text())
+    assert [entry["image"] for entry in entries] == FILES
+    for entry, points in zip(entries, true.tolist(), strict=True):
+        assert list(entry["landmarks"]) == NAMES
+        for name, point in zip(NAMES, points, strict=True):
+            assert entry["landmarks"][name] == pytest.approx(point, abs=0.0051)
+        assert entry["outside"] is False and entry["spacing_mm"] is None and entry["model_version"] == "m 1.2"
+
+
+def test_csv_is_a_data_list_with_the_same_figures(images: Path, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    samples = [
+        {"image": str(images / name), "spacing": [spacing, spacing]}
+        for name, spacing in zip(FILES, (0.25, 0.143, float("nan")), strict=True)
+    ]
+    writer = LandmarkFileWriter(tmp_path / "out", NAMES, image_dir=images)
+    run(samples, [Resized("image", (32, 32))], torch.rand(3, 3, 2), writer)
+    entries = json.loads((tmp_path / "out" / "landmarks.json").read_text())
+    items = load_datalist(tmp_path / "out" / "landmarks.csv", landmarks=NAMES, image_dir=images)
+    for item, entry, name in zip(items, entries, FILES, strict=True):
+        assert Path(item["image"]) == images / name
+        assert np.allclose(item["landmarks"], list(entry["landmarks"].values()), atol=1e-4)
+        if entry["spacing_mm"] is None:
+            assert "spacing" not in item
+        else:
+            assert np.allclose(item["spacing"], entry["spacing_mm"])
+    assert [entry["spacing_mm"] for entry in entries] == [pytest.approx([0.25] * 2), pytest.approx([0.143] * 2), None]
+    cells = list(csv.reader((tmp_path / "out" / "landmarks.csv").open()))
+    assert cells[0] == ["image", *(f"{n}_{a}" for n in NAMES for a in "xy"), "outside", "spacing_mm"]
+    assert all(len(cell.partition(".")[2]) == 2 for row in cells[1:] for cell in row[1:7])
+    assert [row[-1] for row in cells[1:]] == ["0.25", "0.143", ""]
+
+
+@pytest.mark.parametrize(
+    ("point", "outside"),
+    [((0.0, 0.5), False), ((1.0, 1.0), False), ((-0.02, 0.5), True), ((0.5, -0.02), True), ((1.02, 0.5), True)],
+)
+def test_a_landmark_beyond_the_edge_of_the_file_is_flagged(
+    images: Path, tmp_path: Path, point: tuple[float, float], outside: bool
+) -> None:
+    answer = torch.full((1, 3, 2), 0.5)
+    answer[0, 2] = torch.tensor(point)
+    writer = LandmarkFileWriter(tmp_path, NAMES)
+    run([{"image": str(images / "b" / "a.png")}], [Resized("image", (32, 32))], answer, writer)
+    assert json.loads((tmp_path / "landmarks.json").read_text())[0]["outside"] is outside
+    row = next(csv.DictReader((tmp_path / "landmarks.csv").open()))
+    assert row["outside"] == str(int(outside)) and row["image"] == "a.png"
+
+
+def test_sides_that_differ_in_spacing_are_both_written(images: Path, tmp_path: Path) -> None:
+    sample = {"image": str(images / "c.png"), "spacing": np.array([0.2, 0.3], dtype=np.float32)}
+    run([sample], [], torch.rand(1, 3, 2), LandmarkFileWriter(tmp_path, NAMES))
+    assert next(csv.DictReader((tmp_path / "landmarks.csv").open()))["spacing_mm"] == "0.2 0.3"
+
+
+def test_a_second_run_starts_anew(images: Path, tmp_path: Path) -> None:
+    writer = LandmarkFileWriter(tmp_path, NAMES)
+    for name in ("a.png", "c.png"):
+        run([{"image": str(images / name)}], [], torch.rand(1, 3, 2), writer)
+    assert [entry["image"] for entry in json.loads((tmp_path / "landmarks.json").read_text())] == ["c.png"]
+
+
+def test_a_write_that_fails_leaves_the_old_files(images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out, writer = tmp_path / "out", LandmarkFileWriter(tmp_path / "out", NAMES)
+    run([{"image": str(images / "a.png")}], [], torch.rand(1, 3, 2), writer)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+
+    def full(entry: dict[str, Any]) -> list[str]:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(landmark_files, "_csv_row", full)
+    with pytest.raises(OSError, match="disk full"):
+        run([{"image": str(images / "a.png")}], [], torch.rand(1, 3, 2), writer)
+    assert {path.name for path in out.iterdir()} == set(before)
+    assert (out / "landmarks.csv").read_bytes() == before["landmarks.csv"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (torch.rand(1, 4, 2), r"predictions of shape \(4, 2\), 3 landmarks are named"),
+        (torch.full((1, 3, 2), torch.nan), "prediction for a.png is not finite"),
+    ],
+)
+def test_predictions_that_are_none_are_refused(images: Path, tmp_path: Path, answer: Tensor, expected: str) -> None:
+    with pytest.raises(ValueError, match=expected):
+        run([{"image": str(images / "a.png")}], [], answer, LandmarkFileWriter(tmp_path / "out", NAMES))
+    assert not (tmp_path / "out").exists()
+
+
+def meta_image(affine: Tensor, **meta: Any) -> MetaTensor:
+    known = {"filename_or_obj": "x.dcm", "spatial_shape": (8, 6, 1), "original_affine": affine}
+    return MetaTensor(torch.rand(1, 8, 6), affine=affine, meta={**known, "0010|0010": "Doe^Jane", **meta})
+
+
+def test_geometry_keeps_what_is_needed_and_no_more() -> None:
+    image = meta_image(torch.diag(torch.tensor([-0.2, -0.4, 1.0, 1.0])))
+    sample = FileGeometryd("image")({"image": image})
+    assert torch.equal(sample["image"].as_tensor(), image.as_tensor())
+    assert torch.equal(sample["image"].affine, image.affine)
+    assert "Doe" not in repr(sample["image"].meta) and sample["image"].meta["spatial_shape"].tolist() == [8, 6]
+    assert torch.allclose(sample["spacing"], torch.tensor([0.2, 0.4]))
+
+
+def test_spacing_of_one_millimetre_means_unknown_and_a_given_one_goes_first() -> None:
+    turned = torch.eye(4)[[1, 0, 2, 3]]
+    assert FileGeometryd("image")({"image": meta_image(turned)})["spacing"].isnan().all()
+    given = {"image": meta_image(0.3 * torch.eye(4)), "spacing": [0.15, 0.16]}
+    assert FileGeometryd("image")(given)["spacing"].tolist() == pytest.approx([0.15, 0.16])
+
+
+def test_geometry_refuses_an_image_without_it() -> None:
+    with pytest.raises(ValueError, match="filename_or_obj, spatial_shape, original_affine in the meta data of 'image'"):
+        FileGeometryd("image")({"image": torch.rand(1, 8, 8)})
+
+
+def test_names_are_relative_to_the_folder_whatever_the_working_directory(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    samples = [{"image": os.path.join("images", "b", "a.png")}]
+    run(samples, [], torch.rand(1, 3, 2), LandmarkFileWriter(tmp_path, NAMES, image_dir=str(images)))
+    assert json.loads((tmp_path / "landmarks.json").read_text())[0]["image"] == "b/a.png"
+
+
+def test_an_unknown_set_of_landmarks_is_refused_at_once() -> None:
+    with pytest.raises(ValueError, match="hand12"):
+        LandmarkFileWriter("nowhere", "hand12")
