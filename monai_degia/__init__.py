@@ -53,6 +53,7 @@ from monai_degia.networks.regressor import LandmarkRegressor
 from monai_degia.transforms.adversarial import AdversarialAscent, AdversarialAscentd
 from monai_degia.transforms.ascent import STEP_RULES, gradient_ascent
 from monai_degia.transforms.file_geometry import FileGeometryd
+from monai_degia.transforms.framing import Reframed
 from monai_degia.transforms.landmarks import (
     DenormalizeLandmarksd,
     FlipMarkedd,
@@ -138,6 +139,7 @@ __all__ = [
     "RandPoseWarpd",
     "RandSmoothWarpd",
     "RealNVP",
+    "Reframed",
     "RunCheckpoint",
     "ScaleModalityd",
     "SuccessDetectionRate",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from monai_degia.data.synthetic import write_synthetic_dataset
@@ -24,11 +25,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--output_dir", type=Path, help="default: runs/<grid>")
     parser.add_argument("--dataset_dir", type=Path, help="folder of the data sets; default: <output_dir>/data")
     parser.add_argument("--seeds", type=int, nargs="+", help="default: those of the grid")
+    parser.add_argument("--methods", nargs="+", help="default: those of the grid")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="runs at a time")
     options = parser.parse_args(arguments)
     output_dir = options.output_dir or Path("runs") / options.grid
     dataset_dir = options.dataset_dir or output_dir / "data"
     grid = GRIDS[options.grid]
+    if options.methods:
+        grid = replace(grid, methods=options.methods)
     if options.grid == "demo":
         _render(dataset_dir)
     results = run_grid(grid.runs(options.seeds), options.root.resolve(), output_dir, dataset_dir, options.jobs)
@@ -41,6 +45,8 @@ def main(arguments: list[str] | None = None) -> None:
         {method: folder / "evaluation" / "overlay.png" for method, folder in folders.items()},
         output_dir / "overlay.png",
     )
+    if "degia" not in folders:
+        return
     last = max(folders["degia"].glob("generated_round=*.png"))
     generated = Path(shutil.copyfile(last, output_dir / "generated.png"))
     print(f"\nTables:           {output_dir / 'summary.md'}, {output_dir / 'summary.csv'}")

@@ -24,6 +24,8 @@ class LandmarkRegressor(nn.Module):
         hidden_features: width of the head: fully connected units, or channels of the decoder. Default: 256 and 128.
         temperature: of the soft-argmax, positive; heatmap head only.
         learnable_temperature: learn the temperature; heatmap head only.
+        normalize_input: bring each channel of each image to mean 0 and variance 1 first, so that exposure, contrast and
+            colour cast cannot matter.
 
     Raises:
         ValueError: if an argument is out of range or unknown, if the image is too small for the backbone, or if the
@@ -46,6 +48,7 @@ class LandmarkRegressor(nn.Module):
         hidden_features: int | None = None,
         temperature: float = 1.0,
         learnable_temperature: bool = False,
+        normalize_input: bool = False,
     ) -> None:
         super().__init__()
         size = _check_arguments(num_landmarks, in_channels, image_size, head, dropout, hidden_features, temperature)
@@ -59,6 +62,7 @@ class LandmarkRegressor(nn.Module):
             options |= {"temperature": temperature, "learnable_temperature": learnable_temperature}
         self.in_channels, self.image_size = in_channels, size
         self.num_landmarks, self.num_features = num_landmarks, shape[0]
+        self.normalize: nn.Module = nn.InstanceNorm2d(in_channels) if normalize_input else nn.Identity()
         self.backbone = backbone
         self.head = HEADS[head](shape, size, num_landmarks, **options)
 
@@ -80,7 +84,7 @@ class LandmarkRegressor(nn.Module):
                 f"LandmarkRegressor expects images of shape (B, {self.in_channels}, {x_size}, {y_size}), "
                 f"got {list(image.shape)}. Resize them, or build the network with their in_channels and image_size."
             )
-        return self.head(self.backbone(image))
+        return self.head(self.backbone(self.normalize(image)))
 
 
 def _check_arguments(

@@ -12,6 +12,8 @@ from monai.utils import convert_to_dst_type, convert_to_tensor
 from torch import Tensor
 from torchvision.transforms import functional as tvf
 
+from monai_degia.transforms.framing import FRAMINGS
+
 __all__ = ["SHIFTS", "AppearanceShiftD", "AppearanceShiftDict", "AppearanceShiftd", "shifted_copies"]
 
 
@@ -82,7 +84,7 @@ AppearanceShiftD = AppearanceShiftDict = AppearanceShiftd
 
 
 def shifted_copies(items: Sequence[dict[str, Any]], shifts: Sequence[str] = tuple(SHIFTS)) -> list[dict[str, Any]]:
-    """Each item as it is, and once more with one of the shifts in turn: a validation set that asks for robustness.
+    """Each item as it is, and once more with a shift and a framing in turn: a validation set that asks for robustness.
 
     It is made of source images alone, so settings and checkpoints may be chosen by it.
 
@@ -91,7 +93,7 @@ def shifted_copies(items: Sequence[dict[str, Any]], shifts: Sequence[str] = tupl
         shifts: names of shifts to use; none gives back the items.
 
     Returns:
-        Twice as many items, the copies with ``shift`` and their own ``domain``.
+        Twice as many items, the copies with ``shift``, ``framing`` and their own ``domain``.
 
     Raises:
         ValueError: if a shift is unknown.
@@ -104,7 +106,8 @@ def shifted_copies(items: Sequence[dict[str, Any]], shifts: Sequence[str] = tupl
     copies = []
     for index, item in enumerate(items):
         name = shifts[index % len(shifts)]
-        copies.append({**item, "shift": name, "domain": f"{item.get('domain', 'source')}, {name}"})
+        framing = list(FRAMINGS)[index // len(shifts) % len(FRAMINGS)]
+        copies.append({**item, "shift": name, "framing": framing, "domain": f"{item.get('domain', 'source')}, {name}"})
     return [*items, *copies]
 
 

@@ -140,3 +140,21 @@ def test_wrong_image_shape_is_named(shape: tuple[int, ...]) -> None:
     network = LandmarkRegressor("lenet", K, image_size=(64, 64))
     with pytest.raises(ValueError, match=r"expects images of shape \(B, 3, 64, 64\), got \[" + str(shape[0])):
         network(torch.rand(shape))
+
+
+def randomised(**options: bool) -> LandmarkRegressor:
+    torch.manual_seed(0)
+    network = LandmarkRegressor("lenet", 5, 3, (32, 32), **options).eval()
+    for parameter in network.head.parameters():  # its first outputs are the image centre, whatever the image
+        torch.nn.init.normal_(parameter, std=0.2)
+    return network
+
+
+def test_normalised_input_makes_exposure_contrast_and_cast_irrelevant() -> None:
+    image = torch.rand(2, 3, 32, 32)
+    gain, offset = torch.tensor([0.3, 0.6, 0.9]).view(3, 1, 1), torch.tensor([0.5, 0.1, 0.0]).view(3, 1, 1)
+    invariant, plain = randomised(normalize_input=True), randomised()
+    change = (invariant(gain * image + offset) - invariant(image)).abs().max()
+    assert change < 0.01 * (plain(gain * image + offset) - plain(image)).abs().max()
+    assert invariant(image).std() > 0.1, "vacuous: the outputs do not depend on the image"
+    torch.testing.assert_close(torch.jit.script(invariant)(image), invariant(image))
