@@ -118,7 +118,14 @@ def test_inference_sees_images_as_training_did() -> None:
     train, inference = (ConfigParser.load_config_file(str(CONFIGS / f"{n}.json")) for n in ("train", "inference"))
     assert inference["network_def"] == train["network_def"]
     trained = train["train"]["preprocessing"]["transforms"]
-    left_out = ("LandmarksToWorldd", "LandmarksToImaged", "Reframed", "AppearanceShiftd", "PixelSpacingd", "SelectItemsd")
+    left_out = (
+        "LandmarksToWorldd",
+        "LandmarksToImaged",
+        "Reframed",
+        "AppearanceShiftd",
+        "PixelSpacingd",
+        "SelectItemsd",
+    )
     wanted = [step for step in trained if not step["_target_"].endswith(left_out)]
     steps = [step for step in inference["preprocessing"]["transforms"] if isinstance(step, dict)]
     assert len(wanted) > 4 and steps[: len(wanted)] == wanted

@@ -4,17 +4,20 @@ from pathlib import Path
 
 import pytest
 
-from monai_degia.experiments.grids import Run
+from monai_degia.experiments.__main__ import main
+from monai_degia.experiments.grids import GRIDS, Grid, Run
 from monai_degia.experiments.runner import run_grid
 
 ROOT = Path(__file__).parents[3]
 
 
+FEW = "$monai_degia.write_synthetic_dataset(@dataset_dir + '/{0}', '{0}', 12)"
+
+
 def tiny(method: str = "degia", **overrides: object) -> Run:
-    few = "$monai_degia.write_synthetic_dataset(@dataset_dir + '/{0}', '{0}', 12)"
     options = {"max_epochs": 2, "iterations_per_epoch": 1, "batch_size": 4, "images_per_round": 4, "ascent::steps": 1}
-    options |= {"source_list::path": few.format("photo"), "unseen_lists::0::path": few.format("depth")}
-    options |= {"unseen_lists::1::path": few.format("xray")}
+    options |= {"source_list::path": FEW.format("photo"), "unseen_lists::0::path": FEW.format("depth")}
+    options |= {"unseen_lists::1::path": FEW.format("xray")}
     return Run("synthetic", "lenet", method, 3, (), {**options, **overrides})
 
 
@@ -39,3 +42,20 @@ def test_one_failed_run_is_named_and_the_others_are_kept(tmp_path: Path) -> None
 def test_root_must_be_a_checkout(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="checkout"):
         run_grid([tiny()], tmp_path, tmp_path, tmp_path)
+
+
+@pytest.mark.slow
+def test_command_prints_one_table_and_names_its_files(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Tiny(Grid):
+        def runs(self, seeds: object = None, **overrides: object) -> list[Run]:
+            return [tiny("erm"), tiny("degia")]
+
+    monkeypatch.setitem(GRIDS, "tiny", Tiny("synthetic", ("lenet",), ("erm", "degia"), (3,)))
+    monkeypatch.chdir(tmp_path)
+    main(["tiny", "--root", str(ROOT), "--jobs", "1"])
+    printed = capsys.readouterr().out
+    assert "| lenet | erm |" in printed and "| lenet | degia |" in printed and "| photo | depth | xray |" in printed
+    for name in ("summary.md", "summary.csv", "overlay.png", "generated.png"):
+        assert str(Path("runs/tiny") / name) in printed and (tmp_path / "runs/tiny" / name).is_file()
