@@ -44,7 +44,6 @@ setup(
     ],
     extras_require=EXTRAS,
     classifiers=[
-        "License :: OSI Approved :: Apache Software License",
         "Programming Language :: Python :: 3",
         "Topic :: Scientific/Engineering :: Medical Science Apps.",
     ],
