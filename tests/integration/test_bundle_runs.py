@@ -74,7 +74,7 @@ def test_training_and_evaluation_leave_their_files(root: Path) -> None:
 
 
 def test_csv_of_inference_equals_a_computation_by_hand(root: Path) -> None:
-    network = monai_degia.LandmarkRegressor("lenet").eval()
+    network = monai_degia.LandmarkRegressor("lenet", normalize_input=True).eval()
     network.load_state_dict(torch.load(root / "models" / "model.pt", weights_only=True))
     pixels = torch.from_numpy(np.array(Image.open(root / "new" / "small.png"))).permute(2, 1, 0)[None] / 255
     enlarged = functional.interpolate(pixels, (64, 40), mode="bilinear")  # 32 x 20, twice as large
