@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import platform
+import sys
 import time
 import warnings
 from collections.abc import Sequence
@@ -76,7 +76,11 @@ def _run(run: Run, root: Path, output_dir: Path, dataset_dir: Path, threads: int
     folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(threads)
     log = folder / "log.txt"
-    with log.open("w", encoding="utf-8") as file, contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
+    with log.open("w", encoding="utf-8") as file:
+        # Loggers that were made at import hold the streams of this worker, so the streams themselves are moved.
+        sys.stdout.flush()
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
         warnings.simplefilter("ignore")
         overrides = {"dataset_dir": str(dataset_dir), "ckpt_dir": str(folder), "seed": run.seed, **run.overrides}
         start = time.perf_counter()
