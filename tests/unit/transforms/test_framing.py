@@ -44,7 +44,7 @@ def test_a_sample_without_framing_is_left_alone() -> None:
 
 
 def test_unknown_framing() -> None:
-    with pytest.raises(ValueError, match="Unknown framing 'low'. Available: as is, far, near, high"):
+    with pytest.raises(ValueError, match=r"Unknown framing 'low'\. Available: as is, far, near, high"):
         Reframed("image")({**scene(), "framing": "low"})
 
 
