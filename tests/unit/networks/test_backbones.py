@@ -1,6 +1,7 @@
 import pytest
 import torch
-from torchvision.models import alexnet, densenet121, resnet18, vgg11_bn
+from torchvision.models import alexnet, densenet121, vgg11_bn
+from torchvision.models.resnet import BasicBlock, ResNet
 
 from monai_degia.networks.backbones import BACKBONES, create_backbone
 from monai_degia.networks.lenet import LeNet
@@ -30,8 +31,12 @@ def test_smallest_image_and_small_image_grid(name: str) -> None:
         assert min(backbone(torch.rand(1, 3, 64, 64)).shape[2:]) >= 2
 
 
+def resnet10(weights: None) -> ResNet:
+    return ResNet(BasicBlock, [1, 1, 1, 1])
+
+
 @pytest.mark.parametrize(
-    ("name", "build"), [("alexnet", alexnet), ("vgg", vgg11_bn), ("resnet", resnet18), ("densenet", densenet121)]
+    ("name", "build"), [("alexnet", alexnet), ("vgg", vgg11_bn), ("resnet", resnet10), ("densenet", densenet121)]
 )
 def test_weights_of_torchvision_fit_and_give_its_features(name: str, build) -> None:
     with torch.device("meta"):
