@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+import operator
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -76,17 +78,21 @@ class RunCheckpoint:
 
 
 class BestModelSaver:
-    """Keep the weights of the epoch whose key metric of validation was lowest; put its state into the run's checkpoint.
+    """Keep the weights of the epoch whose key metric of validation was best; put its state into the run's checkpoint.
 
     Args:
         path: file of the weights, a bare state dict.
         network: the network to save.
+        metric_cmp_fn: whether the first of two values is better, as in MONAI's evaluators; default: lower is better.
 
     """
 
-    def __init__(self, path: str | Path, network: nn.Module) -> None:
-        self.path, self.network = Path(path), network
-        self.best, self.epoch = float("inf"), 0
+    def __init__(
+        self, path: str | Path, network: nn.Module, metric_cmp_fn: Callable[[float, float], bool] = operator.lt
+    ) -> None:
+        self.path, self.network, self.metric_cmp_fn = Path(path), network, metric_cmp_fn
+        self.best: float | None = None
+        self.epoch = 0
 
     def attach(self, engine: Engine) -> None:
         """Register with the evaluator."""
@@ -95,15 +101,16 @@ class BestModelSaver:
     def __call__(self, engine: Engine) -> None:
         """Compare and save."""
         value = float(engine.state.metrics[engine.state.key_metric_name])
-        if value < self.best:
+        # Nothing compares as better than NaN: taken as the best it would stay there.
+        if not math.isnan(value) and (self.best is None or self.metric_cmp_fn(value, self.best)):
             self.best, self.epoch = value, engine.state.epoch
             with whole_file(self.path) as partial:
                 torch.save(self.network.state_dict(), partial)
 
     def state_dict(self) -> dict[str, Any]:
-        """Best value and its epoch."""
+        """Best value, ``None`` before the first validation, and its epoch."""
         return {"best": self.best, "epoch": self.epoch}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue comparing."""
-        self.best, self.epoch = float(state["best"]), int(state["epoch"])
+        self.best, self.epoch = state["best"], int(state["epoch"])

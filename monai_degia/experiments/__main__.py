@@ -1,57 +1,74 @@
-"""Command line: ``python -m monai_degia.experiments demo|hands``."""
+"""Command line: ``python -m monai_degia.experiments demo|hands|table1|peers`` or ``... evaluate RUN_DIR``."""
 
 from __future__ import annotations
 
 import argparse
 import os
-import shutil
-from dataclasses import replace
+import sys
 from pathlib import Path
 
 from monai_degia.data.synthetic import write_synthetic_dataset
 from monai_degia.engines.errors import show_short_errors
-from monai_degia.experiments.grids import GRIDS
-from monai_degia.experiments.pictures import side_by_side
+from monai_degia.experiments.catalogue import GRIDS
+from monai_degia.experiments.evaluation import DATASETS, evaluate_digits
+from monai_degia.experiments.grids import Run
+from monai_degia.experiments.pictures import collect_pictures
+from monai_degia.experiments.plots import plot_results
 from monai_degia.experiments.runner import run_grid
 from monai_degia.experiments.tables import markdown_table, write_tables
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run an experiment, print its table and say where everything is."""
+    """Run an experiment, print its table and say where everything is; or evaluate a finished run."""
     show_short_errors()
-    parser = argparse.ArgumentParser(prog="python -m monai_degia.experiments", description=__doc__)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["evaluate"]:
+        _evaluate(arguments[1:])
+        return
+    parser = argparse.ArgumentParser(
+        prog="python -m monai_degia.experiments",
+        description="Train and compare the rows of a table.",
+        epilog="evaluate RUN_DIR --dataset NAME --path PATH: accuracy of a finished run on any set of digits.",
+    )
     parser.add_argument("grid", choices=sorted(GRIDS), help="demo: rendered hands, a few minutes; hands: real hands")
     parser.add_argument("--root", type=Path, default=Path(), help="checkout that holds bundle/ and configs/")
     parser.add_argument("--output_dir", type=Path, help="default: runs/<grid>")
     parser.add_argument("--dataset_dir", type=Path, help="folder of the data sets; default: <output_dir>/data")
     parser.add_argument("--seeds", type=int, nargs="+", help="default: those of the grid")
-    parser.add_argument("--methods", nargs="+", help="default: those of the grid")
+    parser.add_argument("--only", nargs="+", help="labels of the rows to run, such as erm or degia; default: all")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="runs at a time")
     options = parser.parse_args(arguments)
     output_dir = options.output_dir or Path("runs") / options.grid
     dataset_dir = options.dataset_dir or output_dir / "data"
     grid = GRIDS[options.grid]
-    if options.methods:
-        grid = replace(grid, methods=options.methods)
+    runs = grid.runs(options.seeds, options.only)
     if options.grid == "demo":
         _render(dataset_dir)
-    results = run_grid(grid.runs(options.seeds), options.root.resolve(), output_dir, dataset_dir, options.jobs)
+    results = run_grid(runs, options.root.resolve(), output_dir, dataset_dir, options.jobs)
     write_tables(results, output_dir)
-    print("\nError in % of hand size (NME), lower is better; trained on photographs alone:\n")
-    print(markdown_table(results))
-    backbone, seed = grid.backbones[-1], (options.seeds or grid.seeds)[0]
-    folders = {method: output_dir / f"{backbone}_{method}_seed={seed}" for method in grid.methods}
-    overlay = side_by_side(
-        {method: folder / "evaluation" / "overlay.png" for method, folder in folders.items()},
-        output_dir / "overlay.png",
-    )
-    if "degia" not in folders:
-        return
-    last = max(folders["degia"].glob("generated_round=*.png"))
-    generated = Path(shutil.copyfile(last, output_dir / "generated.png"))
-    print(f"\nTables:           {output_dir / 'summary.md'}, {output_dir / 'summary.csv'}")
-    print(f"Overlay picture:  {overlay} ({backbone}; dots predicted, rings labelled)")
-    print(f"Generated images: {generated} (rows in pairs: photographs, and what the ascent made of them)")
+    print(f"\n{grid.caption}\n\n{markdown_table(results, grid.figure)}\n")
+    print(f"Tables:           {output_dir / 'summary.md'}, {output_dir / 'summary.csv'}")
+    print(f"Plot:             {plot_results(results, grid.figure, output_dir / 'summary.png')}")
+    _pictures(runs, output_dir)
+
+
+def _pictures(runs: list[Run], output_dir: Path) -> None:
+    overlay, generated = collect_pictures(runs, output_dir)
+    if overlay is not None:
+        print(f"Overlay picture:  {overlay} (dots predicted, rings labelled)")
+    if generated is not None:
+        print(f"Generated images: {generated} (rows in pairs: source images, and what the ascent made of them)")
+
+
+def _evaluate(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(prog="python -m monai_degia.experiments evaluate")
+    parser.add_argument("run_dir", type=Path, help="folder of a finished run of digits")
+    parser.add_argument("--dataset", choices=DATASETS, required=True, help="name of the set in the output")
+    parser.add_argument("--path", type=Path, required=True, help="its file or folder, in any of its published forms")
+    parser.add_argument("--split", choices=("train", "test"), default="test", help="where a folder holds both")
+    options = parser.parse_args(arguments)
+    accuracy, count = evaluate_digits(options.run_dir, options.dataset, options.path, options.split)
+    print(f"{options.dataset}: accuracy {100 * accuracy:.2f} % of {count} images ({options.run_dir})")
 
 
 def _render(folder: Path) -> None:

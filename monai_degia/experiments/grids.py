@@ -1,37 +1,47 @@
-"""Which runs an experiment consists of."""
+"""What a run is, and a grid of them: rows of a table, each repeated with several seeds."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["GRIDS", "Grid", "Run"]
+__all__ = ["Grid", "Row", "Run"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a table: what is trained, seeds aside.
+
+    Args:
+        labels: heading to entry of the table's first columns; they also name the run's folder.
+        overlays: files under ``configs/``, without suffix, on top of the bundle's training config.
+        overrides: single entries of the config, on top of the overlays.
+
+    """
+
+    labels: dict[str, str]
+    overlays: tuple[str, ...]
+    overrides: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Run:
-    """One network trained with one method and seed, then evaluated on every domain."""
+    """One row with one seed: trained once, then evaluated on every domain."""
 
-    data: str
-    backbone: str
-    method: str
+    row: Row
     seed: int
-    extra: tuple[str, ...] = ()
-    overrides: dict[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
         """Name of its folder and of its result file."""
-        return f"{self.backbone}_{self.method}_seed={self.seed}"
+        return "_".join(self.row.labels.values()).replace(" ", "-") + f"_seed={self.seed}"
 
     def configs(self, root: Path, evaluate: bool = False) -> list[str]:
         """The stack of config files, in the order in which they override each other."""
-        overlays = [f"data/{self.data}", f"backbone/{self.backbone}", f"method/{self.method}", *self.extra]
         files = [root / "bundle" / "configs" / "train.json"]
-        files += [root / "configs" / f"{overlay}.yaml" for overlay in overlays]
+        files += [root / "configs" / f"{overlay}.yaml" for overlay in self.row.overlays]
         if evaluate:
             files.append(root / "bundle" / "configs" / "evaluate.json")
         return [str(file) for file in files]
@@ -39,21 +49,35 @@ class Run:
 
 @dataclass(frozen=True)
 class Grid:
-    """All combinations of backbones, methods and seeds on one data set."""
+    """The rows of one experiment.
 
-    data: str
-    backbones: Sequence[str]
-    methods: Sequence[str]
+    Args:
+        rows: what is compared.
+        seeds: of each row.
+        figure: the key of ``tables.FIGURES`` that the command prints.
+        caption: a sentence above the printed table.
+
+    """
+
+    rows: Sequence[Row]
     seeds: Sequence[int]
-    extra: tuple[str, ...] = ()
+    figure: str
+    caption: str = ""
 
-    def runs(self, seeds: Sequence[int] | None = None, **overrides: Any) -> list[Run]:
-        """The runs, seeds outermost, so that a grid that is stopped early holds whole comparisons."""
-        combinations = itertools.product(seeds or self.seeds, self.backbones, self.methods)
-        return [Run(self.data, b, m, s, self.extra, dict(overrides)) for s, b, m in combinations]
+    def runs(self, seeds: Sequence[int] | None = None, only: Sequence[str] | None = None) -> list[Run]:
+        """The runs, seeds outermost, so that a grid that is stopped early holds whole comparisons.
 
+        Args:
+            seeds: other seeds than the grid's.
+            only: keep the rows of which a label is among these.
 
-GRIDS: dict[str, Grid] = {
-    "demo": Grid("synthetic", ("lenet", "resnet"), ("erm", "degia"), (0,), ("run/demo",)),
-    "hands": Grid("hands", ("resnet",), ("erm", "degia"), (0, 1, 2)),
-}
+        Raises:
+            ValueError: if no row is left, or a name among ``only`` is no row's.
+
+        """
+        known = {label for row in self.rows for label in row.labels.values()}
+        unknown = sorted(set(only or ()) - known)
+        if unknown:
+            raise ValueError(f"No row is called {', '.join(unknown)}. Known: {', '.join(sorted(known))}.")
+        rows = [row for row in self.rows if not only or set(only) & set(row.labels.values())]
+        return [Run(row, seed) for seed in seeds or self.seeds for row in rows]

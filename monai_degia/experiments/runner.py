@@ -20,7 +20,10 @@ from tqdm import tqdm
 from monai_degia.data.files import whole_file
 from monai_degia.experiments.grids import Run
 
-__all__ = ["finished", "run_grid"]
+__all__ = ["EVALUATION_CONFIG", "finished", "run_grid", "run_workflow"]
+
+#: In the folder of a run: the whole config of its evaluation.
+EVALUATION_CONFIG = "evaluate.json"
 
 
 def run_grid(
@@ -82,19 +85,19 @@ def _run(run: Run, root: Path, output_dir: Path, dataset_dir: Path, threads: int
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
         warnings.simplefilter("ignore")
-        overrides = {"dataset_dir": str(dataset_dir), "ckpt_dir": str(folder), "seed": run.seed, **run.overrides}
+        overrides = {"dataset_dir": str(dataset_dir), "ckpt_dir": str(folder), "seed": run.seed, **run.row.overrides}
         start = time.perf_counter()
-        _workflow(run.configs(root), root, {**overrides, "output_dir": str(folder)})
+        run_workflow(run.configs(root), root, **overrides, output_dir=str(folder))
         seconds = time.perf_counter() - start
-        _workflow(run.configs(root, evaluate=True), root, {**overrides, "output_dir": str(folder / "evaluation")})
+        _export_evaluation(run.configs(root, evaluate=True), folder / EVALUATION_CONFIG)
+        run_workflow([str(folder / EVALUATION_CONFIG)], root, **overrides, output_dir=str(folder / "evaluation"))
     metrics = json.loads((folder / "evaluation" / "metrics.json").read_text(encoding="utf-8"))
     result = {
         "run": run.name,
-        "backbone": run.backbone,
-        "method": run.method,
+        "labels": run.row.labels,
         "seed": run.seed,
         "configs": [str(Path(c).relative_to(root)) for c in run.configs(root)],
-        "overrides": run.overrides,
+        "overrides": run.row.overrides,
         "train_seconds": round(seconds, 1),
         "torch": torch.__version__,
         "python": platform.python_version(),
@@ -104,18 +107,36 @@ def _run(run: Run, root: Path, output_dir: Path, dataset_dir: Path, threads: int
         partial.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
-def _workflow(configs: list[str], root: Path, overrides: dict[str, Any]) -> None:
+def run_workflow(configs: Sequence[str], root: Path | None = None, **overrides: Any) -> None:
+    """Initialise, run and finalise a bundle workflow.
+
+    Args:
+        configs: config files, later ones override earlier ones.
+        root: checkout whose ``logging.conf`` and ``metadata.json`` apply; ``None`` for neither.
+        **overrides: entries on top of the configs.
+
+    """
     # Imported in the worker: the parent only waits.
     from monai.bundle import ConfigWorkflow
 
-    folder = root / "bundle" / "configs"
+    folder = None if root is None else root / "bundle" / "configs"
     workflow = ConfigWorkflow(
-        config_file=configs,
-        meta_file=str(folder / "metadata.json"),
-        logging_file=str(folder / "logging.conf"),
+        config_file=list(configs),
+        # An empty list: None would look for a file beside the configs, and complain that there is none.
+        meta_file=[] if folder is None else str(folder / "metadata.json"),
+        logging_file=False if folder is None else str(folder / "logging.conf"),
         workflow_type="train",
         **overrides,
     )
     workflow.initialize()
     workflow.run()
     workflow.finalize()
+
+
+def _export_evaluation(configs: Sequence[str], path: Path) -> None:
+    # One file that says all: a finished run can be evaluated again when the configs have changed or are gone.
+    from monai.bundle import ConfigParser
+
+    with whole_file(path) as partial:
+        merged = ConfigParser.load_config_files(list(configs))
+        partial.write_text(json.dumps(merged, indent=1) + "\n", encoding="utf-8")

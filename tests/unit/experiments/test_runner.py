@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from monai_degia.experiments.__main__ import main
-from monai_degia.experiments.grids import GRIDS, Grid, Run
+from monai_degia.experiments.catalogue import GRIDS
+from monai_degia.experiments.grids import Grid, Row, Run
 from monai_degia.experiments.runner import run_grid
 
 ROOT = Path(__file__).parents[3]
@@ -18,7 +19,8 @@ def tiny(method: str = "degia", **overrides: object) -> Run:
     options = {"max_epochs": 2, "iterations_per_epoch": 1, "batch_size": 4, "images_per_round": 4, "ascent::steps": 1}
     options |= {"source_list::path": FEW.format("photo"), "unseen_lists::0::path": FEW.format("depth")}
     options |= {"unseen_lists::1::path": FEW.format("xray")}
-    return Run("synthetic", "lenet", method, 3, (), {**options, **overrides})
+    overlays = ("data/synthetic", "backbone/lenet", f"method/{method}")
+    return Run(Row({"network": "lenet", "method": method}, overlays, {**options, **overrides}), 3)
 
 
 @pytest.mark.slow
@@ -33,7 +35,7 @@ def test_a_run_leaves_a_result_and_is_skipped_the_next_time(tmp_path: Path) -> N
 
 @pytest.mark.slow
 def test_one_failed_run_is_named_and_the_others_are_kept(tmp_path: Path) -> None:
-    good, bad = tiny("erm"), Run("synthetic", "lenet", "degia", 4, (), {"image_size": [63, 64]})
+    good, bad = tiny("erm"), Run(tiny(image_size=[63, 64]).row, 4)
     with pytest.raises(ValueError, match=re.escape(bad.name)):
         run_grid([good, bad], ROOT, tmp_path / "out", tmp_path / "data")
     assert [path.stem for path in (tmp_path / "out" / "results").iterdir()] == [good.name]
@@ -48,14 +50,16 @@ def test_root_must_be_a_checkout(tmp_path: Path) -> None:
 def test_command_prints_one_table_and_names_its_files(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Tiny(Grid):
-        def runs(self, seeds: object = None, **overrides: object) -> list[Run]:
-            return [tiny("erm"), tiny("degia")]
-
-    monkeypatch.setitem(GRIDS, "tiny", Tiny("synthetic", ("lenet",), ("erm", "degia"), (3,)))
+    grid = Grid([tiny("erm").row, tiny("degia").row], (3,), "NME (% of hand size)", "a caption")
+    monkeypatch.setitem(GRIDS, "tiny", grid)
     monkeypatch.chdir(tmp_path)
     main(["tiny", "--root", str(ROOT), "--jobs", "1"])
     printed = capsys.readouterr().out
-    assert "| lenet | erm |" in printed and "| lenet | degia |" in printed and "| photo | depth | xray |" in printed
-    for name in ("summary.md", "summary.csv", "overlay.png", "generated.png"):
+    assert (
+        "a caption" in printed
+        and "| lenet | erm |" in printed
+        and "| lenet | degia |" in printed
+        and "| photo | depth | xray |" in printed
+    )
+    for name in ("summary.md", "summary.csv", "summary.png", "overlay.png", "generated.png"):
         assert str(Path("runs/tiny") / name) in printed and (tmp_path / "runs/tiny" / name).is_file()

@@ -2,15 +2,19 @@ import csv
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
-from monai_degia.experiments.grids import GRIDS, Grid
-from monai_degia.experiments.tables import markdown_table, write_tables
+from monai_degia.experiments.catalogue import GRIDS
+from monai_degia.experiments.grids import Grid, Row
+from monai_degia.experiments.plots import plot_results
+from monai_degia.experiments.tables import figures_of, markdown_table, write_tables
+
+NME = "NME (% of hand size)"
 
 
 def result(method: str, seed: int, nme: float, domain: str = "xray") -> dict:
     return {
-        "backbone": "lenet",
-        "method": method,
+        "labels": {"network": "lenet", "method": method},
         "seed": seed,
         "train_seconds": 10.0 + seed,
         "metrics": {domain: {"count": 3, "nme": nme, "mse": nme**2, "auc": 1 - nme}},
@@ -19,9 +23,14 @@ def result(method: str, seed: int, nme: float, domain: str = "xray") -> dict:
 
 def test_cells_are_mean_and_sample_deviation_over_seeds() -> None:
     results = [result("erm", 0, 0.10), result("erm", 1, 0.14), result("degia", 0, 0.05)]
-    lines = markdown_table(results).splitlines()
+    lines = markdown_table(results, NME).splitlines()
     assert lines[2] == "| lenet | erm | 12.00 ± 2.83 | 2 | 10 |"
     assert lines[3] == "| lenet | degia | 5.00 | 1 | 10 |"
+
+
+def test_a_domain_that_a_row_lacks_is_a_dash() -> None:
+    lines = markdown_table([result("erm", 0, 0.1), result("degia", 0, 0.05, "depth")], NME).splitlines()
+    assert lines[2] == "| lenet | erm | 10.00 | - | 1 | 10 |" and "| - | 5.00 |" in lines[3]
 
 
 def test_files_hold_every_run(tmp_path: Path) -> None:
@@ -31,14 +40,38 @@ def test_files_hold_every_run(tmp_path: Path) -> None:
     assert "MSE" in (tmp_path / "summary.md").read_text()
 
 
+def test_figures_are_those_that_were_measured() -> None:
+    digits = {**result("erm", 0, 0.1), "metrics": {"mnist_m": {"count": 5, "accuracy": 0.5}}}
+    assert figures_of([digits]) == ["Accuracy (%)"] and NME in figures_of([result("erm", 0, 0.1)])
+    assert "| 50.00 |" in markdown_table([digits], "Accuracy (%)")
+
+
+def test_plot_grows_with_the_rows(tmp_path: Path) -> None:
+    few = plot_results([result("erm", 0, 0.1)], NME, tmp_path / "few.png")
+    many = plot_results([result(f"m{i}", 0, 0.1) for i in range(9)], NME, tmp_path / "many.png")
+    assert Image.open(many).height > 1.5 * Image.open(few).height
+
+
 @pytest.mark.parametrize("name", GRIDS)
 def test_every_stack_of_every_grid_exists(name: str) -> None:
     root = Path(__file__).parents[3]
-    for run in GRIDS[name].runs():
+    runs = GRIDS[name].runs()
+    assert len({run.name for run in runs}) == len(runs), "two runs would share a folder"
+    for run in runs:
         assert all(Path(config).is_file() for config in run.configs(root, evaluate=True))
 
 
-def test_names_of_runs_differ() -> None:
-    runs = Grid("hands", ("a", "b"), ("x", "y"), (0, 1)).runs()
-    assert len({run.name for run in runs}) == 8
+ROWS = [Row({"network": n, "method": m}, ()) for n in ("a", "b") for m in ("x", "y z")]
+
+
+def test_seeds_are_outermost_and_names_differ() -> None:
+    runs = Grid(ROWS, (0, 1), NME).runs()
+    assert len({run.name for run in runs}) == 8 and not any(" " in run.name for run in runs)
     assert [run.seed for run in runs] == [0] * 4 + [1] * 4, "a grid that is stopped early holds whole comparisons"
+
+
+def test_only_keeps_rows_by_label() -> None:
+    runs = Grid(ROWS, (0, 1), NME).runs(seeds=[5], only=["b"])
+    assert [run.row.labels["network"] for run in runs] == ["b", "b"] and {run.seed for run in runs} == {5}
+    with pytest.raises(ValueError, match=r"No row is called c\..*Known: a, b, x, y z"):
+        Grid(ROWS, (0,), NME).runs(only=["c"])

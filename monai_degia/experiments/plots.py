@@ -1,0 +1,53 @@
+"""A table as a picture: one bar a row and domain, with the standard deviation over seeds."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+
+from monai_degia.data.files import whole_file
+from monai_degia.experiments.tables import Result, domains_of, group_results, values_of
+
+__all__ = ["plot_results"]
+
+
+def plot_results(results: Sequence[Result], figure: str, path: Path) -> Path:
+    """Draw means over seeds as horizontal bars, standard deviations as error bars.
+
+    Args:
+        results: results of runs.
+        figure: a key of ``tables.FIGURES``.
+        path: the PNG file to write.
+
+    Returns:
+        ``path``.
+
+    """
+    # Imported here: a worker that trains needs no drawing library.
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    domains, groups = domains_of(results), group_results(results)
+    height = 0.8 / len(domains)
+    figure_size = (8, 1.2 + (0.18 + 0.16 * len(domains)) * len(groups))
+    canvas, axes = plt.subplots(figsize=figure_size, layout="constrained")
+    for index, domain in enumerate(domains):
+        values = [values_of(group, domain, figure) for group in groups.values()]
+        positions = [row + index * height for row, seeds in enumerate(values) if seeds]
+        means = [statistics.mean(seeds) for seeds in values if seeds]
+        spread = [statistics.stdev(seeds) if len(seeds) > 1 else 0.0 for seeds in values if seeds]
+        bars = axes.barh(positions, means, height * 0.92, xerr=spread, label=domain, error_kw={"linewidth": 0.8})
+        axes.bar_label(bars, fmt="%.1f", padding=3, fontsize=7)
+    axes.set_yticks([row + 0.4 - height / 2 for row in range(len(groups))], [", ".join(key) for key in groups])
+    axes.invert_yaxis()
+    axes.set_xlabel(figure)
+    axes.margins(x=0.1)
+    axes.spines[["top", "right"]].set_visible(False)
+    canvas.legend(loc="outside upper center", ncols=len(domains), frameon=False)
+    with whole_file(path) as partial:
+        canvas.savefig(partial, dpi=140, format="png")
+    plt.close(canvas)
+    return path
