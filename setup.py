@@ -13,7 +13,9 @@ if VERSION is None:
 EXTRAS = {
     # The bundle's own checks: the metadata schema and the command line of monai.bundle.
     "bundle": ["fire", "jsonschema", "pyyaml"],
-    "dev": ["mypy", "pytest", "pytest-xdist", "ruff", "types-PyYAML", "types-tqdm"],
+    # USPS as it is published: an HDF5 file.
+    "digits": ["h5py"],
+    "dev": ["h5py", "mypy", "pytest", "pytest-xdist", "ruff", "types-PyYAML", "types-tqdm"],
 }
 
 setup(

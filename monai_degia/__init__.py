@@ -1,13 +1,17 @@
 """Landmark networks trained on one image domain that work on domains nobody has seen (DeGIA, arXiv 1905.12028)."""
 
 from monai_degia.data.datalist import list_images, load_datalist
+from monai_degia.data.digit_files import read_digits
+from monai_degia.data.digit_images import DigitImages
+from monai_degia.data.digits import load_digits, load_mnist_m_from
 from monai_degia.data.growing import GrowingDataset
 from monai_degia.data.landmark_sets import HAND17, HAND21, LANDMARK_SETS, flip_permutation, landmark_names
+from monai_degia.data.mnist_m import make_mnist_m
 from monai_degia.data.pool import GeneratedPool
 from monai_degia.data.sampler import GrowingSampler
 from monai_degia.data.splits import merge_datalists, split_datalist
 from monai_degia.data.synthetic import render_hand, write_synthetic_dataset
-from monai_degia.engines.batches import PrepareLandmarkBatch
+from monai_degia.engines.batches import PrepareClassBatch, PrepareLandmarkBatch
 from monai_degia.engines.checkpoints import BestModelSaver, RunCheckpoint
 from monai_degia.engines.errors import show_short_errors
 from monai_degia.engines.generated_images import GeneratedImagesHandler
@@ -16,9 +20,12 @@ from monai_degia.engines.keys import DeGIAKeys, MaximizationEvents, scalar_outpu
 from monai_degia.engines.maximizer import AdversarialMaximizer
 from monai_degia.engines.progress import PhaseProgress
 from monai_degia.engines.trainer import DeGIATrainer
+from monai_degia.engines.views import ViewsInferer
 from monai_degia.flows.flow_prior import FlowPrior
 from monai_degia.flows.prior import ClassConditionalPrior
 from monai_degia.flows.real_nvp import RealNVP
+from monai_degia.losses.classification import ClassificationLoss, cross_entropy, prediction_entropy
+from monai_degia.losses.consistency import ViewsLoss, consistency_loss, prediction_variance
 from monai_degia.losses.degia import gaussian_wasserstein, negative_log_likelihood, prediction_shift, transport_cost
 from monai_degia.losses.landmark import LandmarkMSELoss, landmark_mse
 from monai_degia.losses.objective import AscentObjective
@@ -49,9 +56,11 @@ from monai_degia.metrics.landmark_metrics import (
 )
 from monai_degia.metrics.summary import summarize_landmarks
 from monai_degia.networks.backbones import BACKBONES, create_backbone
+from monai_degia.networks.digit_lenet import DigitLeNet
 from monai_degia.networks.regressor import LandmarkRegressor
 from monai_degia.transforms.adversarial import AdversarialAscent, AdversarialAscentd
 from monai_degia.transforms.ascent import STEP_RULES, gradient_ascent
+from monai_degia.transforms.convolution import random_convolution
 from monai_degia.transforms.file_geometry import FileGeometryd
 from monai_degia.transforms.framing import Reframed
 from monai_degia.transforms.landmarks import (
@@ -73,9 +82,11 @@ from monai_degia.transforms.parametrization import (
     Parametrization,
     PixelParametrization,
 )
+from monai_degia.transforms.random_convolution import RandConv, RandConvd
 from monai_degia.transforms.shifts import AppearanceShiftd, shifted_copies
 from monai_degia.transforms.spacing import PixelSpacingd
 from monai_degia.transforms.warp import RandPoseWarpd, RandSmoothWarpd
+from monai_degia.writers.class_report import ClassificationReport
 from monai_degia.writers.landmark_files import LandmarkFileWriter
 from monai_degia.writers.overlay import draw_landmarks, save_overlay_grid
 from monai_degia.writers.report import LandmarkReport
@@ -98,9 +109,13 @@ __all__ = [
     "AscentObjective",
     "BestModelSaver",
     "ClassConditionalPrior",
+    "ClassificationLoss",
+    "ClassificationReport",
     "DeGIAKeys",
     "DeGIATrainer",
     "DenormalizeLandmarksd",
+    "DigitImages",
+    "DigitLeNet",
     "EpochSeedHandler",
     "FileGeometryd",
     "FlipMarkedd",
@@ -134,7 +149,10 @@ __all__ = [
     "PhaseProgress",
     "PixelParametrization",
     "PixelSpacingd",
+    "PrepareClassBatch",
     "PrepareLandmarkBatch",
+    "RandConv",
+    "RandConvd",
     "RandFlipLandmarksd",
     "RandPoseWarpd",
     "RandSmoothWarpd",
@@ -144,7 +162,11 @@ __all__ = [
     "ScaleModalityd",
     "SuccessDetectionRate",
     "SuccessDetectionRateMetric",
+    "ViewsInferer",
+    "ViewsLoss",
+    "consistency_loss",
     "create_backbone",
+    "cross_entropy",
     "denormalize_landmarks",
     "depth_to_image",
     "draw_landmarks",
@@ -157,6 +179,9 @@ __all__ = [
     "landmarks_to_original",
     "list_images",
     "load_datalist",
+    "load_digits",
+    "load_mnist_m_from",
+    "make_mnist_m",
     "merge_datalists",
     "negative_log_likelihood",
     "nme",
@@ -164,8 +189,12 @@ __all__ = [
     "normalized_mse",
     "pck",
     "pck_auc",
+    "prediction_entropy",
     "prediction_shift",
+    "prediction_variance",
     "radial_error",
+    "random_convolution",
+    "read_digits",
     "render_hand",
     "save_overlay_grid",
     "scalar_output",

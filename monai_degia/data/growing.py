@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +25,13 @@ class GrowingDataset(Dataset, Randomizable):
 
     Args:
         data: list of source samples.
-        transform: deterministic pipeline of a source sample, from file to an image (C, X, Y) of the network's size with
-            landmarks in its pixels. It runs once a sample: the results are cached.
-        augmentation: random pipeline of every sample drawn, source and generated alike.
+        transform: deterministic pipeline of a source sample, from file to an image (C, X, Y) of the network's size,
+            with landmarks in its pixels or a class. It runs once a sample: the results are cached.
+        augmentation: random pipeline of every sample drawn, source and generated alike; images come to it with their
+            affine. Without one, batches hold plain tensors, which takes a fraction of the time for small images.
         pool_dir: folder of the generated images; ``None`` keeps the dataset at its source samples.
         max_generated: largest number of generated images.
-        target_key: key of the labels that generated images inherit.
+        target_key: key of the labels that generated images inherit: landmarks, or classes as integers.
         cache_rate: share of the source samples to cache.
         num_workers: threads that fill the cache.
         progress: show a bar while the cache fills.
@@ -92,25 +92,39 @@ class GrowingDataset(Dataset, Randomizable):
     def __getitem__(self, index: int) -> dict[str, Any]:
         return self.augmentation(self.plain_sample(index))
 
+    def __getitems__(self, indices: Sequence[int]) -> list[dict[str, Any]]:
+        """The samples of one batch, as torch's loaders ask for them; to be collated, not to be written into."""
+        if self.augmentation.transforms:
+            return [self[index] for index in indices]
+        return [self.bare_sample(index) for index in indices]
+
     def plain_sample(self, index: int) -> dict[str, Any]:
         """The sample before augmentation: image, target and class, which is all that generated samples have."""
+        sample = self._kept(index)
+        image = sample["image"]
+        # A cached sample is one object for the whole run: what follows must not write into it. Not deepcopy, which
+        # copies all of the memory that a tensor is a view of, be it one image or the whole set.
+        if isinstance(image, MetaTensor):
+            image = image.clone()
+        else:
+            image = MetaTensor(torch.as_tensor(image).clone(), affine=torch.eye(4, dtype=torch.float64))
+        return {**sample, "image": image, self.target_key: sample[self.target_key].clone()}
+
+    def bare_sample(self, index: int) -> dict[str, Any]:
+        """The same as plain tensors and not copied: for collating, which copies; nothing may write into it."""
+        sample = self._kept(index)
+        return {**sample, "image": convert_to_tensor(sample["image"], track_meta=False)}
+
+    def _kept(self, index: int) -> dict[str, Any]:
+        # The types of generated samples, whatever the pipeline gave, so that one batch can hold both kinds.
         if index < self.num_source:
-            # A cached sample is one object for the whole run: what follows must not write into it.
-            sample = deepcopy(self.source[index])
-            # The types of generated samples, whatever the pipeline gave, so that one batch can hold both kinds.
-            return {
-                "image": convert_to_tensor(sample["image"], track_meta=True),
-                self.target_key: convert_to_tensor(sample[self.target_key], wrap_sequence=True, track_meta=False),
-                "class": sample.get("class", 0),
-            }
+            sample = self.source[index]
+            label = _label(sample[self.target_key])
+            return {"image": sample["image"], self.target_key: label, "class": sample.get("class", 0)}
         if self.pool is None:
             raise IndexError(f"There are no generated samples, asked for sample {index} of {len(self)}.")
         sample = self.pool[index - self.num_source]
-        return {
-            "image": MetaTensor(sample["image"], affine=torch.eye(4, dtype=torch.float64)),
-            self.target_key: sample["target"],
-            "class": sample["class"],
-        }
+        return {"image": sample["image"], self.target_key: sample["target"], "class": sample["class"]}
 
     def source_view(self) -> SourceView:
         """All samples so far without augmentation: where an ascent starts."""
@@ -129,7 +143,8 @@ class GrowingDataset(Dataset, Randomizable):
 
         """
         if self.pool is None:
-            self.pool = self._open_pool(tuple(images.shape[1:]), tuple(targets.shape[1:]))
+            target_dtype = "float32" if targets.is_floating_point() else "int64"
+            self.pool = self._open_pool(tuple(images.shape[1:]), tuple(targets.shape[1:]), target_dtype)
         return self.pool.append(images, targets, classes, sources, self.rounds)
 
     def state_dict(self) -> dict[str, Any]:
@@ -144,22 +159,26 @@ class GrowingDataset(Dataset, Randomizable):
 
         """
         self.rounds, self.pool = int(state["rounds"]), None
-        if not state["pool"]:
+        pool = state["pool"]
+        if not pool:
             return
-        if self.pool_dir is not None and not GeneratedPool.is_in(self.pool_dir):
+        target_dtype = pool.get("target_dtype", "float32")
+        if self.pool_dir is not None and not GeneratedPool.is_in(self.pool_dir, target_dtype):
             raise ValueError(
                 f"The checkpoint continues with the generated images in {self.pool_dir}, which are not there: point "
                 "pool_dir at the folder of the run that is resumed, or start anew."
             )
-        self.pool = self._open_pool(tuple(state["pool"]["image_shape"]), tuple(state["pool"]["target_shape"]))
-        self.pool.load_state_dict(state["pool"])
+        self.pool = self._open_pool(tuple(pool["image_shape"]), tuple(pool["target_shape"]), target_dtype)
+        self.pool.load_state_dict(pool)
 
-    def _open_pool(self, image_shape: tuple[int, ...], target_shape: tuple[int, ...]) -> GeneratedPool:
+    def _open_pool(
+        self, image_shape: tuple[int, ...], target_shape: tuple[int, ...], target_dtype: str
+    ) -> GeneratedPool:
         if self.pool_dir is None:
             raise ValueError(
                 "GrowingDataset has no pool_dir, so it cannot keep generated images: name a folder for them."
             )
-        return GeneratedPool(self.pool_dir, self.max_generated, image_shape, target_shape)
+        return GeneratedPool(self.pool_dir, self.max_generated, image_shape, target_shape, target_dtype)
 
 
 class SourceView(Dataset):
@@ -173,3 +192,13 @@ class SourceView(Dataset):
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         return {**self.dataset.plain_sample(index), "source": index}
+
+    def __getitems__(self, indices: Sequence[int]) -> list[dict[str, Any]]:
+        """The samples of one batch as plain tensors, as torch's loaders ask for them."""
+        return [{**self.dataset.bare_sample(index), "source": index} for index in indices]
+
+
+def _label(value: Any) -> Tensor:
+    """A label as a plain tensor, integers of any kind as int64."""
+    label = torch.as_tensor(convert_to_tensor(value, wrap_sequence=True, track_meta=False))
+    return label if label.is_floating_point() else label.long()

@@ -12,7 +12,8 @@ from torch import Tensor
 __all__ = ["GeneratedPool"]
 
 GREY_LEVELS = 255
-FILES = ("images.u8", "targets.f32", "labels.i64")
+IMAGE_FILE, LABEL_FILE = "images.u8", "labels.i64"
+TARGET_FILES = {"float32": "targets.f32", "int64": "targets.i64"}
 
 
 class GeneratedPool:
@@ -26,33 +27,42 @@ class GeneratedPool:
         folder: where the files are kept; made if missing.
         capacity: largest number of images; the files are sparse, so unused room costs no disk.
         image_shape: (C, X, Y).
-        target_shape: shape of one label, e.g. (K, 2).
+        target_shape: shape of one label, e.g. (K, 2) for landmarks, () for a class.
+        target_dtype: ``float32``, or ``int64`` for classes.
 
     Raises:
-        ValueError: if ``capacity`` is not positive.
+        ValueError: if ``capacity`` is not positive, or ``target_dtype`` is another one.
 
     """
 
     def __init__(
-        self, folder: str | Path, capacity: int, image_shape: tuple[int, ...], target_shape: tuple[int, ...]
+        self,
+        folder: str | Path,
+        capacity: int,
+        image_shape: tuple[int, ...],
+        target_shape: tuple[int, ...],
+        target_dtype: str = "float32",
     ) -> None:
         if capacity < 1:
             raise ValueError(f"The pool's capacity must be positive, got {capacity}.")
-        self.folder, self.capacity = Path(folder), capacity
+        if target_dtype not in TARGET_FILES:
+            raise ValueError(f"target_dtype must be one of {', '.join(TARGET_FILES)}, got {target_dtype!r}.")
+        self.folder, self.capacity, self.target_dtype = Path(folder), capacity, target_dtype
         self.image_shape, self.target_shape = tuple(image_shape), tuple(target_shape)
         self.size = 0
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._images = self._map(FILES[0], np.uint8, self.image_shape)
-        self._targets = self._map(FILES[1], np.float32, self.target_shape)
-        self._labels = self._map(FILES[2], np.int64, (3,))  # class, index of the source sample, round
+        self._images = self._map(IMAGE_FILE, np.uint8, self.image_shape)
+        self._targets = self._map(TARGET_FILES[target_dtype], np.dtype(target_dtype), self.target_shape)
+        self._labels = self._map(LABEL_FILE, np.int64, (3,))  # class, index of the source sample, round
 
     def __len__(self) -> int:
         return self.size
 
     @staticmethod
-    def is_in(folder: str | Path) -> bool:
-        """Whether a folder holds all files of a pool."""
-        return all((Path(folder) / name).is_file() for name in FILES)
+    def is_in(folder: str | Path, target_dtype: str = "float32") -> bool:
+        """Whether a folder holds all files of a pool with labels of that type."""
+        names = (IMAGE_FILE, TARGET_FILES.get(target_dtype, ""), LABEL_FILE)
+        return all((Path(folder) / name).is_file() for name in names)
 
     @property
     def room(self) -> int:
@@ -64,7 +74,7 @@ class GeneratedPool:
 
         Args:
             images: in [0, 1], shape (B, C, X, Y).
-            targets: labels, shape (B, *target_shape).
+            targets: labels, shape (B, *target_shape); integers where the pool holds integers.
             classes: flow classes, shape (B,).
             sources: index of the source sample of each image, shape (B,).
             round_index: the round of maximisation that made them.
@@ -74,6 +84,7 @@ class GeneratedPool:
 
         Raises:
             ValueError: if the shapes differ from the pool's, or the lengths from each other.
+            TypeError: if fractional labels are given to a pool of integers.
 
         """
         if tuple(images.shape[1:]) != self.image_shape or tuple(targets.shape[1:]) != self.target_shape:
@@ -81,6 +92,8 @@ class GeneratedPool:
                 f"The pool holds images {self.image_shape} with targets {self.target_shape}, got "
                 f"{tuple(images.shape[1:])} with {tuple(targets.shape[1:])}."
             )
+        if self.target_dtype == "int64" and targets.is_floating_point():
+            raise TypeError(f"The pool holds integer targets, got {targets.dtype}: they would lose their fractions.")
         lengths = [len(part) for part in (images, targets, classes, sources)]
         if len(set(lengths)) > 1:
             raise ValueError(
@@ -114,20 +127,31 @@ class GeneratedPool:
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint must hold; the images stay in their files."""
-        return {"size": self.size, "image_shape": list(self.image_shape), "target_shape": list(self.target_shape)}
+        return {
+            "size": self.size,
+            "image_shape": list(self.image_shape),
+            "target_shape": list(self.target_shape),
+            "target_dtype": self.target_dtype,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Return to a checkpoint's size; images appended after it are forgotten.
 
         Raises:
-            ValueError: if the checkpoint's pool had other shapes or does not fit.
+            ValueError: if the checkpoint's pool had other shapes or labels of another type, or does not fit.
 
         """
+        target_dtype = state.get("target_dtype", "float32")  # checkpoints of landmark runs may not name it
+        if target_dtype != self.target_dtype:
+            raise ValueError(
+                f"The checkpoint's pool holds targets of {target_dtype}, this run's of {self.target_dtype}: resume "
+                "with the configs that the run was started with."
+            )
         shapes = (tuple(state["image_shape"]), tuple(state["target_shape"]))
         if shapes != (self.image_shape, self.target_shape):
             raise ValueError(
                 f"The checkpoint's pool holds images {shapes[0]} with targets {shapes[1]}, this run's "
-                f"{self.image_shape} with {self.target_shape}: resume with the same image size and landmarks."
+                f"{self.image_shape} with {self.target_shape}: resume with the same image size and labels."
             )
         if state["size"] > self.capacity:
             raise ValueError(
@@ -136,7 +160,7 @@ class GeneratedPool:
             )
         self.size = int(state["size"])
 
-    def _map(self, name: str, dtype: type, shape: tuple[int, ...]) -> np.memmap:
+    def _map(self, name: str, dtype: type | np.dtype, shape: tuple[int, ...]) -> np.memmap:
         path = self.folder / name
         wanted = self.capacity * int(np.prod(shape)) * np.dtype(dtype).itemsize
         with open(path, "ab") as file:  # grows an existing pool whose maximum was raised, keeps what it holds

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ignite.engine import Engine, Events
+from monai.transforms import Randomizable
 from monai.utils import set_determinism
 
 from monai_degia.data.growing import GrowingDataset
@@ -53,18 +56,30 @@ class EpochSeedHandler:
     Args:
         seed: seed of the run.
         dataset: the training set, whose augmentation has a random state of its own.
+        others: whatever else has one, e.g. a :class:`monai_degia.ViewsInferer`; each gets a seed of its own.
+
+    Raises:
+        TypeError: if one of ``others`` has no ``set_random_state``.
 
     """
 
-    def __init__(self, seed: int, dataset: GrowingDataset) -> None:
-        self.seed, self.dataset = int(seed), dataset
+    def __init__(self, seed: int, dataset: GrowingDataset, others: Sequence[Randomizable] = ()) -> None:
+        for other in others:
+            if not hasattr(other, "set_random_state"):
+                raise TypeError(
+                    f"EpochSeedHandler cannot seed a {type(other).__name__}, which has no set_random_state: leave it "
+                    "out of others, or make it a Randomizable."
+                )
+        self.seed, self.dataset, self.others = int(seed), dataset, tuple(others)
 
     def attach(self, engine: Engine) -> None:
         """Register with the trainer."""
         engine.add_event_handler(Events.EPOCH_STARTED, self)
 
     def __call__(self, engine: Engine) -> None:
-        """Seed Python, NumPy, torch and the augmentation."""
+        """Seed Python, NumPy, torch, the augmentation and the others."""
         seed = derive_seed(self.seed, engine.state.epoch)
         set_determinism(seed)
         self.dataset.set_random_state(seed)
+        for number, other in enumerate(self.others, start=1):
+            other.set_random_state(derive_seed(self.seed, engine.state.epoch, number))

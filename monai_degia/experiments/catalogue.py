@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 from monai_degia.experiments.grids import Grid, Row
 
 __all__ = ["GRIDS"]
 
-HANDS_CAPTION = "Error in % of hand size (NME), lower is better; trained on photographs alone:"
-DIGITS_CAPTION = "Accuracy in %, trained on MNIST alone:"
+PEERS = ("erm", "ada", "me_ada", "randconv", "degia_pixel", "degia_latent", "degia_appearance", "degia_randconv")
+
+#: The paper's Table 1: lambda, alpha and beta about its best point (0.1, 1, 20 %), then each term of Eq. (7) left out.
+TABLE1: dict[str, dict[str, Any]] = {
+    "lambda=0.1 alpha=1 beta=20%": {},
+    "lambda=0": {"flow_def::shift_scale": 0.0},
+    "lambda=1": {"flow_def::shift_scale": 1.0},
+    "alpha=0.01": {"objective::alpha": 0.01},
+    "alpha=0.1": {"objective::alpha": 0.1},
+    "beta=1%": {"maximizer::fraction": 0.01},
+    "beta=10%": {"maximizer::fraction": 0.1},
+    "beta=30%": {"maximizer::fraction": 0.3},
+    "without task loss": {"objective::task_weight": 0.0},
+    "without NLL": {"objective::nll_weight": 0.0},
+    "without transport cost": {"objective::alpha": 0.0},
+    "without prediction term": {"objective::prediction_weight": 0.0},
+}
 
 
 def _hands(data: str, backbones: tuple[str, ...], seeds: tuple[int, ...], extra: tuple[str, ...] = ()) -> Grid:
@@ -20,10 +36,30 @@ def _hands(data: str, backbones: tuple[str, ...], seeds: tuple[int, ...], extra:
         )
         for backbone, method in itertools.product(backbones, ("erm", "degia"))
     ]
-    return Grid(rows, seeds, "NME (% of hand size)", HANDS_CAPTION)
+    caption = "Error in % of hand size (NME), lower is better; trained on photographs alone:"
+    return Grid(rows, seeds, "NME (% of hand size)", caption)
+
+
+def _digits(labels: dict[str, str], setting: str, method: str, overrides: dict[str, Any] | None = None) -> Row:
+    overlays = ("digits/task", f"digits/{setting}", f"digits/method/{method}")
+    return Row(labels, overlays, overrides or {})
+
+
+def _peers(setting: str, seeds: tuple[int, ...], iterations: str) -> Grid:
+    rows = [_digits({"method": method}, setting, method) for method in PEERS]
+    return Grid(rows, seeds, "Accuracy (%)", f"Accuracy in %, trained on 10,000 digits of MNIST, {iterations}:")
+
+
+def _table1() -> Grid:
+    rows = [_digits({"setting": "plain"}, "paper", "erm")]
+    rows += [_digits({"setting": name}, "paper", "degia_pixel", options) for name, options in TABLE1.items()]
+    return Grid(rows, (0, 1, 2), "Accuracy (%)", "Accuracy in %, LeNet trained on MNIST, 3,000 iterations of 128:")
 
 
 GRIDS: dict[str, Grid] = {
     "demo": _hands("synthetic", ("lenet", "resnet"), (0,), ("run/demo",)),
     "hands": _hands("hands", ("resnet",), (0, 1, 2)),
+    "peers": _peers("protocol", (0, 1, 2, 3, 4), "10,000 iterations of 32"),
+    "peers_short": _peers("short", (0, 1, 2), "2,000 iterations of 64"),
+    "table1": _table1(),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from monai_degia.experiments.runner import EVALUATION_CONFIG, run_workflow
+from monai_degia.experiments.runner import EVALUATION_CONFIG, run_configs
 
 __all__ = ["DATASETS", "evaluate_digits"]
 
@@ -40,7 +40,7 @@ def evaluate_digits(run_dir: Path, dataset: str, path: Path, split: str = "test"
         raise ValueError(f"{run_dir} is a run of landmarks: evaluate takes runs of digits.")
     output_dir = run_dir / f"evaluation_{dataset}"
     digits = {"_target_": "monai_degia.load_digits", "path": str(path), "split": split, "domain": dataset}
-    run_workflow(
+    run_configs(
         [str(config)], ckpt_dir=str(run_dir), output_dir=str(output_dir), evaluation_list=digits, unseen_lists=[]
     )
     metrics = json.loads((output_dir / "metrics.json").read_text(encoding="utf-8"))[dataset]

@@ -20,7 +20,7 @@ from tqdm import tqdm
 from monai_degia.data.files import whole_file
 from monai_degia.experiments.grids import Run
 
-__all__ = ["EVALUATION_CONFIG", "finished", "run_grid", "run_workflow"]
+__all__ = ["EVALUATION_CONFIG", "finished", "run_configs", "run_grid"]
 
 #: In the folder of a run: the whole config of its evaluation.
 EVALUATION_CONFIG = "evaluate.json"
@@ -87,10 +87,10 @@ def _run(run: Run, root: Path, output_dir: Path, dataset_dir: Path, threads: int
         warnings.simplefilter("ignore")
         overrides = {"dataset_dir": str(dataset_dir), "ckpt_dir": str(folder), "seed": run.seed, **run.row.overrides}
         start = time.perf_counter()
-        run_workflow(run.configs(root), root, **overrides, output_dir=str(folder))
+        run_configs(run.configs(root), root, **overrides, output_dir=str(folder))
         seconds = time.perf_counter() - start
         _export_evaluation(run.configs(root, evaluate=True), folder / EVALUATION_CONFIG)
-        run_workflow([str(folder / EVALUATION_CONFIG)], root, **overrides, output_dir=str(folder / "evaluation"))
+        run_configs([str(folder / EVALUATION_CONFIG)], root, **overrides, output_dir=str(folder / "evaluation"))
     metrics = json.loads((folder / "evaluation" / "metrics.json").read_text(encoding="utf-8"))
     result = {
         "run": run.name,
@@ -107,7 +107,7 @@ def _run(run: Run, root: Path, output_dir: Path, dataset_dir: Path, threads: int
         partial.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
-def run_workflow(configs: Sequence[str], root: Path | None = None, **overrides: Any) -> None:
+def run_configs(configs: Sequence[str], root: Path | None = None, **overrides: Any) -> None:
     """Initialise, run and finalise a bundle workflow.
 
     Args:

@@ -24,9 +24,11 @@ def negative_log_likelihood(log_prob: Tensor, num_dims: int) -> Tensor:
 def transport_cost(z: Tensor, z_source: Tensor) -> Tensor:
     """Cost d of moving each image from its source, in latent space: mean over dimensions of (F(x) - F(x_src))^2.
 
+    In the space of a network's features it is the cost of ADA (arXiv 1805.12018).
+
     Args:
-        z: latents, shape (B, D).
-        z_source: latents of the source images, shape (B, D).
+        z: latents, shape (B, D), or features of any shape (B, ...).
+        z_source: those of the source images, same shape.
 
     Returns:
         Shape (B,).

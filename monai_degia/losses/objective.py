@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from monai.networks import eval_mode
 from torch import Tensor, nn
 
 from monai_degia.flows.flow_prior import FlowPrior
+from monai_degia.losses.classification import prediction_entropy
 from monai_degia.losses.degia import gaussian_wasserstein, negative_log_likelihood, prediction_shift, transport_cost
 from monai_degia.losses.landmark import landmark_mse
 
@@ -21,28 +24,54 @@ DISTANCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 }
 
 
+@dataclass
+class _Batch:
+    """What is fixed while a batch is bound; ``None`` for what no term asks for."""
+
+    target: Tensor
+    classes: Tensor | None
+    prediction: Tensor | None
+    features: Tensor | None
+    latent: Tensor | None
+    noise: Tensor | None
+
+
 class AscentObjective:
-    r"""The objective of the maximisation phase, Eq. (7).
+    r"""The objective of the maximisation phase, Eq. (7), and those of its peers ADA and ME-ADA.
 
     .. math::
-        w_t L(M(x), y) + w_n \mathrm{NLL}(x) - \alpha\, d(x, x_{src}) + w_p \lVert M(x) - M(x_{src}) \rVert^2
+        w_t L(M(x), y) + w_n \mathrm{NLL}(x) - \alpha\, d(x, x_{src}) + w_p \lVert p(M(x)) - p(M(x_{src})) \rVert^2
+        - w_f \lVert h(x) - h(x_{src}) \rVert^2 + w_e H(M(x))
 
     Every term is per sample and normalised by its dimension, so weights carry over between image sizes. A weight of 0
-    leaves its term out and saves its cost.
+    leaves its term out and saves its cost; logits, entropy and features come from one pass of the network.
+
+    The first line is DeGIA. ADA (arXiv 1805.12018) climbs the task loss less the feature cost, ME-ADA (arXiv
+    2010.08001) adds the entropy H. The authors' programs take the mean over the D features, as is done here, so their
+    gamma is ``feature_weight``; a gamma that multiplies a *sum* of squares is a ``feature_weight`` of gamma * D, and of
+    gamma * D / 2 where the formula halves the sum.
 
     Args:
         network: the task network M, images (B, C, X, Y) to predictions.
         flow: the flow prior F; ``None`` needs ``nll_weight`` and ``alpha`` of 0.
-        task_loss: prediction and target to one value a sample, shape (B,).
+        task_loss: prediction and target to one value a sample, shape (B,), e.g. :func:`landmark_mse` or
+            :func:`cross_entropy`.
         task_weight: weight of the task loss.
         nll_weight: weight of the negative log-likelihood in nats a dimension.
         alpha: weight of the cost of leaving the source image, the paper's alpha.
-        prediction_weight: weight of the shift of the prediction; the paper's sign is +, a negative weight is ADA's
-            consistency term.
+        prediction_weight: weight of the shift of the prediction; the paper's sign is +, a negative weight holds the
+            prediction back.
         distance: ``transport`` (latent transport cost) or ``wasserstein``.
+        prediction: from the network's output to p, whose shift is weighed, e.g. a softmax over logits; ``None`` takes
+            the output as it is.
+        features: h, images (B, C, X, Y) to features (B, ...) of any shape; a module is held in eval mode. ``None``
+            takes ``network.features``, from which ``network.classify`` makes the prediction without a second pass.
+        feature_weight: weight of the cost of moving in feature space, which is subtracted.
+        entropy_weight: weight of the entropy of the prediction in nats, for networks that return logits (B, K).
 
     Raises:
-        ValueError: if a flow term is asked for without a flow, or ``distance`` is unknown.
+        ValueError: if a flow term is asked for without a flow, a feature term without features, or ``distance`` is
+            unknown.
 
     """
 
@@ -56,6 +85,10 @@ class AscentObjective:
         alpha: float = 1.0,
         prediction_weight: float = 1.0,
         distance: str = "transport",
+        prediction: Callable[[Tensor], Tensor] | None = None,
+        features: Callable[[Tensor], Tensor] | None = None,
+        feature_weight: float = 0.0,
+        entropy_weight: float = 0.0,
     ) -> None:
         if distance not in DISTANCES:
             raise ValueError(f"Unknown distance {distance!r}. Available: {', '.join(DISTANCES)}.")
@@ -64,15 +97,22 @@ class AscentObjective:
                 f"nll_weight={nll_weight} and alpha={alpha} weigh terms of the flow, but flow is None: pass a "
                 "FlowPrior, or set both to 0."
             )
+        if features is None and feature_weight and not _offers_features(network):
+            raise ValueError(
+                f"feature_weight={feature_weight} weighs features, but {type(network).__name__} has no methods "
+                "features and classify: pass features=, a function of images, or set the weight to 0."
+            )
         self.network, self.flow, self.task_loss = network, flow, task_loss
         self.task_weight, self.nll_weight, self.alpha = task_weight, nll_weight, alpha
         self.prediction_weight, self.distance = prediction_weight, DISTANCES[distance]
+        self.prediction, self.features = prediction or nn.Identity(), features
+        self.feature_weight, self.entropy_weight = feature_weight, entropy_weight
 
     @contextmanager
     def bind(
         self, image: Tensor, target: Tensor, classes: Tensor | None, generator: torch.Generator | None = None
     ) -> Iterator[Callable[[Tensor], Tensor]]:
-        """Fix the batch. Inside the context both networks are in eval mode and the value of images can be asked for.
+        """Fix the batch. Inside the context all networks are in eval mode and the value of images can be asked for.
 
         What belongs to the source images is computed once. The prior's noise is drawn once a sample and kept for the
         whole ascent, so that one shift of the domain is followed and not the mean of many.
@@ -87,43 +127,64 @@ class AscentObjective:
             A function of images (B, C, X, Y) to values (B,).
 
         """
-        modules = [self.network] if self.flow is None else [self.network, self.flow]
-        with _eval_mode(modules):
-            prediction_source = self.network(image) if self.prediction_weight else None
-            z_source = noise = None
-            if self.flow is not None and self.alpha:
-                z_source = self.flow(image)[0]
-            if self.flow is not None and self.nll_weight:
-                noise = self.flow.prior.draw_noise(len(image), generator).to(image)
+        with _eval_mode([part for part in (self.network, self.flow, self.features) if isinstance(part, nn.Module)]):
+            batch = self._fix(image, target, classes, generator)
+            yield lambda x: self._task_terms(x, batch) + self._flow_terms(x, batch)
 
-            def value(x: Tensor) -> Tensor:
-                total = x.new_zeros(len(x))
-                if self.task_weight or self.prediction_weight:
-                    total = total + self._task_terms(x, target, prediction_source)
-                if self.nll_weight or self.alpha:
-                    total = total + self._flow_terms(x, classes, noise, z_source)
-                return total
+    def _fix(self, image: Tensor, target: Tensor, classes: Tensor | None, generator: torch.Generator | None) -> _Batch:
+        output, features = self._pass(image, with_output=bool(self.prediction_weight))
+        prediction = None if output is None else self.prediction(output)
+        latent = self.flow(image)[0] if self.flow is not None and self.alpha else None
+        noise = None
+        if self.flow is not None and self.nll_weight:
+            noise = self.flow.prior.draw_noise(len(image), generator).to(image)
+        return _Batch(target, classes, prediction, features, latent, noise)
 
-            yield value
+    def _pass(self, x: Tensor, with_output: bool) -> tuple[Tensor | None, Tensor | None]:
+        """The network's output and the features, each only where it is needed."""
+        if not self.feature_weight:
+            return (self.network(x) if with_output else None), None
+        if self.features is not None:
+            return (self.network(x) if with_output else None), self.features(x)
+        network: Any = self.network
+        features = network.features(x)
+        return (network.classify(features) if with_output else None), features
 
-    def _task_terms(self, x: Tensor, target: Tensor, prediction_source: Tensor | None) -> Tensor:
-        prediction = self.network(x)
-        total = self.task_weight * self.task_loss(prediction, target)
-        if prediction_source is not None:
-            total = total + self.prediction_weight * prediction_shift(prediction, prediction_source)
-        return total
-
-    def _flow_terms(self, x: Tensor, classes: Tensor | None, noise: Tensor | None, z_source: Tensor | None) -> Tensor:
-        if self.flow is None:
-            raise ValueError("A flow term was asked for, but the objective has no flow.")
-        z, log_det = self.flow(x)
+    def _task_terms(self, x: Tensor, batch: _Batch) -> Tensor:
+        weights = (self.task_weight, self.prediction_weight, self.entropy_weight)
+        output, features = self._pass(x, with_output=any(weights))
         total = x.new_zeros(len(x))
-        if self.nll_weight:
-            log_prob = self.flow.log_prob_from_latent(z, log_det, classes, noise)
-            total = total + self.nll_weight * negative_log_likelihood(log_prob, z.shape[1])
-        if z_source is not None:
-            total = total - self.alpha * self.distance(z, z_source)
+        if output is not None:
+            total = total + self._output_terms(output, batch)
+        if features is not None and batch.features is not None:
+            total = total - self.feature_weight * transport_cost(features, batch.features)
         return total
+
+    def _output_terms(self, output: Tensor, batch: _Batch) -> Tensor:
+        total = output.new_zeros(len(output))
+        if self.task_weight:
+            total = total + self.task_weight * self.task_loss(output, batch.target)
+        if batch.prediction is not None:
+            total = total + self.prediction_weight * prediction_shift(self.prediction(output), batch.prediction)
+        if self.entropy_weight:
+            total = total + self.entropy_weight * prediction_entropy(output)
+        return total
+
+    def _flow_terms(self, x: Tensor, batch: _Batch) -> Tensor:
+        total = x.new_zeros(len(x))
+        if self.flow is None or not (self.nll_weight or self.alpha):
+            return total
+        z, log_det = self.flow(x)
+        if self.nll_weight:
+            log_prob = self.flow.log_prob_from_latent(z, log_det, batch.classes, batch.noise)
+            total = total + self.nll_weight * negative_log_likelihood(log_prob, z.shape[1])
+        if batch.latent is not None:
+            total = total - self.alpha * self.distance(z, batch.latent)
+        return total
+
+
+def _offers_features(network: nn.Module) -> bool:
+    return all(callable(getattr(network, name, None)) for name in ("features", "classify"))
 
 
 @contextmanager

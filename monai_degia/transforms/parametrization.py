@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from monai_degia.transforms.convolution import convolve_each, stretch_each
+
 __all__ = [
     "PARAMETRIZATIONS",
     "AppearanceParametrization",
@@ -98,8 +100,9 @@ class AppearanceParametrization(Parametrization):
     """A random map of intensities and texture with few parameters a sample; geometry, hence landmarks, cannot move.
 
     In order: convolution by a random kernel 1, 3 or 5 wide over all channels, a stretch of the result to [0, 1], a
-    mixture with the original image, a tone curve (a power), and a smooth bias field. Every parameter is standard normal
-    at the start and is scaled inside :meth:`decode`, so that one step size suits all of them.
+    mixture with the original image (whose share is at most a half in three of four draws), a tone curve (a power), and
+    a smooth bias field. Every parameter is standard normal at the start and is scaled inside :meth:`decode`, so that
+    one step size suits all of them.
 
     Args:
         image: source images in [0, 1], shape (B, C, X, Y).
@@ -112,6 +115,7 @@ class AppearanceParametrization(Parametrization):
     """
 
     KERNEL_SIZES = (1, 3, 5)
+    MIXTURE_SHIFT = 0.7
     FIELD_SIZE = 3
     TONE_SCALE = 0.4
     FIELD_SCALE = 0.15
@@ -152,9 +156,11 @@ class AppearanceParametrization(Parametrization):
         """Images in [0, 1] up to the bias field, shape (B, C, X, Y)."""
         channels, width = self.image.shape[1], max(self.KERNEL_SIZES)
         kernel, mixture, tone, field = parameters.split([channels**2 * width**2, 1, 1, self.FIELD_SIZE**2], dim=1)
-        textured = _stretch(self._convolve(kernel.view(-1, channels, channels, width, width)))
-        share = 0.5 * (1 + torch.erf(mixture / math.sqrt(2)))[:, :, None, None]  # uniform for a standard normal draw
-        mixed = _stretch(share * self.image + (1 - share) * textured)
+        kernel = kernel.view(-1, channels, channels, width, width) * self.kernel_scale
+        textured = stretch_each(convolve_each(self.image - 0.5, kernel))
+        # Uniform for a standard normal draw if it were not shifted: most maps then stay close to the original.
+        share = 0.5 * (1 + torch.erf((mixture - self.MIXTURE_SHIFT) / math.sqrt(2)))[:, :, None, None]
+        mixed = stretch_each(share * self.image + (1 - share) * textured)
         # The small offset keeps the slope of the power finite at black.
         toned = (mixed + 1e-3) ** torch.exp(self.TONE_SCALE * tone)[:, :, None, None]
         coarse = field.view(-1, 1, self.FIELD_SIZE, self.FIELD_SIZE)
@@ -164,24 +170,6 @@ class AppearanceParametrization(Parametrization):
     def project(self, parameters: Tensor, bounds: tuple[float, float]) -> Tensor:
         """Return the parameters: every map gives an image, which the ascent clamps."""
         return parameters
-
-    def _convolve(self, kernel: Tensor) -> Tensor:
-        batch, channels, *shape = self.image.shape
-        weight = (kernel * self.kernel_scale).flatten(0, 1)
-        pad = kernel.shape[-1] // 2
-        # Replicated borders: a zero border would draw a frame around every image. Groups: one kernel a sample.
-        padded = F.pad(self.image - 0.5, (pad,) * 4, mode="replicate").reshape(
-            1, batch * channels, *(n + 2 * pad for n in shape)
-        )
-        return F.conv2d(padded, weight, groups=batch).view(batch, channels, *shape)
-
-
-def _stretch(image: Tensor) -> Tensor:
-    """Stretch each sample to [0, 1] over all its channels, so that colour survives and every contrast is used."""
-    flat = image.flatten(1)
-    low, high = flat.amin(1), flat.amax(1)
-    scale = (high - low).clamp_min(1e-3)
-    return (image - low[:, None, None, None]) / scale[:, None, None, None]
 
 
 def _latent(image: Tensor, flow: InvertibleFlow | None, generator: torch.Generator | None) -> Parametrization:

@@ -17,7 +17,9 @@ ROOT = Path(__file__).resolve().parents[2]
 TRAIN = ROOT / "bundle" / "configs" / "train.json"
 BUNDLE = sorted(path for path in TRAIN.parent.glob("*.json") if path.name != "metadata.json")
 OVERLAYS = sorted((ROOT / "configs").rglob("*.yaml"))
-METHODS = [path for path in OVERLAYS if path.parent.name == "method"]
+METHODS = [path for path in OVERLAYS if path.parent == ROOT / "configs" / "method"]
+TASK = ROOT / "configs" / "digits" / "task.yaml"
+DIGIT_METHODS = [path for path in OVERLAYS if path.parent == TASK.parent / "method"]
 SHIPPED = [path for folder in ("bundle", "configs") for path in sorted((ROOT / folder).rglob("*")) if path.is_file()]
 # Inference stands alone: it is all that MONAI Label and Deploy read.
 STACKS = {"train": [TRAIN], "inference": [path for path in BUNDLE if path.name == "inference.json"]}
@@ -26,6 +28,13 @@ STACKS |= {
     f"{path.relative_to(ROOT / 'configs')} with {method.stem}": [TRAIN, path, method]
     for path in OVERLAYS
     for method in METHODS
+    if TASK.parent not in path.parents
+}
+STACKS |= {
+    f"{path.stem} with {method.stem}": [TRAIN, TASK, path, method]
+    for path in OVERLAYS
+    for method in DIGIT_METHODS
+    if path.parent == TASK.parent and path != TASK
 }
 STACKS = {name: stack for name, stack in STACKS.items() if stack}
 
@@ -77,6 +86,7 @@ def path_exists(config: Any, key: str) -> bool:
 
 def test_there_is_something_to_guard() -> None:
     assert len(OVERLAYS) > 5 and {"erm", "degia"} <= {path.stem for path in METHODS}
+    assert {"erm", "ada", "degia_pixel"} <= {path.stem for path in DIGIT_METHODS}
 
 
 @pytest.mark.parametrize("path", [*BUNDLE, *OVERLAYS], ids=relative)
@@ -90,7 +100,9 @@ def test_names_of_ours_are_public(path: Path) -> None:
 @pytest.mark.parametrize("path", OVERLAYS, ids=relative)
 def test_overlay_keys_exist(path: Path) -> None:
     """A key with a typo would be added without a word, and change nothing."""
-    train, overlay = ConfigParser.load_config_file(TRAIN), ConfigParser.load_config_file(path)
+    below = [TRAIN, TASK] if TASK.parent in path.parents and path != TASK else [TRAIN]
+    train = ConfigParser.load_config_files([str(file) for file in below])
+    overlay = ConfigParser.load_config_file(path)
     assert overlay
     unknown = [key for key in overlay if not path_exists(train, key)]
     assert not unknown, f"not in {relative(TRAIN)}: {unknown}"
@@ -124,7 +136,8 @@ def test_stacks_merge_and_hold_together(stack: list[Path]) -> None:
     for path in stack[1:-1] or stack[1:]:
         later = [ConfigParser.load_config_file(other) for other in stack[stack.index(path) + 1 :]]
         for key, value in ConfigParser.load_config_file(path).items():
-            if not key.startswith("+") and not any(key in other for other in later):
+            changed = any(name == key or name.startswith(f"{key}::") for other in later for name in other)
+            if not key.startswith("+") and not changed:
                 assert ConfigParser(config)[key] == value, f"{key} of {relative(path)} was not merged"
     parser = ConfigParser(config)
     parser.parse(True)

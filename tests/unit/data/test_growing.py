@@ -194,6 +194,75 @@ def test_a_batch_mixes_both_kinds(tmp_path: Path, source: dict[str, Any], genera
     assert batch["class"][where] == 3 and batch["class"][order.index(0)] == source.get("class", 0)
 
 
+@pytest.mark.parametrize("label", [7, np.int64(7), np.uint8(7), torch.tensor(7, dtype=torch.uint8), np.array(7)])
+@pytest.mark.parametrize("augmented", [True, False])
+def test_classes_of_both_kinds_in_one_batch(tmp_path: Path, label: Any, augmented: bool) -> None:
+    source = {"image": torch.rand(1, 6, 5), "target": label}
+    keep = Compose([RandAffined("image", prob=0.0)] if augmented else [])
+    data = GrowingDataset([source, source], augmentation=keep, pool_dir=tmp_path, target_key="target")
+    data.append(torch.rand(2, 1, 6, 5), torch.tensor([4, 5]), torch.tensor([4, 5]), torch.arange(2))
+    for i, expected in enumerate([7, 7, 4, 5]):
+        for sample in (data[i], data.plain_sample(i), data.bare_sample(i)):
+            target = sample["target"]
+            assert type(target) is Tensor and target.dtype == torch.int64 and target.shape == () and target == expected
+    for order in ([0, 2, 1, 3], [3, 1, 2, 0]):
+        (batch,) = DataLoader(data, batch_size=4, sampler=order)
+        assert batch["target"].dtype == torch.int64
+        assert batch["target"].tolist() == [[7, 7, 4, 5][i] for i in order]
+
+
+def test_a_resumed_set_of_classes(tmp_path: Path) -> None:
+    items = [{"image": torch.rand(1, 6, 5), "target": 1}]
+    first = GrowingDataset(items, pool_dir=tmp_path, target_key="target")
+    first.append(torch.rand(1, 1, 6, 5), torch.tensor([8]), torch.tensor([0]), torch.tensor([0]))
+    resumed = GrowingDataset(items, pool_dir=tmp_path, target_key="target")
+    resumed.load_state_dict(first.state_dict())
+    assert resumed[1]["target"] == 8 and resumed[1]["target"].dtype == torch.int64
+    (tmp_path / "targets.i64").unlink()
+    with pytest.raises(ValueError, match="which are not there: point pool_dir at the folder of the run"):
+        GrowingDataset(items, pool_dir=tmp_path, target_key="target").load_state_dict(first.state_dict())
+
+
+@pytest.mark.parametrize("tracked", [True, False])
+def test_batches_without_augmentation_are_plain_copies(tmp_path: Path, tracked: bool) -> None:
+    """The short way round: the same samples, no metadata, and nothing shared with what is kept."""
+    data = dataset(tmp_path) if tracked else dataset(tmp_path, transform=())
+    grow(data, 3)
+    samples = deepcopy([data[i] for i in range(7)])
+    assert all(isinstance(sample["image"], MetaTensor) for sample in samples)
+    for loader in (DataLoader, torch.utils.data.DataLoader):
+        (batch,) = loader(data, batch_size=7)
+        assert type(batch["image"]) is Tensor
+        for key in ("image", "landmarks", "class"):
+            expected = torch.stack([torch.as_tensor(sample[key]) for sample in samples])
+            assert torch.equal(batch[key], expected), key
+        batch["image"].zero_(), batch["landmarks"].zero_()
+    (view,) = DataLoader(data.source_view(), batch_size=7)
+    assert type(view["image"]) is Tensor and view["source"].tolist() == list(range(7))
+    assert torch.equal(view["image"], torch.stack([sample["image"].as_tensor() for sample in samples]))
+
+
+def test_batches_with_augmentation_take_the_long_way(tmp_path: Path) -> None:
+    data = dataset(tmp_path, augmentation=Compose([Compose([augmentation()])])).set_random_state(0)
+    grow(data, 2)
+    one_by_one = [data[i] for i in range(6)]
+    data.set_random_state(0)
+    together = data.__getitems__(range(6))
+    for a, b in zip(one_by_one, together, strict=True):
+        assert isinstance(b["image"], MetaTensor)
+        assert torch.equal(a["image"], b["image"]) and torch.equal(a["landmarks"], b["landmarks"])
+    (batch,) = DataLoader(data, batch_size=6)
+    assert (batch["landmarks"] - torch.stack([data.plain_sample(i)["landmarks"] for i in range(6)])).abs().min() > 1e-4
+
+
+def test_samples_are_cut_from_what_they_are_views_of(tmp_path: Path) -> None:
+    """Of images that are kept in one array, a draw must not copy the whole."""
+    images = torch.rand(50, 1, 6, 5)
+    data = GrowingDataset([{"image": image, "target": 0} for image in images], target_key="target")
+    assert data.bare_sample(3)["image"].untyped_storage().nbytes() == images.nbytes
+    assert data.plain_sample(3)["image"].untyped_storage().nbytes() == images.nbytes // 50
+
+
 def test_a_resumed_set_is_the_one_of_the_checkpoint(tmp_path: Path) -> None:
     first = dataset(tmp_path)
     images, points = grow(first, 3)

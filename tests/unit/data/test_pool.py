@@ -64,6 +64,50 @@ def test_targets_that_are_classes(tmp_path: Path) -> None:
     assert pool[0]["target"] == 3 and pool[0]["target"].shape == ()
 
 
+def test_integer_targets_are_exact_and_stay_integers(tmp_path: Path) -> None:
+    """Beyond 2^24 not every integer is a float32."""
+    pool = GeneratedPool(tmp_path, 4, IMAGE, (), target_dtype="int64")
+    target, label = torch.tensor([2**24 + 1, -3]), torch.tensor([0, 0])
+    pool.append(torch.rand(2, *IMAGE), target, label, label, 0)
+    assert [pool[i]["target"].item() for i in range(2)] == [2**24 + 1, -3]
+    assert pool[0]["target"].dtype == torch.int64 and pool[0]["target"].shape == ()
+    assert GeneratedPool.is_in(tmp_path, "int64") and not GeneratedPool.is_in(tmp_path)
+
+    resumed = GeneratedPool(tmp_path, 4, IMAGE, (), target_dtype="int64")
+    resumed.load_state_dict(pool.state_dict())
+    assert resumed[1]["target"] == -3
+
+
+def test_fractions_in_a_pool_of_integers(tmp_path: Path) -> None:
+    pool, label = GeneratedPool(tmp_path, 4, IMAGE, (), "int64"), torch.zeros(1, dtype=torch.long)
+    with pytest.raises(TypeError, match=r"holds integer targets, got torch\.float32: they would lose their fractions"):
+        pool.append(torch.rand(1, *IMAGE), torch.rand(1), label, label, 0)
+    assert len(pool) == 0
+
+
+def test_unknown_type_of_targets(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="target_dtype must be one of float32, int64, got 'uint8'"):
+        GeneratedPool(tmp_path, 4, IMAGE, (), "uint8")
+
+
+def test_checkpoint_of_another_type_of_targets(tmp_path: Path) -> None:
+    state = GeneratedPool(tmp_path, 4, IMAGE, (), "int64").state_dict()
+    with pytest.raises(ValueError, match="pool holds targets of int64, this run's of float32"):
+        pool_in(tmp_path, 4, target=()).load_state_dict(state)
+
+
+def test_a_checkpoint_that_names_no_type_holds_landmarks(tmp_path: Path) -> None:
+    first, given = pool_in(tmp_path), batch(2)
+    first.append(*given, round_index=0)
+    state = first.state_dict()
+    assert state.pop("target_dtype") == "float32"
+    resumed = pool_in(tmp_path)
+    resumed.load_state_dict(state)
+    check(resumed, 0, given, 0)
+    with pytest.raises(ValueError, match="pool holds targets of float32, this run's of int64"):
+        GeneratedPool(tmp_path, 10, IMAGE, TARGET, "int64").load_state_dict(state)
+
+
 def test_a_batch_beyond_the_room_is_stored_in_part(tmp_path: Path) -> None:
     pool, given = pool_in(tmp_path, 5), batch(4)
     assert pool.append(*given, round_index=0) == 4

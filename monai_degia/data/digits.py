@@ -1,0 +1,97 @@
+"""Lists of digits for the datasets of MONAI."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from monai_degia.data.digit_files import read_digits
+from monai_degia.data.digit_images import DigitImages
+from monai_degia.data.mnist_m import make_mnist_m
+
+__all__ = ["load_digits", "load_mnist_m_from"]
+
+
+def load_digits(
+    path: str | PathLike[str], split: str = "test", domain: str = "", count: int | None = None, start: int = 0
+) -> list[dict[str, Any]]:
+    """Read a set of digits as a list of samples.
+
+    Args:
+        path: file or folder, see :func:`monai_degia.data.digit_files.read_digits`.
+        split: ``train`` or ``test``.
+        domain: name of the domain; by default that of the folder.
+        count: how many digits, in the order of the file; ``None`` takes all that follow ``start``.
+        start: first digit.
+
+    Returns:
+        Samples with ``image`` (uint8 array (C, X, Y) in [0, 255], C is 1 or 3, a view of one array that all share),
+        ``target`` and ``class`` (the digit, an int), ``domain``, ``modality`` (always ``photo``) and ``name``, such
+        as ``mnist/test/17``.
+
+    Raises:
+        ValueError: if the file cannot be read, or holds fewer digits.
+
+    """
+    if not domain:
+        given = Path(path).expanduser().resolve()
+        domain = given.name if given.is_dir() else given.parent.name
+    return _samples(read_digits(path, split), f"{domain}/{split}", domain, count, start)
+
+
+def load_mnist_m_from(
+    mnist: str | PathLike[str],
+    background_dir: str | PathLike[str],
+    split: str = "test",
+    seed: int = 0,
+    cache_dir: str | PathLike[str] | None = None,
+    count: int | None = None,
+    start: int = 0,
+) -> list[dict[str, Any]]:
+    """Make MNIST-M from digits of MNIST and photographs, as a list of samples of the domain ``mnist_m``.
+
+    Args:
+        mnist: MNIST, see :func:`load_digits`.
+        background_dir: folder of photographs, see :func:`monai_degia.data.mnist_m.make_mnist_m`.
+        split: ``train`` or ``test`` of MNIST.
+        seed: seed of the recipe.
+        cache_dir: folder to keep the images in; they are made of the whole split, whatever part is taken.
+        count: see :func:`load_digits`.
+        start: see :func:`load_digits`.
+
+    Returns:
+        Samples as from :func:`load_digits`, with images (3, 28, 28).
+
+    Raises:
+        ValueError: as :func:`load_digits` and ``make_mnist_m``.
+
+    """
+    made = make_mnist_m(read_digits(mnist, split), background_dir, seed, cache_dir)
+    return _samples(made, f"mnist_m/{split}", "mnist_m", count, start)
+
+
+def _samples(digits: DigitImages, name: str, domain: str, count: int | None, start: int) -> list[dict[str, Any]]:
+    stop = len(digits) if count is None else start + count
+    if start < 0 or not start < stop <= len(digits):
+        raise ValueError(
+            f"{name} has {len(digits)} digits, asked for count={count} from start={start}. Ask for at least one digit "
+            "and no more than there are."
+        )
+    part = digits.images[start:stop]
+    if len(part) < len(digits):
+        part = part.copy()  # a view would keep the whole set in memory
+    channels = part[:, None] if part.ndim == 3 else np.moveaxis(part, 3, 1)
+    return [
+        {
+            "image": image,
+            "target": int(digit),
+            "class": int(digit),
+            "domain": domain,
+            "modality": "photo",
+            "name": f"{name}/{start + index}",
+        }
+        for index, (image, digit) in enumerate(zip(channels.swapaxes(2, 3), digits.labels[start:stop], strict=True))
+    ]
