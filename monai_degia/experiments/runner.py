@@ -89,7 +89,7 @@ def _run(run: Run, root: Path, output_dir: Path, dataset_dir: Path, threads: int
         start = time.perf_counter()
         run_configs(run.configs(root), root, **overrides, output_dir=str(folder))
         seconds = time.perf_counter() - start
-        _export_evaluation(run.configs(root, evaluate=True), folder / EVALUATION_CONFIG)
+        _export_evaluation(run, root, folder / EVALUATION_CONFIG)
         run_configs([str(folder / EVALUATION_CONFIG)], root, **overrides, output_dir=str(folder / "evaluation"))
     metrics = json.loads((folder / "evaluation" / "metrics.json").read_text(encoding="utf-8"))
     result = {
@@ -133,10 +133,11 @@ def run_configs(configs: Sequence[str], root: Path | None = None, **overrides: A
     workflow.finalize()
 
 
-def _export_evaluation(configs: Sequence[str], path: Path) -> None:
+def _export_evaluation(run: Run, root: Path, path: Path) -> None:
     # One file that says all: a finished run can be evaluated again when the configs have changed or are gone.
     from monai.bundle import ConfigParser
 
+    parser = ConfigParser(ConfigParser.load_config_files(run.configs(root, evaluate=True)))
+    parser.update(run.row.overrides)
     with whole_file(path) as partial:
-        merged = ConfigParser.load_config_files(list(configs))
-        partial.write_text(json.dumps(merged, indent=1) + "\n", encoding="utf-8")
+        partial.write_text(json.dumps(parser.get(), indent=1) + "\n", encoding="utf-8")

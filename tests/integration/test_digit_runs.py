@@ -1,0 +1,178 @@
+"""The digit overlays at work: every method through the same trainer, and the commands around them."""
+
+import gzip
+import json
+import re
+import struct
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from ignite.engine import Events
+from monai.bundle import ConfigWorkflow
+from PIL import Image
+from torch import Tensor
+
+from monai_degia.experiments.__main__ import main
+from monai_degia.experiments.catalogue import GRIDS, PEERS, TABLE1
+from monai_degia.experiments.grids import Grid, Row, Run
+from monai_degia.experiments.runner import run_configs, run_grid
+
+ROOT = Path(__file__).parents[2]
+TINY: dict[str, Any] = {
+    "max_epochs": 2,
+    "iterations_per_epoch": 2,
+    "batch_size": 8,
+    "val_interval": 1,
+    "round_interval": 1,
+    "ascent::steps": 1,
+    "source_list::count": 40,
+    "splits::1::start": 40,
+    "splits::1::count": 10,
+    "network_def::channels": [4, 8],
+    "network_def::hidden_features": [16],
+}
+
+
+@pytest.fixture(autouse=True)
+def own_excepthook(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Digits that can be told by the row their bar is in, in MNIST's form, and two photographs."""
+    folder = tmp_path_factory.mktemp("data")
+    noise = np.random.default_rng(0)
+    (folder / "mnist").mkdir()
+    for name, count in (("train", 60), ("t10k", 20)):
+        labels = (np.arange(count) % 10).astype(np.uint8)
+        images = noise.integers(0, 40, (count, 28, 28), dtype=np.uint8)
+        for image, label in zip(images, labels, strict=True):
+            image[3 + 2 * label : 6 + 2 * label, 6:22] = 230
+        head = struct.pack(">IIII", 2051, count, 28, 28)
+        (folder / "mnist" / f"{name}-images-idx3-ubyte.gz").write_bytes(gzip.compress(head + images.tobytes()))
+        (folder / "mnist" / f"{name}-labels-idx1-ubyte.gz").write_bytes(
+            gzip.compress(struct.pack(">II", 2049, count) + labels.tobytes())
+        )
+    photos = folder / "bsds500" / "train"
+    photos.mkdir(parents=True)
+    for name in ("a.png", "b.png"):
+        Image.fromarray(noise.integers(0, 256, (40, 50, 3), dtype=np.uint8)).save(photos / name)
+    return folder
+
+
+def tiny(row: Row, **overrides: Any) -> Row:
+    # beta is a share of the images, every other grid takes a number of them
+    options = {} if "digits/paper" in row.overlays else {"images_per_round": 8}
+    return Row(row.labels, row.overlays, {**row.overrides, **TINY, **options, **overrides})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", PEERS)
+def test_every_method_trains_and_grows_or_not(method: str, data: Path, tmp_path: Path) -> None:
+    (row,) = [row for row in GRIDS["peers"].rows if row.labels["method"] == method]
+    run = Run(tiny(row), 0)
+    run_configs(run.configs(ROOT), **run.row.overrides, dataset_dir=str(data), **folders(tmp_path))
+    state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    grows = method not in ("erm", "randconv")
+    assert state["dataset"]["rounds"] == int(grows), "two epochs, one round between them"
+    assert (state["dataset"]["pool"].get("size") == 8) is grows
+    assert ("flow" in state) is method.startswith("degia")
+    assert 0 <= state["best_model"]["best"] <= 1
+
+
+def folders(path: Path) -> dict[str, str]:
+    return {"output_dir": str(path), "ckpt_dir": str(path)}
+
+
+@pytest.mark.slow
+def test_resumed_run_with_views_equals_one_that_was_never_stopped(data: Path, tmp_path: Path) -> None:
+    """The views are drawn inside the trainer: their random state must follow the epoch, too."""
+    (row,) = [row for row in GRIDS["peers"].rows if row.labels["method"] == "degia_randconv"]
+    configs = Run(row, 0).configs(ROOT)
+    options = {**tiny(row, max_epochs=3).overrides, "dataset_dir": str(data)}
+    run_configs(configs, **options, **folders(tmp_path / "whole"))
+
+    killed = ConfigWorkflow(configs, logging_file=False, **options, **folders(tmp_path / "parts"))
+    killed.initialize()
+    trainer = killed.parser.get_parsed_content("train::trainer")
+
+    @trainer.on(Events.ITERATION_COMPLETED(once=4))
+    def stop(engine: Any) -> None:
+        raise InterruptedError
+
+    with pytest.raises(RuntimeError):
+        killed.run()
+    run_configs(configs, **options, resume=True, **folders(tmp_path / "parts"))
+    whole, parts = (torch.load(tmp_path / name / "checkpoint.pt", weights_only=True) for name in ("whole", "parts"))
+    assert whole["dataset"] == parts["dataset"] and whole["dataset"]["pool"]["size"] == 16
+    for part in ("network", "flow"):
+        assert all(torch.equal(value, parts[part][name]) for name, value in whole[part].items()), part
+
+
+@pytest.mark.slow
+def test_a_network_learns_the_digits(data: Path, tmp_path: Path) -> None:
+    """Labels and images belong together all the way: what is learnt holds on the test split."""
+    (row,) = [row for row in GRIDS["peers"].rows if row.labels["method"] == "erm"]
+    overrides = {"iterations_per_epoch": 60, "learning_rate": 0.003, "batch_size": 16}
+    (result,) = run_grid([Run(tiny(row, **overrides), 0)], ROOT, tmp_path, data)
+    assert result["metrics"]["mnist"] == {**result["metrics"]["mnist"], "count": 20}
+    assert result["metrics"]["mnist"]["accuracy"] > 0.8 and result["metrics"]["mnist_m"]["count"] == 20
+
+
+@pytest.mark.slow
+def test_commands_train_then_evaluate_on_another_set(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (row,) = [row for row in GRIDS["peers"].rows if row.labels["method"] == "degia_appearance"]
+    monkeypatch.setitem(GRIDS, "peers", Grid([tiny(row)], (0,), "Accuracy (%)", "a caption"))
+    out = tmp_path / "out"
+    main(["peers", "--root", str(ROOT), "--dataset_dir", str(data), "--output_dir", str(out), "--jobs", "1"])
+    printed = capsys.readouterr().out
+    assert "| method | mnist | mnist_m | seeds | seconds |" in printed and "generated.png" in printed
+    run_dir = out / "degia_appearance_seed=0"
+    before = json.loads((run_dir / "evaluation" / "metrics.json").read_text())["mnist"]["accuracy"]
+
+    main(["evaluate", str(run_dir), "--dataset", "mnist", "--path", str(data / "mnist")])
+    (found,) = re.findall(r"mnist: accuracy ([\d.]+) % of 20 images", capsys.readouterr().out)
+    assert float(found) == pytest.approx(100 * before, abs=0.01)
+
+    images, labels = torch.rand(7, 16, 16), torch.arange(7)
+    np.savez(tmp_path / "usps.npz", test_images=as_grey(images), test_labels=labels.numpy())
+    main(["evaluate", str(run_dir), "--dataset", "usps", "--path", str(tmp_path / "usps.npz")])
+    assert "of 7 images" in capsys.readouterr().out
+    assert (run_dir / "evaluation_usps" / "predictions.csv").read_text().count("\n") == 8
+
+
+def as_grey(images: Tensor) -> np.ndarray:
+    return (images * 255).to(torch.uint8).numpy()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("setting", ["beta=10%", "without NLL", "without task loss"])
+def test_rows_of_the_first_table_run(setting: str, data: Path, tmp_path: Path) -> None:
+    assert setting in TABLE1
+    (row,) = [row for row in GRIDS["table1"].rows if row.labels["setting"] == setting]
+    run = Run(tiny(row), 0)
+    run_configs(run.configs(ROOT), **run.row.overrides, dataset_dir=str(data), **folders(tmp_path))
+    state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    assert state["dataset"]["pool"]["size"] == (4 if setting == "beta=10%" else 8), "a share of 40 images"
+
+
+@pytest.mark.parametrize("missing", ["a folder", "a model"])
+def test_evaluate_refuses_what_is_no_finished_run(missing: str, tmp_path: Path) -> None:
+    if missing == "a model":
+        (tmp_path / "evaluate.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"no folder of a finished run.*model\.pt"):
+        main(["evaluate", str(tmp_path), "--dataset", "usps", "--path", "usps.h5"])
+
+
+def test_evaluate_refuses_a_run_of_landmarks(tmp_path: Path) -> None:
+    (tmp_path / "evaluate.json").write_text("{}")
+    (tmp_path / "model.pt").touch()
+    with pytest.raises(ValueError, match="run of landmarks"):
+        main(["evaluate", str(tmp_path), "--dataset", "usps", "--path", "usps.h5"])
