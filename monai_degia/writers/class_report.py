@@ -5,20 +5,20 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
-from typing import Any
 
 import torch
-from ignite.engine import Engine, Events
+from ignite.engine import Engine
 from monai.utils import CommonKeys
 
 from monai_degia.data.files import whole_file
+from monai_degia.writers.collecting import CollectingWriter
 
 __all__ = ["ClassificationReport"]
 
 COLUMNS = ("name", "domain", "target", "predicted", "probability")
 
 
-class ClassificationReport:
+class ClassificationReport(CollectingWriter):
     """Collect predictions of an evaluator and write how many are right, per domain.
 
     Files in ``output_dir``: ``metrics.json`` (for each domain ``accuracy`` in [0, 1] and ``count``) and
@@ -36,17 +36,8 @@ class ClassificationReport:
     """
 
     def __init__(self, output_dir: str | Path, domain_key: str = "domain", name_key: str = "name") -> None:
-        self.output_dir, self.domain_key, self.name_key = Path(output_dir), domain_key, name_key
-        self._rows: list[dict[str, Any]] = []
-
-    def attach(self, engine: Engine) -> None:
-        """Register with the evaluator."""
-        engine.add_event_handler(Events.STARTED, self._start)
-        engine.add_event_handler(Events.ITERATION_COMPLETED, self._collect)
-        engine.add_event_handler(Events.COMPLETED, self._write)
-
-    def _start(self, engine: Engine) -> None:
-        self._rows = []
+        super().__init__(output_dir)
+        self.domain_key, self.name_key = domain_key, name_key
 
     def _collect(self, engine: Engine) -> None:
         output, batch = engine.state.output, engine.state.batch

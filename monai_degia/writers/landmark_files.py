@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from ignite.engine import Engine, Events
+from ignite.engine import Engine
 from monai.data import MetaTensor, decollate_batch
 from monai.utils import CommonKeys
 from torch import Tensor
@@ -18,11 +18,12 @@ from torch import Tensor
 from monai_degia.data.files import whole_file
 from monai_degia.data.landmark_sets import landmark_names
 from monai_degia.transforms.landmarks import denormalize_landmarks, landmarks_to_original
+from monai_degia.writers.collecting import CollectingWriter
 
 __all__ = ["LandmarkFileWriter"]
 
 
-class LandmarkFileWriter:
+class LandmarkFileWriter(CollectingWriter):
     """Collect predictions of an evaluator and write the landmarks of each image in pixels of its file.
 
     ``landmarks.csv`` has a row an image: ``image``, then ``<joint>_x`` and ``<joint>_y`` in pixels (pixel centres at
@@ -51,25 +52,16 @@ class LandmarkFileWriter:
         image_dir: str | Path | None = None,
         model_version: str = "",
     ) -> None:
-        self.output_dir, self.names = Path(output_dir), landmark_names(landmarks)
+        super().__init__(output_dir)
+        self.names = landmark_names(landmarks)
         self.image_dir, self.model_version = image_dir, model_version
-        self._entries: list[dict[str, Any]] = []
-
-    def attach(self, engine: Engine) -> None:
-        """Register with the evaluator."""
-        engine.add_event_handler(Events.STARTED, self._start)
-        engine.add_event_handler(Events.ITERATION_COMPLETED, self._collect)
-        engine.add_event_handler(Events.COMPLETED, self._write)
-
-    def _start(self, engine: Engine) -> None:
-        self._entries = []
 
     def _collect(self, engine: Engine) -> None:
         images = decollate_batch(engine.state.batch[CommonKeys.IMAGE])
         predictions = torch.as_tensor(engine.state.output[CommonKeys.PRED]).detach().cpu()
         spacings = engine.state.batch.get("spacing", torch.full((len(images), 2), torch.nan))
         for image, prediction, spacing in zip(images, predictions, spacings, strict=True):
-            self._entries.append(self._entry(image, prediction, spacing))
+            self._rows.append(self._entry(image, prediction, spacing))
 
     def _entry(self, image: MetaTensor, prediction: Tensor, spacing: Tensor) -> dict[str, Any]:
         name = self._image_name(image.meta["filename_or_obj"])
@@ -97,7 +89,7 @@ class LandmarkFileWriter:
 
     def _write(self, engine: Engine) -> None:
         with whole_file(self.output_dir / "landmarks.json") as partial:
-            partial.write_text(json.dumps(self._entries, indent=2) + "\n", encoding="utf-8")
+            partial.write_text(json.dumps(self._rows, indent=2) + "\n", encoding="utf-8")
         with (
             whole_file(self.output_dir / "landmarks.csv") as partial,
             partial.open("w", newline="", encoding="utf-8") as f,
@@ -105,8 +97,8 @@ class LandmarkFileWriter:
             writer = csv.writer(f, lineterminator="\n")
             columns = [f"{name}_{axis}" for name in self.names for axis in "xy"]
             writer.writerow(["image", *columns, "outside", "spacing_mm"])
-            writer.writerows(map(_csv_row, self._entries))
-        engine.logger.info(f"Landmarks of {len(self._entries)} images written to {self.output_dir}")
+            writer.writerows(map(_csv_row, self._rows))
+        engine.logger.info(f"Landmarks of {len(self._rows)} images written to {self.output_dir}")
 
 
 def _csv_row(entry: dict[str, Any]) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from ignite.engine import Engine, Events
+from ignite.engine import Engine
 from monai.utils import CommonKeys
 from torch import Tensor
 
@@ -17,12 +17,13 @@ from monai_degia.data.files import whole_file
 from monai_degia.data.landmark_sets import landmark_names
 from monai_degia.metrics.summary import summarize_landmarks
 from monai_degia.transforms.landmarks import denormalize_landmarks
+from monai_degia.writers.collecting import CollectingWriter
 from monai_degia.writers.overlay import draw_landmarks, save_overlay_grid
 
 __all__ = ["LandmarkReport"]
 
 
-class LandmarkReport:
+class LandmarkReport(CollectingWriter):
     """Collect predictions of an evaluator and write what they are worth, per domain.
 
     Files in ``output_dir``: ``metrics.json`` (:func:`summarize_landmarks`), ``errors.csv`` (one row an image and
@@ -40,18 +41,9 @@ class LandmarkReport:
     def __init__(
         self, output_dir: str | Path, landmarks: str | Sequence[str], image_size: Sequence[int], pictures: int = 6
     ) -> None:
-        self.output_dir, self.names = Path(output_dir), landmark_names(landmarks)
+        super().__init__(output_dir)
+        self.names = landmark_names(landmarks)
         self.image_size, self.pictures = tuple(image_size), pictures
-        self._rows: list[dict[str, Any]] = []
-
-    def attach(self, engine: Engine) -> None:
-        """Register with the evaluator."""
-        engine.add_event_handler(Events.STARTED, self._start)
-        engine.add_event_handler(Events.ITERATION_COMPLETED, self._collect)
-        engine.add_event_handler(Events.COMPLETED, self._write)
-
-    def _start(self, engine: Engine) -> None:
-        self._rows = []
 
     def _collect(self, engine: Engine) -> None:
         output, batch = engine.state.output, engine.state.batch
