@@ -219,3 +219,15 @@ def test_wrong_kernel_widths(widths: list[int]) -> None:
 def test_latent_needs_a_flow() -> None:
     with pytest.raises(ValueError, match="pass flow=, or choose 'pixel' or 'appearance'"):
         PARAMETRIZATIONS["latent"](torch.rand(1, 1, 8, 8), None, None)
+
+
+def test_the_original_has_the_smaller_share_in_three_of_four_draws() -> None:
+    """Mixed with its own negative, an image keeps the sign of its contrast where its share is above a half."""
+    ramp = torch.linspace(0, 1, 6).view(1, 1, 6, 1).expand(2000, 1, 6, 6)
+    noise = AppearanceParametrization.draw(ramp, seeded()).start.clone()
+    noise[:, : WIDEST**2] = 0
+    noise[:, WIDEST**2 // 2] = -1.0  # the kernel's centre
+    p = AppearanceParametrization(ramp, noise, torch.ones(2000, dtype=torch.long))
+    decoded = p.decode(p.start).mean((1, 3))
+    kept = (decoded[:, -1] > decoded[:, 0]).float().mean()
+    assert 0.2 < kept < 0.29
