@@ -1,16 +1,16 @@
 """Landmark networks trained on one image domain that work on domains nobody has seen (DeGIA, arXiv 1905.12028)."""
 
 from monai_degia.data.datalist import list_images, load_datalist
-from monai_degia.data.digit_files import read_digits
-from monai_degia.data.digit_images import DigitImages
-from monai_degia.data.digits import load_digits, load_mnist_m_from
+from monai_degia.data.digits.files import read_digits
+from monai_degia.data.digits.images import DigitImages
+from monai_degia.data.digits.items import load_digits, load_mnist_m_from
+from monai_degia.data.digits.mnist_m import make_mnist_m
 from monai_degia.data.growing import GrowingDataset
+from monai_degia.data.hands.dataset import render_hand, write_synthetic_dataset
 from monai_degia.data.landmark_sets import HAND17, HAND21, LANDMARK_SETS, flip_permutation, landmark_names
-from monai_degia.data.mnist_m import make_mnist_m
 from monai_degia.data.pool import GeneratedPool
 from monai_degia.data.sampler import GrowingSampler
 from monai_degia.data.splits import merge_datalists, split_datalist
-from monai_degia.data.synthetic import render_hand, write_synthetic_dataset
 from monai_degia.engines.batches import PrepareClassBatch, PrepareLandmarkBatch
 from monai_degia.engines.checkpoints import BestModelSaver, RunCheckpoint
 from monai_degia.engines.errors import show_short_errors

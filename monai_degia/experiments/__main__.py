@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from monai_degia.data.synthetic import write_synthetic_dataset
+from monai_degia.data.hands.dataset import write_synthetic_dataset
 from monai_degia.engines.errors import show_short_errors
 from monai_degia.experiments.catalogue import GRIDS
 from monai_degia.experiments.evaluation import DATASETS, evaluate_digits

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 from scipy.io import savemat
 
-from monai_degia.data.digit_files import read_digits
-from monai_degia.data.digit_images import DigitImages, digit_images
+from monai_degia.data.digits.files import read_digits
+from monai_degia.data.digits.images import DigitImages, digit_images
 
 RNG = np.random.default_rng(3)
 GREY = RNG.integers(0, 256, (12, 8, 6), dtype=np.uint8)

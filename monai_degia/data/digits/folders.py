@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from monai_degia.data.digit_images import DigitImages, digit_images
+from monai_degia.data.digits.images import DigitImages, digit_images
 
 __all__ = ["read_labelled_pictures"]
 

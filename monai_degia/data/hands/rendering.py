@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from monai_degia.data.hand_model import FloatArray
-from monai_degia.data.hand_parts import Bone, Capsule, HandParts
+from monai_degia.data.hands.model import FloatArray
+from monai_degia.data.hands.parts import Bone, Capsule, HandParts
 
 _BLEND_MM = 2.5  # how far the parts of the palm melt into each other
 _SKIN_MM = 2.5  # skin bridges the furrows between them: standard deviation of a Gaussian

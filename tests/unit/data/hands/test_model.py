@@ -4,10 +4,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from monai_degia.data.hand_model import HandPose, HandShape, joint_positions, sample_pose, sample_shape
-from monai_degia.data.hand_parts import Capsule, build_hand
+from monai_degia.data.hands.model import HandPose, HandShape, joint_positions, sample_pose, sample_shape
+from monai_degia.data.hands.parts import Capsule, build_hand
+from monai_degia.data.hands.rendering import capsule_interval
 from monai_degia.data.landmark_sets import HAND21
-from monai_degia.data.rendering import capsule_interval
 
 SEEDS = range(12)
 CHAINS = [[1 + 4 * finger + i for i in range(4)] for finger in range(5)]

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from monai_degia.data import mnist_m
-from monai_degia.data.digit_files import read_digits
-from monai_degia.data.digit_images import DigitImages
-from monai_degia.data.mnist_m import make_mnist_m
+from monai_degia.data.digits import mnist_m
+from monai_degia.data.digits.files import read_digits
+from monai_degia.data.digits.images import DigitImages
+from monai_degia.data.digits.mnist_m import make_mnist_m
 
-DATA = Path(os.environ.get("MONAI_DEGIA_DATA", Path(__file__).parents[3].parent / "shared" / "data"))
+DATA = Path(os.environ.get("MONAI_DEGIA_DATA", Path(__file__).parents[4].parent / "shared" / "data"))
 RNG = np.random.default_rng(11)
 PHOTOS = {"b.png": (40, 33), "a.png": (29, 28), "c.png": (30, 41)}
 

@@ -6,10 +6,10 @@ import re
 from os import PathLike
 from pathlib import Path
 
-from monai_degia.data.digit_arrays import ARRAY_SUFFIXES, read_array_file
-from monai_degia.data.digit_folders import read_labelled_pictures
-from monai_degia.data.digit_idx import find_idx, is_idx, read_idx
-from monai_degia.data.digit_images import DigitImages
+from monai_degia.data.digits.arrays import ARRAY_SUFFIXES, read_array_file
+from monai_degia.data.digits.folders import read_labelled_pictures
+from monai_degia.data.digits.idx import find_idx, is_idx, read_idx
+from monai_degia.data.digits.images import DigitImages
 
 __all__ = ["SPLITS", "read_digits"]
 
@@ -25,7 +25,7 @@ def read_digits(path: str | PathLike[str], split: str = "test") -> DigitImages:
 
             - IDX, plain or gzip: the file of images, with that of labels beside it, or their folder.
             - Pictures with lines ``filename label``: the text file, the folder of pictures, or the one above it.
-            - ``.npz``, ``.mat``, ``.h5``: see :func:`monai_degia.data.digit_arrays.read_array_file`. In a folder the
+            - ``.npz``, ``.mat``, ``.h5``: see :func:`monai_degia.data.digits.arrays.read_array_file`. In a folder the
               file is found if only one is left after those whose names belong to another split.
         split: ``train`` or ``test``. A file or folder that holds only one part must not be named after the other.
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from monai_degia.data.hand_model import FloatArray, HandPose, HandShape, joint_positions
+from monai_degia.data.hands.model import FloatArray, HandPose, HandShape, joint_positions
 
 # Flesh radii (mm, average adult) at root joint, second joint, third joint, tip.
 _FLESH_MM = np.array(

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from scipy.io import loadmat
 
-from monai_degia.data.digit_images import DigitImages, digit_images
+from monai_degia.data.digits.images import DigitImages, digit_images
 
 __all__ = ["ARRAY_SUFFIXES", "read_array_file"]
 

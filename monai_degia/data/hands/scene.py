@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monai_degia.data.hand_model import FloatArray, HandPose, HandShape, sample_pose, sample_shape
-from monai_degia.data.hand_parts import HandParts, build_hand
-from monai_degia.data.modalities import depth_map, photograph, radiograph
-from monai_degia.data.rendering import Canvas, OrthographicCamera, render_bones, render_surface, render_tissue
+from monai_degia.data.hands.modalities import depth_map, photograph, radiograph
+from monai_degia.data.hands.model import FloatArray, HandPose, HandShape, sample_pose, sample_shape
+from monai_degia.data.hands.parts import HandParts, build_hand
+from monai_degia.data.hands.rendering import Canvas, OrthographicCamera, render_bones, render_surface, render_tissue
 
 __all__ = ["MODALITIES", "HandScene", "RenderedHand", "render_hand", "render_scene", "sample_scene"]
 

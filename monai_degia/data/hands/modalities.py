@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
-from monai_degia.data.hand_model import FloatArray
+from monai_degia.data.hands.model import FloatArray
 
 # sRGB of palms from very light to very dark skin; a person lies between two neighbours.
 _SKIN = (

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from monai_degia.data.digit_images import DigitImages, digit_images
+from monai_degia.data.digits.images import DigitImages, digit_images
 
 __all__ = ["find_idx", "is_idx", "read_idx"]
 

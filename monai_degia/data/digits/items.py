@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from monai_degia.data.digit_files import read_digits
-from monai_degia.data.digit_images import DigitImages
-from monai_degia.data.mnist_m import make_mnist_m
+from monai_degia.data.digits.files import read_digits
+from monai_degia.data.digits.images import DigitImages
+from monai_degia.data.digits.mnist_m import make_mnist_m
 
 __all__ = ["load_digits", "load_mnist_m_from"]
 
@@ -21,7 +21,7 @@ def load_digits(
     """Read a set of digits as a list of samples.
 
     Args:
-        path: file or folder, see :func:`monai_degia.data.digit_files.read_digits`.
+        path: file or folder, see :func:`monai_degia.data.digits.files.read_digits`.
         split: ``train`` or ``test``.
         domain: name of the domain; by default that of the folder.
         count: how many digits, in the order of the file; ``None`` takes all that follow ``start``.
@@ -55,7 +55,7 @@ def load_mnist_m_from(
 
     Args:
         mnist: MNIST, see :func:`load_digits`.
-        background_dir: folder of photographs, see :func:`monai_degia.data.mnist_m.make_mnist_m`.
+        background_dir: folder of photographs, see :func:`monai_degia.data.digits.mnist_m.make_mnist_m`.
         split: ``train`` or ``test`` of MNIST.
         seed: seed of the recipe.
         cache_dir: folder to keep the images in; they are made of the whole split, whatever part is taken.

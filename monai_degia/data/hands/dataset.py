@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image
 
-from monai_degia.data.hand_scene import MODALITIES, RenderedHand, check_image_size, check_modality, render_hand
+from monai_degia.data.hands.scene import MODALITIES, RenderedHand, check_image_size, check_modality, render_hand
 from monai_degia.data.landmark_sets import HAND21
 
 __all__ = ["MODALITIES", "render_hand", "write_synthetic_dataset"]

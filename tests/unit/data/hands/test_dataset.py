@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from monai_degia.data import synthetic
 from monai_degia.data.datalist import load_datalist
-from monai_degia.data.hand_scene import MODALITIES, render_hand, render_scene, sample_scene
+from monai_degia.data.hands import dataset as synthetic
+from monai_degia.data.hands.dataset import write_synthetic_dataset
+from monai_degia.data.hands.scene import MODALITIES, render_hand, render_scene, sample_scene
 from monai_degia.data.landmark_sets import HAND21
-from monai_degia.data.synthetic import write_synthetic_dataset
 
 SIZE = 64
 

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from monai_degia.data.hand_model import HandPose, HandShape
-from monai_degia.data.hand_parts import Bone, Capsule, HandParts, build_hand
-from monai_degia.data.modalities import absorbed, depth_map, photograph, radiograph
-from monai_degia.data.rendering import Canvas, OrthographicCamera, bone_thickness, render_surface, render_tissue
+from monai_degia.data.hands.modalities import absorbed, depth_map, photograph, radiograph
+from monai_degia.data.hands.model import HandPose, HandShape
+from monai_degia.data.hands.parts import Bone, Capsule, HandParts, build_hand
+from monai_degia.data.hands.rendering import Canvas, OrthographicCamera, bone_thickness, render_surface, render_tissue
 
 CAMERA = OrthographicCamera(0.5, (31.5, 31.5))
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from monai_degia.data.digit_files import read_digits
-from monai_degia.data.digit_images import DigitImages
+from monai_degia.data.digits.files import read_digits
+from monai_degia.data.digits.images import DigitImages
 from monai_degia.data.files import whole_file
 
 __all__ = ["make_mnist_m"]

@@ -1,0 +1,1 @@
+"""Sets of digits in their published forms."""
