@@ -72,7 +72,7 @@ class Grid:
             only: keep the rows of which a label is among these.
 
         Raises:
-            ValueError: if no row is left, or a name among ``only`` is no row's.
+            ValueError: if a name among ``only`` is no row's label.
 
         """
         known = {label for row in self.rows for label in row.labels.values()}

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from monai_degia.networks.shapes import check_image_shape
+
 
 class DigitLeNet(nn.Module):
     """Two convolutions with pooling, fully connected hidden layers, one output a class.
@@ -76,12 +78,7 @@ class DigitLeNet(nn.Module):
         Raises:
             ValueError: if the image has another shape.
         """
-        x_size, y_size = self.image_size
-        if image.dim() != 4 or image.size(1) != self.in_channels or image.size(2) != x_size or image.size(3) != y_size:
-            raise ValueError(
-                f"DigitLeNet expects images of shape (B, {self.in_channels}, {x_size}, {y_size}), "
-                f"got {list(image.shape)}. Resize them, or build the network with their in_channels and image_size."
-            )
+        check_image_shape("DigitLeNet", image, self.in_channels, self.image_size)
         return self.hidden(self.convolutions(image))
 
     def classify(self, features: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from monai_degia.networks.backbones import SMALL_IMAGE, create_backbone
 from monai_degia.networks.heads import HEADS
+from monai_degia.networks.shapes import check_image_shape
 
 
 class LandmarkRegressor(nn.Module):
@@ -78,12 +79,7 @@ class LandmarkRegressor(nn.Module):
         Raises:
             ValueError: if the image has another shape.
         """
-        x_size, y_size = self.image_size
-        if image.dim() != 4 or image.size(1) != self.in_channels or image.size(2) != x_size or image.size(3) != y_size:
-            raise ValueError(
-                f"LandmarkRegressor expects images of shape (B, {self.in_channels}, {x_size}, {y_size}), "
-                f"got {list(image.shape)}. Resize them, or build the network with their in_channels and image_size."
-            )
+        check_image_shape("LandmarkRegressor", image, self.in_channels, self.image_size)
         return self.head(self.backbone(self.normalize(image)))
 
 
