@@ -11,6 +11,7 @@ from monai_degia.data.landmark_sets import HAND17, HAND21, LANDMARK_SETS, flip_p
 from monai_degia.data.pool import GeneratedPool
 from monai_degia.data.sampler import GrowingSampler
 from monai_degia.data.splits import merge_datalists, split_datalist
+from monai_degia.engines.autocast import AutocastInferer
 from monai_degia.engines.batches import PrepareClassBatch, PrepareLandmarkBatch
 from monai_degia.engines.checkpoints import BestModelSaver, RunCheckpoint
 from monai_degia.engines.errors import show_short_errors
@@ -59,7 +60,9 @@ from monai_degia.networks.backbones import BACKBONES, create_backbone
 from monai_degia.networks.digit_lenet import DigitLeNet
 from monai_degia.networks.regressor import LandmarkRegressor
 from monai_degia.transforms.adversarial import AdversarialAscent, AdversarialAscentd
+from monai_degia.transforms.appearance import AppearanceParametrization, random_appearance
 from monai_degia.transforms.ascent import STEP_RULES, gradient_ascent
+from monai_degia.transforms.ascent_starts import PARAMETRIZATIONS
 from monai_degia.transforms.convolution import random_convolution
 from monai_degia.transforms.file_geometry import FileGeometryd
 from monai_degia.transforms.framing import Reframed
@@ -75,13 +78,7 @@ from monai_degia.transforms.landmarks import (
     normalize_landmarks,
 )
 from monai_degia.transforms.modality import LoadAnyImaged, MatchChannelsd, ScaleModalityd, depth_to_image
-from monai_degia.transforms.parametrization import (
-    PARAMETRIZATIONS,
-    AppearanceParametrization,
-    LatentParametrization,
-    Parametrization,
-    PixelParametrization,
-)
+from monai_degia.transforms.parametrization import LatentParametrization, Parametrization, PixelParametrization
 from monai_degia.transforms.random_convolution import RandConv, RandConvd
 from monai_degia.transforms.shifts import AppearanceShiftd, shifted_copies
 from monai_degia.transforms.spacing import PixelSpacingd
@@ -107,6 +104,7 @@ __all__ = [
     "AppearanceParametrization",
     "AppearanceShiftd",
     "AscentObjective",
+    "AutocastInferer",
     "BestModelSaver",
     "ClassConditionalPrior",
     "ClassificationLoss",
@@ -193,6 +191,7 @@ __all__ = [
     "prediction_shift",
     "prediction_variance",
     "radial_error",
+    "random_appearance",
     "random_convolution",
     "read_digits",
     "render_hand",

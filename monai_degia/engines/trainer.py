@@ -10,6 +10,7 @@ from monai.utils import CommonKeys
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from monai_degia.engines.autocast import AutocastInferer
 from monai_degia.engines.batches import batch_classes
 from monai_degia.engines.keys import DeGIAKeys
 from monai_degia.flows.flow_prior import FlowPrior
@@ -29,6 +30,8 @@ class DeGIATrainer(SupervisedTrainer):
         flow_interval: train the flow on every n-th iteration, where its cost would decide the time of a run.
         max_flow_norm: largest L2 norm of the flow's gradient; larger ones are scaled down. A flow's likelihood has
             steep places where one step would undo many.
+        autocast_dtype: ``torch.bfloat16`` runs the task network in that precision, on any device, see
+            :class:`monai_degia.AutocastInferer`; ``None`` leaves it alone. The flow keeps its own.
         **kwargs: see ``monai.engines.SupervisedTrainer``.
 
     ``state.output`` holds, beside MONAI's image, label, pred and loss, ``nll`` (nats a dimension, with the uniform
@@ -46,6 +49,7 @@ class DeGIATrainer(SupervisedTrainer):
         flow_optimizer: Optimizer | None = None,
         flow_interval: int = 1,
         max_flow_norm: float = 50.0,
+        autocast_dtype: torch.dtype | None = None,
         **kwargs: Any,
     ) -> None:
         if (flow is None) != (flow_optimizer is None):
@@ -53,6 +57,8 @@ class DeGIATrainer(SupervisedTrainer):
         if flow_interval < 1:
             raise ValueError(f"flow_interval must be at least 1, got {flow_interval}.")
         super().__init__(*args, **kwargs)
+        if autocast_dtype is not None:
+            self.inferer = AutocastInferer(self.inferer, autocast_dtype)
         self.flow, self.flow_optimizer = flow, flow_optimizer
         self.flow_interval, self.max_flow_norm = flow_interval, max_flow_norm
 

@@ -15,7 +15,8 @@ from monai.utils import convert_to_dst_type, convert_to_tensor
 from torch import Tensor
 
 from monai_degia.transforms.ascent import gradient_ascent
-from monai_degia.transforms.parametrization import PARAMETRIZATIONS, InvertibleFlow
+from monai_degia.transforms.ascent_starts import PARAMETRIZATIONS
+from monai_degia.transforms.parametrization import InvertibleFlow
 
 __all__ = [
     "AdversarialAscent",

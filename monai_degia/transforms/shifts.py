@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
@@ -39,6 +40,14 @@ def _edges(image: Tensor) -> Tensor:
     return (magnitude / magnitude.amax().clamp_min(1e-6)).expand_as(image)
 
 
+def _clutter(image: Tensor) -> Tensor:
+    # A coloured relief behind what is bright: 3 and 5 waves a side, each channel in a phase of its own.
+    x, y = (torch.linspace(0, 2 * math.pi, side).to(image) for side in image.shape[1:])
+    phase = torch.arange(len(image)).to(image)[:, None]
+    waves = (3 * x + phase).sin()[:, :, None] * (5 * y + 2 * phase).cos()[:, None, :]
+    return torch.maximum(image, 0.3 * (1 + waves))
+
+
 #: Name to a map of images (C, X, Y) in [0, 1]. None of them is in the family of maps that training draws from
 #: (convolution, mixture, tone curve, bias field), so that they can judge it.
 SHIFTS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -47,7 +56,10 @@ SHIFTS: dict[str, Callable[[Tensor], Tensor]] = {
     "solarize": _solarize,
     "equalize": _equalize,
     "edges": _edges,
+    "clutter": _clutter,
 }
+#: What :func:`shifted_copies` takes if it is not told. Clutter stands for domains whose background is not even.
+DEFAULT_SHIFTS = ("negative", "dark", "solarize", "equalize", "edges")
 
 
 class AppearanceShiftd(MapTransform):
@@ -83,7 +95,7 @@ class AppearanceShiftd(MapTransform):
 AppearanceShiftD = AppearanceShiftDict = AppearanceShiftd
 
 
-def shifted_copies(items: Sequence[dict[str, Any]], shifts: Sequence[str] = tuple(SHIFTS)) -> list[dict[str, Any]]:
+def shifted_copies(items: Sequence[dict[str, Any]], shifts: Sequence[str] = DEFAULT_SHIFTS) -> list[dict[str, Any]]:
     """Each item as it is, and once more with a shift and a framing in turn: a validation set that asks for robustness.
 
     It is made of source images alone, so settings and checkpoints may be chosen by it.

@@ -41,7 +41,15 @@ def dots(count: int = 12) -> list[dict[str, Any]]:
 class TwoPhases:
     """Everything a config would build."""
 
-    def __init__(self, folder: Path, epochs: int = 3, use_flow: bool = True, seed: int = 0, **maximizer: Any) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        epochs: int = 3,
+        use_flow: bool = True,
+        seed: int = 0,
+        autocast_dtype: torch.dtype | None = None,
+        **maximizer: Any,
+    ) -> None:
         torch.manual_seed(seed)
         self.network = nn.Sequential(nn.Flatten(), nn.Linear(SIDE * SIDE, 4), nn.Unflatten(1, (2, 2)))
         self.flow = FlowPrior((SIDE, SIDE), 1, num_scales=1, hidden_channels=4) if use_flow else None
@@ -64,6 +72,7 @@ class TwoPhases:
             prepare_batch=PrepareLandmarkBatch(),
             flow=self.flow,
             flow_optimizer=self.flow_optimizer,
+            autocast_dtype=autocast_dtype,
             decollate=False,
         )
         EpochSeedHandler(seed, self.dataset).attach(self.trainer)

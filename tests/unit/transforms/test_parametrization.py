@@ -11,12 +11,9 @@ from monai_degia.flows.flow_prior import FlowPrior
 from monai_degia.losses.objective import AscentObjective
 from monai_degia.networks.regressor import LandmarkRegressor
 from monai_degia.transforms.ascent import gradient_ascent
-from monai_degia.transforms.parametrization import (
-    PARAMETRIZATIONS,
-    AppearanceParametrization,
-    LatentParametrization,
-    PixelParametrization,
-)
+from monai_degia.transforms.appearance import AppearanceParametrization
+from monai_degia.transforms.ascent_starts import PARAMETRIZATIONS
+from monai_degia.transforms.parametrization import LatentParametrization, PixelParametrization
 
 WIDTHS = AppearanceParametrization.KERNEL_SIZES
 WIDEST = max(WIDTHS)

@@ -8,7 +8,7 @@ from monai.data import MetaTensor
 from torch import Tensor
 from torch.testing import assert_close
 
-from monai_degia.transforms.shifts import SHIFTS, AppearanceShiftd, shifted_copies
+from monai_degia.transforms.shifts import DEFAULT_SHIFTS, SHIFTS, AppearanceShiftd, shifted_copies
 
 
 def shifted(image: Tensor, name: str) -> Tensor:
@@ -33,7 +33,7 @@ def test_a_shift_changes_values_and_nothing_else(name: str, channels: int) -> No
     assert torch.equal(AppearanceShiftd("image")(given)["image"], out["image"]), "a shift is not random"
 
 
-@pytest.mark.parametrize("name", SHIFTS)
+@pytest.mark.parametrize("name", DEFAULT_SHIFTS)
 def test_geometry_stays(name: str) -> None:
     """A shift of the shifted image is the shifted image moved: no place is treated otherwise, no axis is swapped."""
     image = torch.full((3, 20, 24), 0.2)
@@ -43,7 +43,7 @@ def test_geometry_stays(name: str) -> None:
     assert (shifted(moved, name) - shifted(image, name)).abs().max() > 0.1
 
 
-@pytest.mark.parametrize("name", SHIFTS)
+@pytest.mark.parametrize("name", DEFAULT_SHIFTS)
 def test_both_axes_are_treated_alike(name: str) -> None:
     image = torch.rand(3, 20, 24)
     assert_close(shifted(image.transpose(1, 2), name), shifted(image, name).transpose(1, 2))
@@ -72,6 +72,18 @@ def test_edges_lie_where_the_image_changes() -> None:
 
 def test_edges_of_an_even_image() -> None:
     assert torch.equal(shifted(torch.full((3, 8, 8), 0.4), "edges"), torch.zeros(3, 8, 8))
+
+
+def test_clutter_lies_behind_what_is_bright() -> None:
+    image = torch.zeros(3, 64, 48)
+    image[:, 20:40, 10:30] = 0.8
+    out = shifted(image, "clutter")
+    assert torch.equal(out[:, 20:40, 10:30], image[:, 20:40, 10:30])
+    background = out[:, :20]
+    assert background.min() < 0.05 and 0.55 < background.max() <= 0.6
+    assert (background[0] - background[1]).abs().mean() > 0.1, "the clutter has no colour"
+    for axis in (1, 2):
+        assert background.std(axis).mean() > 0.1, "the clutter does not vary along both axes"
 
 
 @pytest.mark.parametrize("sample", [{}, {"shift": ""}, {"shift": None}])
@@ -103,9 +115,9 @@ def test_copies_take_the_shifts_in_turn() -> None:
     assert all("shift" not in item for item in items), "the items given were written into"
 
 
-def test_copies_by_default_use_every_shift() -> None:
+def test_copies_by_default_have_no_clutter() -> None:
     copies = shifted_copies([{"image": str(i)} for i in range(len(SHIFTS))])
-    assert {c["shift"] for c in copies[len(SHIFTS) :]} == set(SHIFTS)
+    assert {c["shift"] for c in copies[len(SHIFTS) :]} == set(SHIFTS) - {"clutter"} == set(DEFAULT_SHIFTS)
     assert copies[-1]["domain"].startswith("source, ")
 
 

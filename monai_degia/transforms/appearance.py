@@ -1,0 +1,129 @@
+"""Random maps of appearance with few parameters an image: what an ascent over appearance moves, and random views."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from monai_degia.transforms.convolution import convolve_each, stretch_each
+from monai_degia.transforms.parametrization import Parametrization
+
+__all__ = ["AppearanceParametrization", "random_appearance"]
+
+
+class AppearanceParametrization(Parametrization):
+    """A random map of intensities and texture with few parameters a sample; geometry, hence landmarks, cannot move.
+
+    In order: convolution by a random kernel 1, 3 or 5 wide over all channels, a stretch of the result to [0, 1], a
+    mixture with the original image (whose share is at most a half in three of four draws), a coloured texture that is
+    added if asked for, a tone curve (a power), and a smooth bias field. Every parameter is standard normal at the start
+    and is scaled inside :meth:`decode`, so that one step size suits all of them.
+
+    Args:
+        image: source images in [0, 1], shape (B, C, X, Y).
+        noise: parameters at the start, shape (B, num_parameters(C, texture)).
+        kernel_size: width of each sample's kernel, one of ``KERNEL_SIZES``, shape (B,).
+        texture: standard deviation of the added texture in units of the image's range, in the mean over draws; a
+            texture of its own for each channel, with details of an eighth of the side. 0 adds none: even areas of the
+            source then stay even.
+
+    Raises:
+        ValueError: if ``noise`` has another shape, ``kernel_size`` another shape or value, or ``texture`` is negative.
+
+    """
+
+    KERNEL_SIZES = (1, 3, 5)
+    MIXTURE_SHIFT = 0.7
+    FIELD_SIZE = 3
+    TONE_SCALE = 0.4
+    FIELD_SCALE = 0.15
+    TEXTURE_SIZE = 8
+
+    def __init__(self, image: Tensor, noise: Tensor, kernel_size: Tensor, texture: float = 0.0) -> None:
+        if not texture >= 0:
+            raise ValueError(f"texture is a standard deviation, 0 or more, got {texture}.")
+        batch, channels = image.shape[:2]
+        expected = (batch, self.num_parameters(channels, texture))
+        if tuple(noise.shape) != expected:
+            raise ValueError(f"noise must have shape {expected} for this batch of images, got {tuple(noise.shape)}.")
+        if tuple(kernel_size.shape) != (batch,) or not set(kernel_size.tolist()) <= set(self.KERNEL_SIZES):
+            raise ValueError(
+                f"kernel_size must hold one of {self.KERNEL_SIZES} for each of {batch} images, got "
+                f"{kernel_size.tolist()}."
+            )
+        self.image, self.start, self.texture = image.detach(), noise.detach(), texture
+        width = max(self.KERNEL_SIZES)
+        offset = (torch.arange(width, device=image.device) - width // 2).abs()
+        radius = (kernel_size.to(image.device) // 2)[:, None, None]
+        inside = torch.maximum(offset[:, None], offset[None, :]) <= radius
+        # He scaling by the entries in use keeps the output's contrast the same for every kernel width.
+        fan_in = (channels * kernel_size.to(image).square())[:, None, None]
+        self.kernel_scale = (inside / fan_in.sqrt())[:, None, None].to(image.dtype)
+
+    @classmethod
+    def num_parameters(cls, channels: int, texture: float = 0.0) -> int:
+        """Parameters of one sample: kernel, mixture, tone and bias field, then the texture and its strength if any."""
+        return sum(cls._sizes(channels, texture))
+
+    @classmethod
+    def _sizes(cls, channels: int, texture: float) -> list[int]:
+        sizes = [channels**2 * max(cls.KERNEL_SIZES) ** 2, 1, 1, cls.FIELD_SIZE**2]
+        return [*sizes, 1, channels * cls.TEXTURE_SIZE**2] if texture else sizes
+
+    @classmethod
+    def draw(
+        cls, image: Tensor, generator: torch.Generator | None = None, texture: float = 0.0
+    ) -> AppearanceParametrization:
+        """Draw a random start on the CPU, so that a seed gives the same maps on every device."""
+        batch, channels = image.shape[:2]
+        noise = torch.randn(batch, cls.num_parameters(channels, texture), generator=generator)
+        choice = torch.randint(len(cls.KERNEL_SIZES), (batch,), generator=generator)
+        return cls(image, noise.to(image), torch.tensor(cls.KERNEL_SIZES)[choice], texture)
+
+    def decode(self, parameters: Tensor) -> Tensor:
+        """Images in [0, 1] up to the bias field, shape (B, C, X, Y)."""
+        channels, width = self.image.shape[1], max(self.KERNEL_SIZES)
+        kernel, mixture, tone, field, *texture = parameters.split(self._sizes(channels, self.texture), dim=1)
+        kernel = kernel.view(-1, channels, channels, width, width) * self.kernel_scale
+        convolved = stretch_each(convolve_each(self.image - 0.5, kernel))
+        # Uniform for a standard normal draw if it were not shifted: most maps then stay close to the original.
+        share = 0.5 * (1 + torch.erf((mixture - self.MIXTURE_SHIFT) / math.sqrt(2)))[:, :, None, None]
+        mixed = stretch_each(share * self.image + (1 - share) * convolved + self._texture(*texture))
+        # The small offset keeps the slope of the power finite at black.
+        toned = (mixed + 1e-3) ** torch.exp(self.TONE_SCALE * tone)[:, :, None, None]
+        return toned * torch.exp(self.FIELD_SCALE * self._grown(field, 1, self.FIELD_SIZE))
+
+    def _texture(self, strength: Tensor | None = None, grid: Tensor | None = None) -> Tensor | float:
+        if strength is None or grid is None:
+            return 0.0
+        # A strength of its own for each sample: from draws that leave the image smooth to draws that hide much of it.
+        scale = self.texture * strength[:, :, None, None]
+        return scale * self._grown(grid, self.image.shape[1], self.TEXTURE_SIZE)
+
+    def _grown(self, grid: Tensor, channels: int, size: int) -> Tensor:
+        coarse = grid.view(-1, channels, size, size)
+        return F.interpolate(coarse, self.image.shape[2:], mode="bicubic", align_corners=True)
+
+    def project(self, parameters: Tensor, bounds: tuple[float, float]) -> Tensor:
+        """Return the parameters: every map gives an image, which the ascent clamps."""
+        return parameters
+
+
+def random_appearance(images: Tensor, generator: torch.Generator | None = None, texture: float = 0.0) -> Tensor:
+    """The start of an ascent over appearance, as an augmentation of its own: a random map for every image.
+
+    Args:
+        images: images in [0, 1], shape (B, C, X, Y).
+        generator: source of the draws, on the CPU.
+        texture: see :class:`AppearanceParametrization`.
+
+    Returns:
+        Images in [0, 1] of the same shape; differentiable neither in the images nor in the maps.
+
+    """
+    with torch.no_grad():
+        maps = AppearanceParametrization.draw(images, generator, texture)
+        return maps.decode(maps.start).clamp(0, 1)

@@ -1,0 +1,37 @@
+"""What an ascent may start from, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from monai_degia.transforms.appearance import AppearanceParametrization
+from monai_degia.transforms.parametrization import (
+    InvertibleFlow,
+    LatentParametrization,
+    Parametrization,
+    PixelParametrization,
+)
+
+__all__ = ["PARAMETRIZATIONS"]
+
+#: Strength of the texture that the ascent of this name adds to appearance.
+TEXTURE = 0.5
+
+
+def _latent(image: Tensor, flow: InvertibleFlow | None, generator: torch.Generator | None) -> Parametrization:
+    if flow is None:
+        raise ValueError(
+            "The latent parametrization decodes with the inverse flow: pass flow=, or choose 'pixel' or 'appearance'."
+        )
+    return LatentParametrization(image, flow)
+
+
+PARAMETRIZATIONS: dict[str, Callable[[Tensor, InvertibleFlow | None, torch.Generator | None], Parametrization]] = {
+    "pixel": lambda image, flow, generator: PixelParametrization(image),
+    "latent": _latent,
+    "appearance": lambda image, flow, generator: AppearanceParametrization.draw(image, generator),
+    "texture": lambda image, flow, generator: AppearanceParametrization.draw(image, generator, texture=TEXTURE),
+}
