@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from monai.engines import SupervisedTrainer
+from monai.inferers import Inferer
 from monai.utils import CommonKeys
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -41,6 +42,8 @@ class DeGIATrainer(SupervisedTrainer):
         ValueError: if only one of ``flow`` and ``flow_optimizer`` is given.
 
     """
+
+    inferer: Inferer
 
     def __init__(
         self,

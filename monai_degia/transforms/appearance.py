@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from monai_degia.transforms.convolution import convolve_each, stretch_each
+from monai_degia.transforms.convolution import stretch_each
 from monai_degia.transforms.parametrization import Parametrization
 
 __all__ = ["AppearanceParametrization", "random_appearance"]
@@ -62,6 +62,11 @@ class AppearanceParametrization(Parametrization):
         # He scaling by the entries in use keeps the output's contrast the same for every kernel width.
         fan_in = (channels * kernel_size.to(image).square())[:, None, None]
         self.kernel_scale = (inside / fan_in.sqrt())[:, None, None].to(image.dtype)
+        # The image does not move: with its patches laid out once, a step's convolution is a product of matrices.
+        padded = F.pad(self.image - 0.5, [width // 2] * 4, mode="replicate")
+        self.patches = F.unfold(padded, width)
+        self.field_weights = _cubic_weights(self.FIELD_SIZE, image)
+        self.texture_weights = _cubic_weights(self.TEXTURE_SIZE, image) if texture else None
 
     @classmethod
     def num_parameters(cls, channels: int, texture: float = 0.0) -> int:
@@ -88,28 +93,38 @@ class AppearanceParametrization(Parametrization):
         channels, width = self.image.shape[1], max(self.KERNEL_SIZES)
         kernel, mixture, tone, field, *texture = parameters.split(self._sizes(channels, self.texture), dim=1)
         kernel = kernel.view(-1, channels, channels, width, width) * self.kernel_scale
-        convolved = stretch_each(convolve_each(self.image - 0.5, kernel))
+        convolved = stretch_each((kernel.flatten(2) @ self.patches).view_as(self.image))
         # Uniform for a standard normal draw if it were not shifted: most maps then stay close to the original.
         share = 0.5 * (1 + torch.erf((mixture - self.MIXTURE_SHIFT) / math.sqrt(2)))[:, :, None, None]
         mixed = stretch_each(share * self.image + (1 - share) * convolved + self._texture(*texture))
         # The small offset keeps the slope of the power finite at black.
-        toned = (mixed + 1e-3) ** torch.exp(self.TONE_SCALE * tone)[:, :, None, None]
-        return toned * torch.exp(self.FIELD_SCALE * self._grown(field, 1, self.FIELD_SIZE))
+        power = torch.exp(self.TONE_SCALE * tone)[:, :, None, None] * (mixed + 1e-3).log()
+        return torch.exp(power + self.FIELD_SCALE * _grow(field, 1, self.field_weights))
 
     def _texture(self, strength: Tensor | None = None, grid: Tensor | None = None) -> Tensor | float:
-        if strength is None or grid is None:
+        if strength is None or grid is None or self.texture_weights is None:
             return 0.0
         # A strength of its own for each sample: from draws that leave the image smooth to draws that hide much of it.
         scale = self.texture * strength[:, :, None, None]
-        return scale * self._grown(grid, self.image.shape[1], self.TEXTURE_SIZE)
-
-    def _grown(self, grid: Tensor, channels: int, size: int) -> Tensor:
-        coarse = grid.view(-1, channels, size, size)
-        return F.interpolate(coarse, self.image.shape[2:], mode="bicubic", align_corners=True)
+        return scale * _grow(grid, self.image.shape[1], self.texture_weights)
 
     def project(self, parameters: Tensor, bounds: tuple[float, float]) -> Tensor:
         """Return the parameters: every map gives an image, which the ascent clamps."""
         return parameters
+
+
+def _cubic_weights(size: int, image: Tensor) -> tuple[Tensor, Tensor]:
+    """Matrices (X, size) and (Y, size) of a bicubic interpolation: many times faster than its gradient in torch."""
+    identity = torch.eye(size).to(image)[None, None]
+    return tuple(  # type: ignore[return-value]
+        F.interpolate(identity, (side, size), mode="bicubic", align_corners=True)[0, 0] for side in image.shape[2:]
+    )
+
+
+def _grow(grid: Tensor, channels: int, weights: tuple[Tensor, Tensor]) -> Tensor:
+    """Grids (B, channels * size * size) to smooth fields (B, channels, X, Y)."""
+    along_x, along_y = weights
+    return along_x @ grid.view(len(grid), channels, along_x.shape[1], -1) @ along_y.T
 
 
 def random_appearance(images: Tensor, generator: torch.Generator | None = None, texture: float = 0.0) -> Tensor:

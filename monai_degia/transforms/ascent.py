@@ -21,10 +21,28 @@ def _normalized(gradient: Tensor) -> Tensor:
     return (flat / flat.norm(dim=1, keepdim=True).clamp_min(tiny)).view_as(gradient)
 
 
+def _sobolev(gradient: Tensor) -> Tensor:
+    if gradient.ndim < 3:
+        raise ValueError(
+            f"The step rule 'sobolev' smooths over space; the parameters have shape {tuple(gradient.shape)}: choose "
+            "another rule, or parametrization 'pixel'."
+        )
+    axes, shape = tuple(range(2, gradient.ndim)), gradient.shape[2:]
+    waves = [torch.fft.fftfreq(side, 1 / side, device=gradient.device) for side in shape]
+    squares = sum(wave.square().view(-1, *[1] * (len(shape) - 1 - axis)) for axis, wave in enumerate(waves))
+    smooth = torch.fft.ifftn(torch.fft.fftn(gradient, dim=axes) / (1 + squares / SOBOLEV_WAVES**2), dim=axes).real
+    peak = smooth.abs().amax(tuple(range(1, gradient.ndim)), keepdim=True)
+    return smooth / peak.clamp_min(torch.finfo(gradient.dtype).tiny)
+
+
+#: Waves a side at which the rule ``sobolev`` halves the gradient.
+SOBOLEV_WAVES = 4
+
 STEP_RULES: dict[str, Callable[[Tensor], Tensor]] = {
     "gradient": lambda gradient: gradient,
     "normalized": _normalized,
     "sign": torch.sign,
+    "sobolev": _sobolev,
 }
 
 
@@ -49,7 +67,9 @@ def gradient_ascent(
         objective: images (B, C, X, Y) to one value a sample, shape (B,).
         steps: number of steps; 0 returns the decoded start.
         step_size: length of a step, in units of the parameters: times the gradient (``gradient``), the L2 length of a
-            sample's step (``normalized``), or the change of every parameter (``sign``).
+            sample's step (``normalized``), the change of every parameter (``sign``), or the largest change of a
+            parameter (``sobolev``: the gradient in the Sobolev space H1 with periodic borders, which has coloured
+            patches where that in L2 has noise).
         rule: one of ``STEP_RULES``.
         bounds: valid range of image values.
         on_step: called with the number of steps done, from 1, after each.

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 from monai_degia.transforms.ascent import STEP_RULES, gradient_ascent
-from monai_degia.transforms.parametrization import LatentParametrization
+from monai_degia.transforms.parametrization import LatentParametrization, PixelParametrization
 
 WIDE = (-1e6, 1e6)
 SHAPE = (3, 2, 4, 5)
@@ -57,6 +57,43 @@ def test_sign_step_moves_every_pixel_by_the_step_size() -> None:
     x0, w = torch.rand(SHAPE), torch.randn(SHAPE)
     moved = gradient_ascent(x0, linear(w), steps=3, step_size=0.02, rule="sign", bounds=WIDE) - x0
     assert_close(moved, 0.06 * w.sign())
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize(("x_waves", "y_waves"), [(0, 3), (2, 0), (5, 1), (4, 4)])
+def test_sobolev_step_divides_a_wave_by_one_plus_its_square(x_waves: int, y_waves: int) -> None:
+    """Of a constant and a wave in the gradient, the step keeps the constant and shrinks the wave: (1 - D / 4^2)^-1."""
+    x, y = (2 * torch.pi * torch.arange(side) / side for side in (16, 24))
+    wave = torch.cos(x_waves * x)[:, None] * torch.cos(y_waves * y)
+    step = gradient_ascent(
+        torch.zeros(1, 1, 16, 24), linear(1 + wave[None, None]), steps=1, step_size=0.3, rule="sobolev"
+    )
+    kept = 1 / (1 + (x_waves**2 + y_waves**2) / 4**2)
+    assert_close(step[0, 0], 0.3 * (1 + kept * wave) / (1 + kept))
+
+
+def test_sobolev_climbs_and_each_sample_by_the_step_size() -> None:
+    weight = torch.randn(4, 3, 36, 30) * torch.tensor([1e-6, 1.0, 1e3, 1.0]).view(-1, 1, 1, 1)
+    start = torch.zeros(4, 3, 36, 30)
+    reached = gradient_ascent(start, linear(weight), steps=1, step_size=0.2, rule="sobolev", bounds=WIDE)
+    assert_close(reached.abs().amax((1, 2, 3)), torch.full((4,), 0.2))
+    assert (linear(weight)(reached) > 0).all()
+    rough, smooth = (x.diff(dim=2).abs().mean() / x.abs().mean() for x in (weight, reached))
+    assert smooth < 0.7 * rough
+
+
+def test_sobolev_needs_space() -> None:
+    with pytest.raises(
+        ValueError, match=r"smooths over space; the parameters have shape \(2, 8\): choose another rule"
+    ):
+        gradient_ascent(Flat(torch.rand(2, 8)), per_sample, steps=1, step_size=1.0, rule="sobolev")
+
+
+class Flat(PixelParametrization):
+    """Parameters without spatial axes, as a latent code has them."""
+
+    def decode(self, parameters: Tensor) -> Tensor:
+        return parameters.view(len(parameters), 1, 4, 2)
 
 
 @pytest.mark.parametrize("rule", ["normalized", "sign"])
