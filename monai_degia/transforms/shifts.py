@@ -41,11 +41,11 @@ def _edges(image: Tensor) -> Tensor:
 
 
 def _clutter(image: Tensor) -> Tensor:
-    # A coloured relief behind what is bright: 3 and 5 waves a side, each channel in a phase of its own.
+    # Seen through a coloured relief of half the weight: 3 and 5 waves a side, each channel in a phase of its own.
     x, y = (torch.linspace(0, 2 * math.pi, side).to(image) for side in image.shape[1:])
     phase = torch.arange(len(image)).to(image)[:, None]
     waves = (3 * x + phase).sin()[:, :, None] * (5 * y + 2 * phase).cos()[:, None, :]
-    return torch.maximum(image, 0.3 * (1 + waves))
+    return (image + 0.5 * (1 + waves)) / 2
 
 
 #: Name to a map of images (C, X, Y) in [0, 1]. None of them is in the family of maps that training draws from
