@@ -15,7 +15,9 @@ EXTRAS = {
     "bundle": ["fire", "jsonschema", "pyyaml"],
     # USPS as it is published: an HDF5 file.
     "digits": ["h5py"],
-    "dev": ["h5py", "mypy", "pytest", "pytest-xdist", "ruff", "types-PyYAML", "types-tqdm"],
+    # DICOM structured reports of landmarks; highdicom needs pydicom 3.
+    "sr": ["highdicom"],
+    "dev": ["h5py", "highdicom", "mypy", "pytest", "pytest-xdist", "ruff", "types-PyYAML", "types-tqdm"],
 }
 
 setup(

@@ -8,9 +8,11 @@ from monai_degia.data.digits.mnist_m import make_mnist_m
 from monai_degia.data.growing import GrowingDataset
 from monai_degia.data.hands.dataset import render_hand, write_synthetic_dataset
 from monai_degia.data.landmark_sets import HAND17, HAND21, LANDMARK_SETS, flip_permutation, landmark_names
+from monai_degia.data.metaimage import MetaImageReader
 from monai_degia.data.pool import GeneratedPool
 from monai_degia.data.sampler import GrowingSampler
 from monai_degia.data.splits import merge_datalists, split_datalist
+from monai_degia.data.xray.reader import XRayReader
 from monai_degia.engines.autocast import AutocastInferer
 from monai_degia.engines.batches import PrepareClassBatch, PrepareLandmarkBatch
 from monai_degia.engines.checkpoints import BestModelSaver, RunCheckpoint
@@ -85,8 +87,12 @@ from monai_degia.transforms.spacing import PixelSpacingd
 from monai_degia.transforms.warp import RandPoseWarpd, RandSmoothWarpd
 from monai_degia.writers.class_report import ClassificationReport
 from monai_degia.writers.landmark_files import LandmarkFileWriter
+from monai_degia.writers.markups import MarkupsWriter
 from monai_degia.writers.overlay import draw_landmarks, save_overlay_grid
+from monai_degia.writers.overlay_files import OverlayWriter
+from monai_degia.writers.records import LandmarkRecord
 from monai_degia.writers.report import LandmarkReport
+from monai_degia.writers.structured_report import StructuredReportWriter
 
 __version__ = "0.1.0"
 
@@ -126,20 +132,24 @@ __all__ = [
     "LandmarkMSE",
     "LandmarkMSELoss",
     "LandmarkMSEMetric",
+    "LandmarkRecord",
     "LandmarkRegressor",
     "LandmarkReport",
     "LandmarksToImaged",
     "LandmarksToWorldd",
     "LatentParametrization",
     "LoadAnyImaged",
+    "MarkupsWriter",
     "MatchChannelsd",
     "MaximizationEvents",
     "MaximizationHandler",
     "MeanRadialError",
     "MeanRadialErrorMetric",
+    "MetaImageReader",
     "NormalizeLandmarksd",
     "NormalizedMeanError",
     "NormalizedMeanErrorMetric",
+    "OverlayWriter",
     "PCKAUCMetric",
     "PCKMetric",
     "Parametrization",
@@ -158,10 +168,12 @@ __all__ = [
     "Reframed",
     "RunCheckpoint",
     "ScaleModalityd",
+    "StructuredReportWriter",
     "SuccessDetectionRate",
     "SuccessDetectionRateMetric",
     "ViewsInferer",
     "ViewsLoss",
+    "XRayReader",
     "consistency_loss",
     "create_backbone",
     "cross_entropy",

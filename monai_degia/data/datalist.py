@@ -11,10 +11,11 @@ from typing import Any
 from monai_degia.data.annotations import Record, read_csv, read_json
 from monai_degia.data.items import MODALITIES, ItemRules, make_items, matches
 from monai_degia.data.landmark_sets import landmark_names
+from monai_degia.data.xray.files import DICOM_SUFFIXES, OTHER_SUFFIXES, is_dicom_file
 
 __all__ = ["IMAGE_SUFFIXES", "list_images", "load_datalist"]
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".dcm", ".nii", ".nii.gz")
+IMAGE_SUFFIXES = (*OTHER_SUFFIXES, *DICOM_SUFFIXES)
 
 
 def load_datalist(
@@ -92,7 +93,8 @@ def list_images(
 
     Args:
         folder: folder to search; sub-folders are left alone.
-        suffixes: file endings that count as images, any case.
+        suffixes: file endings that count as images, any case. With a DICOM ending among them, DICOM files without a
+            known ending count too; they are told by their first bytes.
         domain: name of the domain; by default that of the folder.
         modality: ``photo``, ``depth`` or ``xray``.
 
@@ -107,11 +109,17 @@ def list_images(
     root, endings = Path(folder).expanduser(), tuple(s.lower() for s in suffixes)
     if not root.is_dir():
         raise ValueError(f"{root} is not a folder. Pass the folder that holds the images.")
-    files = sorted(f for f in root.iterdir() if f.is_file() and f.name.lower().endswith(endings))
+    dicom = any(s in endings for s in DICOM_SUFFIXES)
+    files = sorted(f for f in root.iterdir() if f.is_file() and _is_listed(f, endings, dicom))
     if not files:
         raise ValueError(f"{root} holds no image that ends in {', '.join(endings)}. Check the folder or the suffixes.")
     name = domain or root.resolve().name
     return [{"image": str(f), "domain": name, "modality": modality, "mirror": False} for f in files]
+
+
+def _is_listed(file: Path, endings: tuple[str, ...], dicom: bool) -> bool:
+    name = file.name.lower()
+    return name.endswith(endings) or (dicom and not name.endswith(DICOM_SUFFIXES) and is_dicom_file(file))
 
 
 def _check_options(modality: str, outside_margin: float, num_classes: int | None) -> None:

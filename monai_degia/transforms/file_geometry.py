@@ -17,15 +17,19 @@ _UNKNOWN_MM = 1.0  # what readers write where a file does not tell
 
 
 class FileGeometryd(MapTransform):
-    """Reduce an image's meta data to name, size, affine and original affine, and add the pixel size of the file.
+    """Reduce an image's meta data to what a result needs, and add the pixel size of the file.
 
     Each reader has meta data of its own, of which PNG, DICOM and NIfTI files in one batch cannot be collated, and those
-    of a DICOM file may name a patient. Goes behind all transforms that move pixels.
+    of a DICOM file may name a patient. What is left, the same for all formats: ``filename_or_obj``, ``spatial_shape``,
+    ``affine``, ``original_affine``, ``sop_instance_uid`` (empty if the file is not DICOM) and ``spacing_source``: the
+    DICOM tag that the pixel size comes from, ``given`` if the sample brought it, ``affine`` if another kind of file
+    tells it, empty if it is unknown. Goes behind all transforms that move pixels.
 
     Args:
         keys: images (C, X, Y) as MONAI tracks them, with ``original_affine`` and ``spatial_shape`` of the file.
         spacing_key: in: pixel size of the file in mm, shape (2,), or missing; out: the same, float32, and where it was
-            missing that of the file's affine. NaN if the file does not tell: readers then give pixels of 1 mm.
+            missing that of the file's affine. NaN if the file does not tell: readers then give pixels of 1 mm, and
+            only a ``spacing_source`` in the meta data, as ``XRayReader`` writes, makes that known.
         allow_missing_keys: do not fail if an image is missing.
 
     Raises:
@@ -41,10 +45,15 @@ class FileGeometryd(MapTransform):
         """Reduce the meta data of each image."""
         d = dict(data)
         for key in self.key_iterator(d):
+            source = str(getattr(d[key], "meta", {}).get("spacing_source") or "")
             d[key] = self._reduce(d[key], key)
-            original = d[key].meta["original_affine"]
             given = d.get(self.spacing_key)
-            d[self.spacing_key] = _spacing(original) if given is None else torch.as_tensor(given, dtype=torch.float32)
+            if given is None:
+                d[self.spacing_key] = _spacing(d[key].meta["original_affine"], known=bool(source))
+                source = source or "affine"
+            else:
+                d[self.spacing_key], source = torch.as_tensor(given, dtype=torch.float32), "given"
+            d[key].meta["spacing_source"] = source if torch.isfinite(d[self.spacing_key]).all() else ""
         return d
 
     def _reduce(self, image: MetaTensor, key: Hashable) -> MetaTensor:
@@ -58,13 +67,14 @@ class FileGeometryd(MapTransform):
             "filename_or_obj": str(meta["filename_or_obj"]),
             "spatial_shape": torch.tensor([int(side) for side in meta["spatial_shape"][:2]]),
             "original_affine": torch.as_tensor(meta["original_affine"], dtype=torch.float64),
+            "sop_instance_uid": str(meta.get("sop_instance_uid") or ""),
         }
         return MetaTensor(image.as_tensor(), affine=image.affine, meta=kept)
 
 
-def _spacing(affine: Tensor) -> Tensor:
+def _spacing(affine: Tensor, known: bool) -> Tensor:
     sides = affine[:2, :2].norm(dim=0).float()
-    unknown = bool(((sides - _UNKNOWN_MM).abs() < 1e-6).all())
+    unknown = not known and bool(((sides - _UNKNOWN_MM).abs() < 1e-6).all())
     return torch.full((2,), torch.nan) if unknown else sides
 
 

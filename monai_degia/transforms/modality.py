@@ -14,6 +14,10 @@ from monai.transforms import LoadImaged, MapTransform
 from monai.utils import convert_to_dst_type, convert_to_tensor
 from torch import Tensor
 
+from monai_degia.data.metaimage import MetaImageReader
+from monai_degia.data.xray.files import XRayFileError
+from monai_degia.data.xray.reader import XRayReader
+
 __all__ = ["LoadAnyImaged", "MatchChannelsd", "ScaleModalityd", "depth_to_image"]
 
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, the weights of PIL's conversion to grey
@@ -68,13 +72,14 @@ class _PictureReader(PILReader):
 class LoadAnyImaged(MapTransform):
     """MONAI's ``LoadImaged`` for one 2-D image a file, float32 (C, X, Y) with a 4 x 4 affine, and readable failures.
 
-    Pictures (PNG, JPEG, BMP, TIFF; 8 and 16 bit, palettes) are added to what MONAI reads. A NIfTI file with a single
-    slice loses its third axis. If its slice does not lie in the world's x-y plane, the affine becomes one of the
-    slice's own plane, spacing only, since 2-D points could not follow it.
+    Pictures (PNG, JPEG, BMP, TIFF; 8 and 16 bit, palettes) and MetaImage are added to what MONAI reads, and DICOM files
+    go to :class:`~monai_degia.data.xray.reader.XRayReader`, which gives grey values in [0, 1]; one folder may mix them.
+    A NIfTI or MetaImage file with a single slice loses its third axis. If its slice does not lie in the world's x-y
+    plane, the affine becomes one of the slice's own plane, spacing only, since 2-D points could not follow it.
 
     Args:
         keys: image paths.
-        reader: as for ``LoadImaged``; None chooses by the file's ending.
+        reader: as for ``LoadImaged``; None chooses by the file's ending, or its first bytes where that is unknown.
         allow_missing_keys: do not fail if a key is missing.
         kwargs: passed to ``LoadImaged``.
 
@@ -89,7 +94,8 @@ class LoadAnyImaged(MapTransform):
         super().__init__(keys, allow_missing_keys)
         self.loader = LoadImaged("image", reader=reader, image_only=True, ensure_channel_first=True, **kwargs)
         if reader is None:
-            self.loader.register(_PictureReader())
+            for added in (_PictureReader(), MetaImageReader(), XRayReader()):
+                self.loader.register(added)
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Load the file of each key."""
@@ -101,11 +107,13 @@ class LoadAnyImaged(MapTransform):
     def _load(self, path: Any) -> MetaTensor:
         try:
             image = self.loader({"image": path})["image"]
+        except XRayFileError:
+            raise  # says by itself what is wrong with which file
         except Exception as error:  # readers raise whatever their libraries raise
             reason = (str(error).strip().splitlines() or [""])[0]
             raise ValueError(
                 f"Cannot read image {path}: {type(error).__name__}: {reason[:200]} "
-                "Check that the file exists, is complete and has a known format (PNG, JPEG, TIFF, DICOM, NIfTI)."
+                "Check that it exists, is complete and has a known format (PNG, JPEG, TIFF, DICOM, NIfTI, MetaImage)."
             ) from error
         if image.ndim == 4 and image.shape[-1] == 1:
             image = MetaTensor(image.as_tensor()[..., 0], meta=image.meta)

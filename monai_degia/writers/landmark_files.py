@@ -1,47 +1,76 @@
-"""Landmarks of an inference as files: CSV for spreadsheets and data lists, JSON for programs."""
+"""Landmarks of an inference as files: a table of all images, and on request files about each image."""
 
 from __future__ import annotations
 
-import csv
-import json
-import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
-from ignite.engine import Engine
-from monai.data import MetaTensor, decollate_batch
+from ignite.engine import Engine, Events
+from monai.data import decollate_batch
 from monai.utils import CommonKeys
-from torch import Tensor
 
-from monai_degia.data.files import whole_file
+from monai_degia.data.datalist import IMAGE_SUFFIXES
 from monai_degia.data.landmark_sets import landmark_names
-from monai_degia.transforms.landmarks import denormalize_landmarks, landmarks_to_original
 from monai_degia.writers.collecting import CollectingWriter
+from monai_degia.writers.landmark_tables import landmark_entry, write_csv, write_json
+from monai_degia.writers.markups import MarkupsWriter
+from monai_degia.writers.overlay_files import OverlayWriter
+from monai_degia.writers.records import LandmarkRecord, is_mirrored, original_points, relative_name
+from monai_degia.writers.structured_report import StructuredReportWriter
 
-__all__ = ["LandmarkFileWriter"]
+__all__ = ["RECORD_WRITERS", "LandmarkFileWriter", "RecordWriter"]
+
+_PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+
+
+class RecordWriter(Protocol):
+    """Writes a file about one image."""
+
+    def write(self, record: LandmarkRecord) -> Path | None:
+        """Write the file, whole or not at all; None if there is nothing to write for such an image."""
+
+
+RECORD_WRITERS: dict[str, Callable[[str | Path], RecordWriter]] = {
+    "markups": MarkupsWriter,
+    "sr": StructuredReportWriter,
+    "overlay": OverlayWriter,
+}
 
 
 class LandmarkFileWriter(CollectingWriter):
-    """Collect predictions of an evaluator and write the landmarks of each image in pixels of its file.
+    """Write the landmarks that an evaluator finds, in pixels of each file and, where known, in millimetres.
 
-    ``landmarks.csv`` has a row an image: ``image``, then ``<joint>_x`` and ``<joint>_y`` in pixels (pixel centres at
-    integers), ``outside`` (1 if any landmark lies beyond the image's edge) and ``spacing_mm`` (mm a pixel, or x and y
-    where they differ; empty if unknown). ``load_datalist`` reads it, so corrected predictions can be trained on.
-    ``landmarks.json`` has the same as a list of objects. Nothing else of a file's header is written.
+    ``landmarks.csv`` has a row an image: ``image``, ``<joint>_x`` and ``<joint>_y`` in pixels (pixel centres at
+    integers), ``outside`` (1 if any landmark lies beyond the image's edge), ``spacing_mm`` (mm a pixel, or x and y
+    where they differ), ``spacing_source``, ``confidence`` (mean of the landmarks, in [0, 1]), ``domain_shift``,
+    ``mirrored``, ``sop_instance_uid`` and ``model_version``; what is unknown is empty. ``load_datalist`` reads it, so
+    corrected predictions can be trained on. ``landmarks.json`` adds millimetres and the confidence of each landmark.
+    Both come at the end of the run, or with what there is if an error ends it. Files about one image are written at
+    once, in the sub-folder of the image. Nothing of a file's header is written but its pixel size and UID; the
+    structured report alone repeats patient and study.
 
-    The evaluator's batches hold images from :class:`FileGeometryd` and, optionally, their ``spacing``; its output holds
-    normalised landmarks (B, K, 2).
+    The evaluator's batches hold images from :class:`FileGeometryd` and, optionally, their ``spacing`` in mm,
+    ``spacing_source``, ``sop_instance_uid`` and ``modality``, of which the middle two may also be in the image's meta
+    data. Its output holds normalised landmarks (B, K, 2) and, optionally, ``confidence`` (B, K) in [0, 1],
+    ``domain_shift`` (B,) and ``mirrored`` (B,), for images that were mirrored inside the network. It must not
+    decollate.
 
     Args:
-        output_dir: folder of the two files.
+        output_dir: folder of the files.
         landmarks: name of the landmark set, or the K names.
-        image_dir: folder that image names are relative to; None leaves the file names alone.
-        model_version: name and version of the model, for the JSON file.
+        image_dir: folder that image names are relative to; None takes the last part of each name.
+        model_version: name and version of the model, ``"<name> <version>"``.
+        formats: files about each image: any of ``markups`` (3D Slicer), ``sr`` (DICOM structured report, for DICOM
+            files) and ``overlay`` (a picture).
+        modality: ``photo``, ``depth`` or ``xray``, for images whose batch does not say; the overlay needs it.
 
     Raises:
-        ValueError: while the evaluator runs, if a prediction is not finite, or has another number of landmarks.
+        ValueError: if a format is unknown; while the evaluator runs, if a prediction is not finite, or has another
+            number of landmarks.
+        ImportError: if ``sr`` is asked for and highdicom is not installed.
 
     """
 
@@ -51,57 +80,111 @@ class LandmarkFileWriter(CollectingWriter):
         landmarks: str | Sequence[str],
         image_dir: str | Path | None = None,
         model_version: str = "",
+        formats: str | Sequence[str] = (),
+        modality: str = "photo",
     ) -> None:
         super().__init__(output_dir)
         self.names = landmark_names(landmarks)
-        self.image_dir, self.model_version = image_dir, model_version
+        self.image_dir, self.model_version, self.modality = image_dir, model_version, modality
+        wanted = (formats,) if isinstance(formats, str) else tuple(formats)
+        self.writers = {name: _record_writer(name, self.output_dir) for name in wanted}
+        self.failures: list[tuple[str, str]] = []
+        """Name of an image and the reason why one of its own files is missing, for each that could not be written."""
+        self._taken: set[str] = set()
+
+    def attach(self, engine: Engine) -> None:
+        """Register with the evaluator."""
+        super().attach(engine)
+        engine.add_event_handler(Events.EXCEPTION_RAISED, self._rescue)
+
+    def _start(self, engine: Engine) -> None:
+        super()._start(engine)
+        self._taken, self.failures = set(), []
 
     def _collect(self, engine: Engine) -> None:
-        images = decollate_batch(engine.state.batch[CommonKeys.IMAGE])
-        predictions = torch.as_tensor(engine.state.output[CommonKeys.PRED]).detach().cpu()
-        spacings = engine.state.batch.get("spacing", torch.full((len(images), 2), torch.nan))
-        for image, prediction, spacing in zip(images, predictions, spacings, strict=True):
-            self._rows.append(self._entry(image, prediction, spacing))
+        batch, output = engine.state.batch, engine.state.output
+        images = decollate_batch(batch[CommonKeys.IMAGE])
+        for index, image in enumerate(images):
+            record = self._record(image, _row(batch, index), _row(output, index))
+            self._rows.append(landmark_entry(record))
+            for writer in self.writers.values():
+                self._write_one(engine, writer, record)
 
-    def _entry(self, image: MetaTensor, prediction: Tensor, spacing: Tensor) -> dict[str, Any]:
-        name = self._image_name(image.meta["filename_or_obj"])
-        if prediction.shape != (len(self.names), 2):
-            raise ValueError(
-                f"The network gives predictions of shape {tuple(prediction.shape)}, {len(self.names)} landmarks are "
-                "named: use the landmarks that it was trained on."
-            )
-        if not torch.isfinite(prediction).all():
-            raise ValueError(f"The prediction for {name} is not finite: the weights are of no use. Train anew.")
-        points = landmarks_to_original(denormalize_landmarks(prediction, image.shape[1:]), image, self.names)
-        edge = torch.as_tensor(image.meta["spatial_shape"]) - 0.5
-        return {
-            "image": name,
-            "landmarks": {n: [round(float(v), 2) for v in p] for n, p in zip(self.names, points, strict=True)},
-            "outside": bool(((points < -0.5) | (points > edge)).any()),
-            "spacing_mm": [round(float(s), 6) for s in spacing] if torch.isfinite(spacing).all() else None,
-            "model_version": self.model_version,
-        }
+    def _record(self, image: Any, given: dict[str, Any], found: dict[str, Any]) -> LandmarkRecord:
+        file = image.meta["filename_or_obj"]
+        name = relative_name(file, self.image_dir)
+        points = original_points(found[CommonKeys.PRED], image, self.names, name)
+        spacing = torch.as_tensor(given.get("spacing", torch.nan)).double()
+        known = bool(torch.isfinite(spacing).all())
+        confidence, shift = found.get("confidence"), found.get("domain_shift")
+        has_affine = not str(file).lower().endswith(_PICTURES)
+        return LandmarkRecord(
+            image=name,
+            file=Path(file),
+            output_name=self._output_name(name),
+            names=self.names,
+            points_px=points,
+            size_px=(int(image.meta["spatial_shape"][0]), int(image.meta["spatial_shape"][1])),
+            spacing_mm=(float(spacing[0]), float(spacing[1])) if known else None,
+            spacing_source=_text("spacing_source", given, image.meta) if known else "",
+            affine=_rows(image.meta["original_affine"]) if has_affine else None,
+            confidence=None if confidence is None else tuple(float(value) for value in confidence),
+            domain_shift=None if shift is None else float(shift),
+            mirrored=is_mirrored(image) != bool(found.get("mirrored", False)),
+            sop_instance_uid=_text("sop_instance_uid", given, image.meta),
+            model_version=self.model_version,
+            modality=_text("modality", given, image.meta) or self.modality,
+        )
 
-    def _image_name(self, file: str) -> str:
-        if self.image_dir is None:
-            return Path(file).name
-        return Path(os.path.relpath(file, self.image_dir)).as_posix()
+    def _output_name(self, image: str) -> str:
+        """Path without ending, new for each image: ``a.png`` and ``a.dcm`` must not share their files."""
+        full = "/".join(part for part in Path(image).parts if part not in ("..", "/"))
+        ending = next((s for s in sorted(IMAGE_SUFFIXES, key=len)[::-1] if full.lower().endswith(s)), "")
+        candidates = [full.removesuffix(full[len(full) - len(ending) :]) if ending else full, full]
+        candidates += [f"{full}_{number}" for number in range(2, len(self._taken) + 3)]
+        name = next(candidate for candidate in candidates if candidate.lower() not in self._taken)
+        self._taken.add(name.lower())  # a disk may not tell upper from lower case
+        return name
+
+    def _write_one(self, engine: Engine, writer: RecordWriter, record: LandmarkRecord) -> None:
+        try:
+            writer.write(record)
+        except ValueError as error:
+            self.failures.append((record.image, str(error)))
+            engine.logger.warning(str(error))
+
+    def _rescue(self, engine: Engine, error: Exception) -> None:
+        if self._rows:
+            self._write(engine)
+        raise error
 
     def _write(self, engine: Engine) -> None:
-        with whole_file(self.output_dir / "landmarks.json") as partial:
-            partial.write_text(json.dumps(self._rows, indent=2) + "\n", encoding="utf-8")
-        with (
-            whole_file(self.output_dir / "landmarks.csv") as partial,
-            partial.open("w", newline="", encoding="utf-8") as f,
-        ):
-            writer = csv.writer(f, lineterminator="\n")
-            columns = [f"{name}_{axis}" for name in self.names for axis in "xy"]
-            writer.writerow(["image", *columns, "outside", "spacing_mm"])
-            writer.writerows(map(_csv_row, self._rows))
+        write_json(self.output_dir / "landmarks.json", self._rows)
+        write_csv(self.output_dir / "landmarks.csv", self.names, self._rows)
         engine.logger.info(f"Landmarks of {len(self._rows)} images written to {self.output_dir}")
 
 
-def _csv_row(entry: dict[str, Any]) -> list[str]:
-    spacing = dict.fromkeys(f"{side:g}" for side in entry["spacing_mm"] or [])  # one number where both are the same
-    values = [f"{value:.2f}" for point in entry["landmarks"].values() for value in point]
-    return [entry["image"], *values, str(int(entry["outside"])), " ".join(spacing)]
+def _record_writer(name: str, output_dir: Path) -> RecordWriter:
+    if name not in RECORD_WRITERS:
+        hint = "".join(f" Did you mean {match!r}?" for match in get_close_matches(name, RECORD_WRITERS, n=1))
+        raise ValueError(f"Unknown format {name!r}.{hint} Available: {', '.join(RECORD_WRITERS)}.")
+    return RECORD_WRITERS[name](output_dir)
+
+
+def _row(columns: dict[Any, Any], index: int) -> dict[Any, Any]:
+    """One sample of a collated batch, images aside."""
+    values = {key: value for key, value in columns.items() if key != CommonKeys.IMAGE and value is not None}
+    return {
+        key: value[index].detach().cpu() if isinstance(value, torch.Tensor) else value[index]
+        for key, value in values.items()
+        if isinstance(value, (torch.Tensor, Sequence))
+    }
+
+
+def _text(key: str, given: dict[str, Any], meta: dict[Any, Any]) -> str:
+    return str(given.get(key) or meta.get(key) or "")
+
+
+def _rows(affine: Any) -> tuple[tuple[float, ...], ...]:
+    matrix = torch.as_tensor(affine, dtype=torch.float64)
+    return tuple(tuple(float(value) for value in row) for row in matrix)

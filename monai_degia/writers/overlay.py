@@ -55,6 +55,8 @@ def draw_landmarks(
     names: Sequence[str] | None = None,
     skeleton: bool = True,
     target: Tensor | NDArray[np.floating] | None = None,
+    doubtful: Sequence[bool] | None = None,
+    mark_size: float = 1.0,
 ) -> NDArray[np.uint8]:
     """Draw landmarks as dots, and reference landmarks as white rings joined to them by white lines.
 
@@ -64,6 +66,8 @@ def draw_landmarks(
         names: of the landmarks; hand names give the colours and bones, others a colour by position.
         skeleton: draw the bones, where the names tell them.
         target: the reference, shape (K, 2), pixels.
+        doubtful: K flags; such a landmark is a ring that lets the image through, and its bones are thin.
+        mark_size: how large dots and lines are against the picture; 1 suits small pictures.
 
     Returns:
         RGB picture, shape (H, W, 3), uint8, rows from top to bottom (y, x): the image enlarged by a whole factor until
@@ -75,6 +79,9 @@ def draw_landmarks(
     pixels, points = _checked_image(image), _checked_points(landmarks, "landmarks")
     if names is not None and len(names) != len(points):
         raise ValueError(f"names must name each of the {len(points)} landmarks, got {len(names)} names.")
+    hollow = [False] * len(points) if doubtful is None else [bool(flag) for flag in doubtful]
+    if len(hollow) != len(points):
+        raise ValueError(f"doubtful must hold a flag for each of the {len(points)} landmarks, got {len(hollow)}.")
     scale = max(1, -(-MIN_SIDE // min(pixels.shape[:2])))
     size = (pixels.shape[1] * scale, pixels.shape[0] * scale)
     large = (size[0] * SUPERSAMPLING, size[1] * SUPERSAMPLING)
@@ -82,11 +89,12 @@ def draw_landmarks(
     draw = ImageDraw.Draw(canvas)
     # The centre of pixel 0 is half a pixel from the edge of the picture.
     spots = (points + 0.5) * scale * SUPERSAMPLING
-    unit = max(large) / 256
+    unit = mark_size * max(large) / 256
     colors = _colors(names, len(points))
     if skeleton and names is not None:
         for start, end in hand_skeleton(names):
-            _line(draw, spots[start], spots[end], colors[end], 1.4 * unit)
+            thickness = 0.6 if hollow[start] or hollow[end] else 1.4
+            _line(draw, spots[start], spots[end], colors[end], thickness * unit)
     if target is not None:
         reference = _checked_points(target, "target")
         if reference.shape != points.shape:
@@ -95,9 +103,8 @@ def draw_landmarks(
             _line(draw, spot, ring, WHITE, 0.8 * unit)
             draw.ellipse(_box(ring, 3.6 * unit), outline=BLACK, width=round(2.0 * unit))
             draw.ellipse(_box(ring, 3.2 * unit), outline=WHITE, width=round(1.2 * unit))
-    for spot, color in zip(spots, colors, strict=True):
-        draw.ellipse(_box(spot, 2.4 * unit), fill=BLACK)
-        draw.ellipse(_box(spot, 1.8 * unit), fill=color)
+    for spot, color, ring in zip(spots, colors, hollow, strict=True):
+        _dot(draw, spot, color, unit, ring)
     return np.asarray(canvas.resize(size, Image.Resampling.BOX))
 
 
@@ -208,6 +215,17 @@ def _line(
     ends = [(float(start[0]), float(start[1])), (float(end[0]), float(end[1]))]
     draw.line(ends, fill=BLACK, width=round(1.8 * width))
     draw.line(ends, fill=color, width=round(width))
+
+
+def _dot(
+    draw: ImageDraw.ImageDraw, spot: NDArray[np.float64], color: tuple[int, int, int], unit: float, hollow: bool
+) -> None:
+    if hollow:
+        draw.ellipse(_box(spot, 3.0 * unit), outline=BLACK, width=round(1.6 * unit))
+        draw.ellipse(_box(spot, 2.6 * unit), outline=color, width=round(0.9 * unit))
+    else:
+        draw.ellipse(_box(spot, 2.4 * unit), fill=BLACK)
+        draw.ellipse(_box(spot, 1.8 * unit), fill=color)
 
 
 def _box(spot: NDArray[np.float64], radius: float) -> tuple[float, float, float, float]:

@@ -185,6 +185,17 @@ def test_list_images_is_sorted_and_takes_images_only(tmp_path: Path) -> None:
     assert items[0]["modality"] == "xray" and items[0]["domain"] == tmp_path.name and "landmarks" not in items[0]
 
 
+def test_list_images_takes_medical_formats_and_dicom_without_an_ending(tmp_path: Path) -> None:
+    dicom = b"\0" * 128 + b"DICM"
+    taken = ["IM0001", "a.mha", "b.MHD", "c.dicom", "d.ima", "e.nii.gz", "f.123", "g.tiff"]
+    for name in (*taken, "DICOMDIR", "b.raw", "notes"):
+        (tmp_path / name).write_bytes(dicom if name in ("IM0001", "f.123", "DICOMDIR") else b"DICM")
+    (tmp_path / "folder").mkdir()
+    assert [Path(i["image"]).name for i in list_images(tmp_path)] == taken
+    assert [Path(i["image"]).name for i in list_images(tmp_path, [".DCM"])] == ["IM0001", "f.123"]
+    assert [Path(i["image"]).name for i in list_images(tmp_path, [".mha"])] == ["a.mha"]
+
+
 def make_items(count: int) -> list[dict[str, Any]]:
     return [{"image": f"/x/p{i % 10}_{i}.png"} for i in range(count)]
 

@@ -3,12 +3,19 @@ from typing import Any
 
 import nibabel
 import numpy as np
+import pydicom
 import pytest
+import SimpleITK
 import torch
-from monai.data import MetaTensor
+from monai.data import DataLoader, Dataset, MetaTensor
+from monai.transforms import Compose
 from PIL import Image
+from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 from torch.testing import assert_close
 
+from monai_degia.data.datalist import list_images
+from monai_degia.transforms.file_geometry import FileGeometryd
 from monai_degia.transforms.modality import LoadAnyImaged, MatchChannelsd, ScaleModalityd, depth_to_image
 
 RNG = np.random.default_rng(0)
@@ -53,9 +60,78 @@ def test_nifti_loads_flat_and_keeps_its_spacing(
     assert_close(torch.as_tensor(image.meta["original_affine"]), image.affine.as_subclass(torch.Tensor))
 
 
+def write_dicom(path: Path, **tags: Any) -> Path:
+    """GREY as a DICOM file of 0.3 mm x 0.1 mm pixels whose window keeps its values."""
+    meta = FileMetaDataset()
+    meta.FileMetaInformationGroupLength, meta.FileMetaInformationVersion = 0, b"\x00\x01"
+    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = SecondaryCaptureImageStorage, "1.2.3"
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    order = {"is_implicit_VR": False, "is_little_endian": True}
+    dataset = FileDataset("", {}, preamble=b"\x00" * 128, file_meta=meta, **order)
+    form = {"Rows": 12, "Columns": 20, "BitsAllocated": 8, "BitsStored": 8, "HighBit": 7, "PixelRepresentation": 0}
+    form |= {"SamplesPerPixel": 1, "PhotometricInterpretation": "MONOCHROME2", "SOPInstanceUID": "1.2.3"}
+    form |= {"WindowCenter": 128, "WindowWidth": 256, "PixelSpacing": [0.1, 0.3], "PatientName": "Doe^Jane"}
+    for keyword, value in (form | tags).items():
+        setattr(dataset, keyword, value)
+    dataset.add_new("PixelData", "OB", GREY.tobytes())
+    pydicom.dcmwrite(path, dataset)
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.dcm", "a.DICOM", "a.ima", "IM0001", "1.2.840.3"])
+def test_dicom_goes_to_the_xray_reader_whatever_its_name(tmp_path: Path, name: str) -> None:
+    image = LoadAnyImaged("image")({"image": write_dicom(tmp_path / name)})["image"]
+    assert image.shape == (1, 20, 12) and image.dtype == torch.float32
+    np.testing.assert_allclose(image.numpy(), GREY.T[None] / 255, atol=1e-6)
+    assert_close(image.affine.as_subclass(torch.Tensor), torch.tensor([-0.3, -0.1, 1, 1]).double().diag())
+    assert image.meta["spacing_source"] == "PixelSpacing" and "Doe" not in repr(image.meta)
+
+
+@pytest.mark.parametrize("suffix", [".mha", ".mhd"])
+@pytest.mark.parametrize("slices", [False, True])
+def test_metaimage_loads_flat_and_keeps_its_spacing(tmp_path: Path, slices: bool, suffix: str) -> None:
+    picture = SimpleITK.GetImageFromArray(GREY[None] if slices else GREY)
+    picture.SetSpacing([0.3, 0.1, 2.0][: picture.GetDimension()])
+    SimpleITK.WriteImage(picture, str(tmp_path / f"a{suffix}"))
+    image = LoadAnyImaged("image")({"image": tmp_path / f"a{suffix}"})["image"]
+    np.testing.assert_array_equal(image.numpy(), GREY.T[None])
+    assert_close(image.affine[:2, :2].as_subclass(torch.Tensor), torch.tensor([-0.3, -0.1]).double().diag())
+    assert image.affine.shape == (4, 4)
+
+
+def test_one_folder_may_mix_formats_in_one_batch(tmp_path: Path) -> None:
+    write_dicom(tmp_path / "a.dcm")
+    write_dicom(tmp_path / "IM0001")
+    for name in ("b.png", "c.jpg", "d.tif"):
+        save(tmp_path / name, "grey")
+    SimpleITK.WriteImage(SimpleITK.GetImageFromArray(GREY), str(tmp_path / "e.mha"))
+    nibabel.Nifti1Image(GREY.T.astype(np.float32), np.diag([0.5, 0.5, 1, 1])).to_filename(tmp_path / "f.nii.gz")
+    chain = Compose([LoadAnyImaged("image"), ScaleModalityd("image"), FileGeometryd("image")])
+    items = list_images(tmp_path, modality="xray")
+    batch = next(iter(DataLoader(Dataset(items, chain), batch_size=7)))
+    assert [Path(name).name[0] for name in batch["image"].meta["filename_or_obj"]] == list("Iabcdef")
+    difference = (batch["image"].as_tensor() - torch.as_tensor(GREY.T / 255)).abs().amax((1, 2, 3))
+    assert difference[3] < 0.3 and max(*difference[:3], *difference[4:]) < 1e-6  # c is a JPEG
+    sources = ["PixelSpacing", "PixelSpacing", "", "", "", "", "affine"]
+    assert batch["image"].meta["spacing_source"] == sources
+    assert batch["spacing"].isnan().any(1).tolist() == [not source for source in sources]
+    assert batch["image"].meta["sop_instance_uid"] == ["1.2.3", "1.2.3", *[""] * 5]
+
+
+def test_the_reason_of_the_xray_reader_is_not_wrapped(tmp_path: Path) -> None:
+    path = write_dicom(tmp_path / "a.dcm", PhotometricInterpretation="PALETTE COLOR")
+    with pytest.raises(ValueError, match=r"^\S*a\.dcm is a colour image .*leave this file out\.$"):
+        LoadAnyImaged("image")({"image": path})
+    with pytest.raises(ValueError, match=r"^\S*no\.dcm does not exist"):
+        LoadAnyImaged("image")({"image": tmp_path / "no.dcm"})
+    (tmp_path / "b.mha").write_text("ObjectType = Image")
+    with pytest.raises(ValueError, match=r"Cannot read image .*b\.mha: \S"):
+        LoadAnyImaged("image")({"image": tmp_path / "b.mha"})
+
+
 def test_unreadable_files_end_in_one_message(tmp_path: Path) -> None:
     load = LoadAnyImaged("image")
-    with pytest.raises(ValueError, match=r"Cannot read image .*no\.png.*Check that the file exists"):
+    with pytest.raises(ValueError, match=r"Cannot read image .*no\.png.*Check that it exists"):
         load({"image": tmp_path / "no.png"})
     save(tmp_path / "cut.png", "grey")
     (tmp_path / "cut.png").write_bytes((tmp_path / "cut.png").read_bytes()[:120])

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from ignite.engine import Engine, Events
 from monai.data import DataLoader, Dataset, MetaTensor
 from monai.engines import SupervisedEvaluator
 from monai.transforms import Compose, Flipd, Resized, Rotate90d
@@ -16,10 +17,11 @@ from torch import Tensor, nn
 from monai_degia.data.datalist import load_datalist
 from monai_degia.engines.batches import PrepareLandmarkBatch
 from monai_degia.transforms.file_geometry import FileGeometryd
-from monai_degia.transforms.landmarks import normalize_landmarks
+from monai_degia.transforms.landmarks import FlipMarkedd, normalize_landmarks
 from monai_degia.transforms.modality import LoadAnyImaged
-from monai_degia.writers import landmark_files
+from monai_degia.writers import landmark_tables
 from monai_degia.writers.landmark_files import LandmarkFileWriter
+from monai_degia.writers.records import LandmarkRecord
 
 NAMES = ["sella", "nasion", "menton"]
 
@@ -98,9 +100,11 @@ def test_csv_is_a_data_list_with_the_same_figures(images: Path, tmp_path: Path) 
             assert np.allclose(item["spacing"], entry["spacing_mm"])
     assert [entry["spacing_mm"] for entry in entries] == [pytest.approx([0.25] * 2), pytest.approx([0.143] * 2), None]
     cells = list(csv.reader((tmp_path / "out" / "landmarks.csv").open()))
-    assert cells[0] == ["image", *(f"{n}_{a}" for n in NAMES for a in "xy"), "outside", "spacing_mm"]
+    further = ["outside", "spacing_mm", "spacing_source", "confidence", "domain_shift", "mirrored"]
+    further += ["sop_instance_uid", "model_version"]
+    assert cells[0] == ["image", *(f"{n}_{a}" for n in NAMES for a in "xy"), *further]
     assert all(len(cell.partition(".")[2]) == 2 for row in cells[1:] for cell in row[1:7])
-    assert [row[-1] for row in cells[1:]] == ["0.25", "0.143", ""]
+    assert [row[8] for row in cells[1:]] == ["0.25", "0.143", ""]
 
 
 @pytest.mark.parametrize(
@@ -140,7 +144,7 @@ def test_a_write_that_fails_leaves_the_old_files(images: Path, tmp_path: Path, m
     def full(entry: dict[str, Any]) -> list[str]:
         raise OSError("disk full")
 
-    monkeypatch.setattr(landmark_files, "_csv_row", full)
+    monkeypatch.setattr(landmark_tables, "_csv_row", full)
     with pytest.raises(OSError, match="disk full"):
         run([{"image": str(images / "a.png")}], [], torch.rand(1, 3, 2), writer)
     assert {path.name for path in out.iterdir()} == set(before)
@@ -193,6 +197,105 @@ def test_names_are_relative_to_the_folder_whatever_the_working_directory(
     samples = [{"image": os.path.join("images", "b", "a.png")}]
     run(samples, [], torch.rand(1, 3, 2), LandmarkFileWriter(tmp_path, NAMES, image_dir=str(images)))
     assert json.loads((tmp_path / "landmarks.json").read_text())[0]["image"] == "b/a.png"
+
+
+class Extended(Answer):
+    """Gives more than points, as an inferer of its own may."""
+
+    def __init__(self, points: Tensor, **more: Tensor) -> None:
+        super().__init__(points)
+        self.more = more
+
+
+def run_extended(samples: list[dict[str, Any]], steps: list[Any], network: Extended, writer: Any) -> None:
+    evaluator = SupervisedEvaluator(
+        device="cpu",
+        val_data_loader=DataLoader(
+            Dataset(samples, Compose([LoadAnyImaged("image"), *steps, FileGeometryd("image")])), batch_size=2
+        ),
+        network=network,
+        prepare_batch=PrepareLandmarkBatch(),
+        decollate=False,
+    )
+
+    @evaluator.on(Events.ITERATION_COMPLETED)
+    def extend(engine: Engine) -> None:
+        stop = network.next
+        start = stop - len(engine.state.output["pred"])
+        engine.state.output.update({key: value[start:stop] for key, value in network.more.items()})
+
+    writer.attach(evaluator)
+    evaluator.run()
+
+
+def test_confidence_shift_and_mirroring_reach_both_files(images: Path, tmp_path: Path) -> None:
+    confidence, shift = torch.rand(3, 3), torch.tensor([0.5, -2.25, 1e-5])
+    mirrored = torch.tensor([True, False, False])
+    network = Extended(torch.rand(3, 3, 2), confidence=confidence, domain_shift=shift, mirrored=mirrored)
+    samples = [
+        {"image": str(images / name), "spacing": [0.2, 0.4], "mirror": name == "c.png", "modality": "xray"}
+        for name in FILES
+    ]
+    steps = [FlipMarkedd("image"), Resized("image", (32, 32))]
+    run_extended(samples, steps, network, LandmarkFileWriter(tmp_path, NAMES, image_dir=images))
+    entries = json.loads((tmp_path / "landmarks.json").read_text())
+    rows = list(csv.DictReader((tmp_path / "landmarks.csv").open()))
+    assert [entry["mirrored"] for entry in entries] == [True, False, True]
+    assert [row["mirrored"] for row in rows] == ["1", "0", "1"]
+    for index, (entry, row) in enumerate(zip(entries, rows, strict=True)):
+        assert list(entry["landmark_confidence"].values()) == pytest.approx(confidence[index].tolist(), abs=1e-4)
+        assert entry["confidence"] == pytest.approx(float(confidence[index].mean()), abs=1e-4)
+        assert entry["domain_shift"] == pytest.approx(float(shift[index]), rel=1e-5) == float(row["domain_shift"])
+        assert float(row["confidence"]) == entry["confidence"]
+        assert row["spacing_mm"] == "0.2 0.4" and row["spacing_source"] == entry["spacing_source"] != ""
+        for name in NAMES:
+            scaled = [value * side for value, side in zip(entry["landmarks"][name], (0.2, 0.4), strict=True)]
+            assert entry["landmarks_mm"][name] == pytest.approx(scaled, abs=0.003)
+
+
+def test_what_is_collected_before_an_error_is_written(images: Path, tmp_path: Path) -> None:
+    answer = torch.rand(3, 3, 2)
+    answer[2] = torch.nan
+    samples = [{"image": str(images / name)} for name in FILES]
+    writer = LandmarkFileWriter(tmp_path / "out", NAMES, image_dir=images, formats="markups")
+    with pytest.raises(ValueError, match=r"prediction for c\.png is not finite"):
+        run(samples, [Resized("image", (32, 32))], answer, writer)
+    assert len(load_datalist(tmp_path / "out" / "landmarks.csv", landmarks=NAMES, image_dir=images)) == 2
+    assert [entry["image"] for entry in json.loads((tmp_path / "out" / "landmarks.json").read_text())] == FILES[:2]
+    assert (tmp_path / "out" / "b" / "a.mrk.json").is_file()
+
+
+def test_files_about_an_image_share_no_name(images: Path, tmp_path: Path) -> None:
+    for name in ("a.jpg", "A.bmp"):
+        Image.fromarray(np.zeros((8, 8), dtype=np.uint8)).save(images / name)
+    outside = tmp_path / "a.png"
+    Image.fromarray(np.zeros((8, 8), dtype=np.uint8)).save(outside)
+    files = [images / name for name in ("a.png", "a.jpg", "A.bmp", "b/a.png")] + [outside]
+    writer = LandmarkFileWriter(tmp_path / "out", NAMES, image_dir=images, formats=["markups", "overlay"])
+    for _ in range(2):  # a second run takes the same names again
+        run([{"image": str(file)} for file in files], [Resized("image", (16, 16))], torch.rand(5, 3, 2), writer)
+        written = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.mrk.json")}
+        stems = {"a", "a.jpg", "A.bmp", "b/a", "a.png"}
+        assert written == {f"{stem}.mrk.json" for stem in stems}
+        assert len(list((tmp_path / "out").rglob("*.overlay.png"))) == 5
+
+
+def test_one_image_whose_file_fails_does_not_stop_the_run(images: Path, tmp_path: Path) -> None:
+    class Picky:
+        def write(self, record: LandmarkRecord) -> None:
+            if record.image == "b/a.png":
+                raise ValueError("b/a.png is too narrow.")
+
+    writer = LandmarkFileWriter(tmp_path, NAMES, image_dir=images)
+    writer.writers["picky"] = Picky()
+    run([{"image": str(images / name)} for name in FILES], [Resized("image", (32, 32))], torch.rand(3, 3, 2), writer)
+    assert writer.failures == [("b/a.png", "b/a.png is too narrow.")]
+    assert len(json.loads((tmp_path / "landmarks.json").read_text())) == 3
+
+
+def test_an_unknown_format_is_refused_at_once() -> None:
+    with pytest.raises(ValueError, match=r"Unknown format 'overlays'. Did you mean 'overlay'\? Available: markups, sr"):
+        LandmarkFileWriter("nowhere", NAMES, formats=["overlays"])
 
 
 def test_an_unknown_set_of_landmarks_is_refused_at_once() -> None:

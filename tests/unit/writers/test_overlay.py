@@ -75,6 +75,18 @@ def test_bones_are_drawn_in_the_finger_colour_and_only_on_request() -> None:
     assert near(drawn, 24 * scale, 32 * scale) == (0, 0, 0)
 
 
+def test_bones_of_a_doubtful_landmark_are_thin_and_marks_can_be_small() -> None:
+    points, names = torch.tensor([[8.0, 8.0], [8.0, 56.0]]), ["ring_pip", "ring_tip"]
+
+    def width(**options: object) -> int:
+        picture = draw_landmarks(torch.zeros(1, 64, 64), points, names, **options)
+        return int((picture[picture.shape[0] // 2].max(1) > 60).sum())
+
+    whole = width()
+    assert 0 < width(doubtful=[False, True]) < whole and width(doubtful=[True, False]) < whole
+    assert width(mark_size=2.0) >= 1.5 * whole
+
+
 def test_skeleton_of_the_known_sets_and_of_any_order() -> None:
     def named(names: list[str]) -> set[tuple[str, str]]:
         return {(names[a], names[b]) for a, b in hand_skeleton(names)}
@@ -157,6 +169,7 @@ PICTURE = np.zeros((8, 8, 3), dtype=np.uint8)
         (lambda: draw_landmarks(IMAGE, POINTS[0]), r"landmarks must have shape \(K, 2\)"),
         (lambda: draw_landmarks(IMAGE, POINTS * float("nan")), "landmarks must be finite"),
         (lambda: draw_landmarks(IMAGE, POINTS, ["wrist"]), "each of the 2 landmarks, got 1 names"),
+        (lambda: draw_landmarks(IMAGE, POINTS, doubtful=[True]), "doubtful must hold a flag for each of the 2 landm"),
         (lambda: draw_landmarks(IMAGE, POINTS, target=POINTS[:1]), "target must have the shape of landmarks"),
         (lambda: save_overlay_grid("x.png", {}), "rows must all hold the same number of pictures"),
         (lambda: save_overlay_grid("x.png", {"a": [PICTURE], "b": []}), "got {'a': 1, 'b': 0}. Pad with None"),

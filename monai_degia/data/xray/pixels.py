@@ -1,0 +1,130 @@
+"""From stored values to grey in [0, 1], bone bright: modality LUT, VOI LUT or window, inversion, in that order."""
+
+from __future__ import annotations
+
+import numpy as np
+from pydicom.dataset import Dataset, FileDataset
+
+from monai_degia.data.xray.files import XRayFileError, numbers
+
+__all__ = ["apply_window", "grey_values"]
+
+
+def grey_values(
+    stored: np.ndarray, dataset: FileDataset, name: str, percentiles: tuple[float, float] = (0.5, 99.5)
+) -> np.ndarray:
+    """Bring stored values to the brightness that the file asks for.
+
+    1. Modality: the look-up table if there is one, else ``RescaleSlope`` and ``RescaleIntercept``.
+    2. Values of interest: the first VOI look-up table if there is one, else the first window, else a window between
+       two percentiles of all pixels but padding. A window whose width the standard forbids counts as none.
+    3. Inversion, once, if the file is MONOCHROME1 or its ``PresentationLUTShape`` is INVERSE. The standard wants the
+       second wherever the first is, so that both together are still one inversion.
+
+    Pixels of padding (``PixelPaddingValue``, ``PixelPaddingRangeLimit``) become 0.
+
+    Args:
+        stored: integers (rows, columns).
+        dataset: their header.
+        name: of the file, for the message.
+        percentiles: of the window where the file gives none, in percent.
+
+    Returns:
+        Float32 array (rows, columns) in [0, 1].
+
+    Raises:
+        XRayFileError: if a look-up table is damaged or the kind of window is unknown.
+
+    """
+    padding = _padding(stored, dataset)
+    if tables := dataset.get("ModalityLUTSequence"):
+        values = _look_up(stored, tables[0], dataset, f"{name}: the modality LUT")[0].astype(np.float64)
+    else:
+        slope, intercept = numbers(dataset, "RescaleSlope"), numbers(dataset, "RescaleIntercept")
+        values = stored * (slope[0] if slope else 1.0) + (intercept[0] if intercept else 0.0)
+    if tables := dataset.get("VOILUTSequence"):
+        table, bits = _look_up(np.rint(values).astype(np.int64), tables[0], dataset, f"{name}: the VOI LUT")
+        grey = (table / (2.0**bits - 1)).clip(0, 1)
+    else:
+        grey = apply_window(values, *_window(values, padding, dataset, percentiles), name)
+    if dataset.PhotometricInterpretation == "MONOCHROME1" or dataset.get("PresentationLUTShape") == "INVERSE":
+        grey = 1 - grey
+    return np.where(padding, 0, grey).astype(np.float32)
+
+
+def apply_window(values: np.ndarray, center: float, width: float, kind: str = "LINEAR", name: str = "") -> np.ndarray:
+    """Window of the DICOM standard with outputs from 0 to 1 (PS3.3 C.11.2.1.2 and C.11.2.1.3).
+
+    LINEAR counts in whole grey levels: it reaches 0 at ``center - width / 2`` and 1 at ``center + width / 2 - 1``.
+    LINEAR_EXACT has no such shift. SIGMOID is the logistic function of ``4 (value - center) / width``.
+
+    Args:
+        values: grey levels, any shape.
+        center: ``WindowCenter``.
+        width: ``WindowWidth``; at least 1 for LINEAR, above 0 otherwise.
+        kind: ``VOILUTFunction``.
+        name: of the file, for the message.
+
+    Returns:
+        Float64 array of the same shape.
+
+    Raises:
+        XRayFileError: if the kind of window is unknown.
+
+    """
+    if kind == "SIGMOID":
+        return 0.5 + 0.5 * np.tanh(2 * (values - center) / width)  # the logistic function, without overflow
+    if kind == "LINEAR":
+        center, width = center - 0.5, width - 1
+    elif kind != "LINEAR_EXACT":
+        raise XRayFileError(
+            f"{name}: VOILUTFunction {kind!r} is none of LINEAR, LINEAR_EXACT, SIGMOID. Correct or delete that tag."
+        )
+    if width == 0:
+        return (values > center).astype(np.float64)
+    return ((values - center) / width + 0.5).clip(0, 1)
+
+
+def _window(
+    values: np.ndarray, padding: np.ndarray, dataset: Dataset, percentiles: tuple[float, float]
+) -> tuple[float, float, str]:
+    kind = str(dataset.get("VOILUTFunction") or "LINEAR")
+    center, width = numbers(dataset, "WindowCenter"), numbers(dataset, "WindowWidth")
+    narrowest = 1.0 if kind == "LINEAR" else np.nextafter(0.0, 1.0)
+    if center and width and np.isfinite([center[0], width[0]]).all() and width[0] >= narrowest:
+        return center[0], width[0], kind
+    seen = values if padding.all() else values[~padding]
+    low, high = np.percentile(seen, percentiles)
+    return float(low + high) / 2, float(high - low), "LINEAR_EXACT"
+
+
+def _padding(stored: np.ndarray, dataset: Dataset) -> np.ndarray:
+    ends = [*numbers(dataset, "PixelPaddingValue")[:1], *numbers(dataset, "PixelPaddingRangeLimit")[:1]]
+    if not ends or dataset.get("PixelPaddingValue") is None:
+        return np.zeros(stored.shape, dtype=bool)
+    if dataset.PixelRepresentation:
+        # Some writers give the two's complement of a negative padding value.
+        half = 2 ** (int(dataset.BitsAllocated) - 1)
+        ends = [end - 2 * half if end >= half else end for end in ends]
+    return (stored >= min(ends)) & (stored <= max(ends))
+
+
+def _look_up(values: np.ndarray, item: Dataset, dataset: FileDataset, what: str) -> tuple[np.ndarray, int]:
+    # pydicom's functions index 8-bit tables modulo 256 and know no 12-bit modality table.
+    try:
+        entries, first, bits = (int(v) for v in item.LUTDescriptor)
+        data = item.LUTData
+    except (AttributeError, TypeError, ValueError) as error:
+        raise XRayFileError(f"{what} has no valid descriptor or data. Repair or delete it.") from error
+    entries = (entries & 0xFFFF) or 0x10000
+    if isinstance(data, bytes):
+        packed = bits <= 8 and len(data) < 2 * entries
+        order = "<" if dataset.file_meta.TransferSyntaxUID.is_little_endian else ">"
+        data = np.frombuffer(data, dtype=np.uint8 if packed else f"{order}u2")
+    table = np.atleast_1d(np.asarray(data, dtype=np.int64))
+    if not 1 <= bits <= 16 or len(table) < entries:
+        raise XRayFileError(
+            f"{what} has {len(table)} values of {bits} bits where its descriptor announces {entries}. "
+            "Repair or delete it."
+        )
+    return table[(values - first).clip(0, entries - 1)], bits

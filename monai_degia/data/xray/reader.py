@@ -1,0 +1,112 @@
+"""MONAI image reader for radiographs in DICOM files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from os import PathLike
+from typing import Any
+
+import numpy as np
+from monai.data import ImageReader
+from monai.utils import MetaKeys, SpaceKeys, ensure_tuple
+from pydicom.dataset import FileDataset
+
+from monai_degia.data.xray.files import XRayFileError, check_xray, is_dicom_file, open_xray
+from monai_degia.data.xray.pixels import grey_values
+from monai_degia.data.xray.spacing import pixel_spacing, plane_affine
+from monai_degia.data.xray.stored import stored_values
+
+__all__ = ["XRayReader"]
+
+
+class XRayReader(ImageReader):
+    """Read a radiograph (CR, DX, MG, grey secondary capture) as it is meant to be seen, bone bright, in [0, 1].
+
+    For ``LoadImaged(keys, reader="monai_degia.XRayReader")``, or as a class or an instance. The grey values come about
+    as :func:`monai_degia.data.xray.pixels.grey_values` describes, the pixel size as
+    :func:`monai_degia.data.xray.spacing.pixel_spacing` does. Transfer syntaxes: native, deflated, RLE, JPEG, JPEG-LS
+    and JPEG 2000. The meta data hold nothing of the header but ``spacing_source`` (the tag that the pixel size comes
+    from, empty if unknown; the affine then has pixels of 1 mm), ``sop_instance_uid`` and
+    ``photometric_interpretation``.
+
+    Args:
+        frame: which frame of a file with several, from 0.
+        percentiles: low and high end, in percent of the pixels, of the window where the file has none.
+
+    Raises:
+        ValueError: if an option is out of range; on reading (as :class:`~monai_degia.data.xray.files.XRayFileError`),
+            if the file is missing, no DICOM, damaged, cut short, without pixels or in colour.
+
+    """
+
+    def __init__(self, frame: int = 0, percentiles: tuple[float, float] = (0.5, 99.5)) -> None:
+        super().__init__()
+        low, high = percentiles
+        if frame < 0 or not 0 <= low < high <= 100:
+            raise ValueError(f"Need frame >= 0 and 0 <= low < high <= 100 percent, got {frame} and {percentiles}.")
+        self.frame, self.percentiles = frame, (low, high)
+
+    def verify_suffix(self, filename: Sequence[PathLike | str] | PathLike | str) -> bool:
+        """Whether all files are DICOM by their ending or, without a known one, by their first bytes.
+
+        Args:
+            filename: one or several files.
+
+        Returns:
+            True if this reader is for them.
+
+        """
+        return all(is_dicom_file(name) for name in ensure_tuple(filename))
+
+    def read(self, data: Sequence[PathLike | str] | PathLike | str, **kwargs: Any) -> FileDataset | list[FileDataset]:
+        """Read the tags that the image needs and its coded pixels.
+
+        Args:
+            data: one file, or several.
+            kwargs: passed to ``pydicom.dcmread``.
+
+        Returns:
+            A data set a file; one alone is not put into a list.
+
+        Raises:
+            XRayFileError: if a file is missing, is not DICOM or has a damaged header.
+
+        """
+        datasets = [open_xray(path, **kwargs) for path in ensure_tuple(data)]
+        return datasets[0] if len(datasets) == 1 else datasets
+
+    def get_data(self, img: FileDataset | Sequence[FileDataset]) -> tuple[np.ndarray, dict[str, Any]]:
+        """Pixels and meta data of what was read.
+
+        Args:
+            img: one data set, as :meth:`read` returns it.
+
+        Returns:
+            Float32 array (X, Y) in [0, 1], and the meta data that MONAI tracks.
+
+        Raises:
+            XRayFileError: if these are several files, or the file holds no grey image that can be decoded.
+
+        """
+        datasets = [img] if isinstance(img, FileDataset) else list(img)
+        if len(datasets) != 1:
+            raise XRayFileError(f"XRayReader makes one image of one file, got {len(datasets)} files. Load each alone.")
+        dataset = datasets[0]
+        name = str(getattr(dataset, "filename", None) or "The DICOM data set")
+        check_xray(dataset, name)
+        stored = stored_values(dataset, name, self.frame)
+        image = np.ascontiguousarray(grey_values(stored, dataset, name, self.percentiles).T)
+        spacing, source = pixel_spacing(dataset)
+        affine = plane_affine(dataset, spacing)
+        meta = {
+            "filename_or_obj": name,
+            MetaKeys.SPATIAL_SHAPE: np.array(image.shape),
+            MetaKeys.ORIGINAL_CHANNEL_DIM: float("nan"),  # MONAI's sign that there is none
+            MetaKeys.AFFINE: affine,
+            MetaKeys.ORIGINAL_AFFINE: affine.copy(),
+            MetaKeys.SPACE: SpaceKeys.RAS,
+            "spacing_source": source,
+            "sop_instance_uid": str(dataset.get("SOPInstanceUID") or ""),
+            "photometric_interpretation": str(dataset.PhotometricInterpretation),
+        }
+        return image, meta

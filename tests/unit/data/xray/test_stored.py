@@ -1,0 +1,116 @@
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from PIL import Image
+from pydicom.data import get_testdata_file
+from pydicom.encaps import encapsulate
+
+from monai_degia.data.xray.files import XRayFileError, open_xray
+from monai_degia.data.xray.stored import stored_values
+
+Write = Callable[..., Path]
+RNG = np.random.default_rng(0)
+JPEG_2000 = "1.2.840.10008.1.2.4.90"
+
+
+def decode(path: Path | str, frame: int = 0) -> np.ndarray:
+    return stored_values(open_xray(path), str(path), frame)
+
+
+def bundled(name: str) -> str:
+    path = get_testdata_file(name, download=False)
+    if path is None:
+        pytest.skip(f"this pydicom comes without {name}")
+    return str(path)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.uint16, np.int16])
+@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"], ids=["little", "big"])
+def test_native_values_are_those_written(write_xray: Write, dtype: type, syntax: str) -> None:
+    limits = np.iinfo(dtype)
+    values = RNG.integers(limits.min, limits.max, (5, 8), dtype=dtype, endpoint=True)
+    np.testing.assert_array_equal(decode(write_xray(values, syntax=syntax)), values)
+
+
+@pytest.mark.parametrize("bits", [10, 12, 15])
+@pytest.mark.parametrize("shift", [0, 1])
+@pytest.mark.parametrize("signed", [False, True])
+def test_unused_bits_are_cut_off_and_the_sign_kept(write_xray: Write, bits: int, shift: int, signed: bool) -> None:
+    low = -(2 ** (bits - 1)) if signed else 0
+    values = RNG.integers(low, low + 2**bits, (6, 7))
+    overlay = RNG.integers(0, 2**16, values.shape)
+    used = ((1 << bits) - 1) << shift
+    words = (((values << shift) & used) | (overlay & ~used)).astype(np.uint16)
+    path = write_xray(words, BitsStored=bits, HighBit=bits - 1 + shift, PixelRepresentation=int(signed))
+    assert not np.array_equal(words, values), "vacuous: nothing was in the unused bits"
+    np.testing.assert_array_equal(decode(path), values)
+
+
+@pytest.mark.parametrize("kind", ["bigendian", "implicit", "RLE", "jp2klossless", "jpeg_ls_lossless"])
+def test_lossless_transfer_syntaxes_give_the_same_values(kind: str) -> None:
+    expected = pydicom.dcmread(bundled("MR_small.dcm")).pixel_array
+    assert np.ptp(expected) > 1000
+    np.testing.assert_array_equal(decode(bundled(f"MR_small_{kind}.dcm")), expected)
+
+
+def test_deflated_files_are_read() -> None:
+    path = bundled("image_dfl.dcm")
+    np.testing.assert_array_equal(decode(path), pydicom.dcmread(path).pixel_array)
+
+
+def test_the_header_of_compressed_files_does_not_change_what_is_stored(tmp_path: Path) -> None:
+    """GDCM would invert and rescale."""
+    source = bundled("MR_small_jp2klossless.dcm")
+    dataset = pydicom.dcmread(source)
+    dataset.PhotometricInterpretation, dataset.RescaleSlope, dataset.RescaleIntercept = "MONOCHROME1", 3, -7
+    pydicom.dcmwrite(tmp_path / "a.dcm", dataset)
+    np.testing.assert_array_equal(decode(tmp_path / "a.dcm"), decode(source))
+
+
+def test_each_frame_can_be_had(write_xray: Write) -> None:
+    values = RNG.integers(0, 4096, (3, 5, 4), dtype=np.uint16)
+    path = write_xray(values)
+    for frame in range(3):
+        np.testing.assert_array_equal(decode(path, frame), values[frame])
+    with pytest.raises(XRayFileError, match=r"a\.dcm has 3 frame\(s\), frame 3 was asked for"):
+        decode(path, 3)
+
+
+def test_each_frame_of_a_compressed_file_can_be_had(tmp_path: Path) -> None:
+    values = RNG.integers(0, 256, (2, 32, 48), dtype=np.uint8)
+    streams = []
+    for frame in values:
+        buffer = io.BytesIO()
+        Image.fromarray(frame).save(buffer, "JPEG2000", irreversible=False, no_jp2=True)
+        streams.append(buffer.getvalue())
+    dataset = pydicom.dcmread(bundled("MR_small_jp2klossless.dcm"))
+    dataset.NumberOfFrames, dataset.Rows, dataset.Columns, dataset.PixelRepresentation = 2, 32, 48, 0
+    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 8, 8, 7
+    dataset.PixelData = encapsulate(streams)
+    pydicom.dcmwrite(tmp_path / "a.dcm", dataset)
+    for frame in range(2):
+        np.testing.assert_array_equal(decode(tmp_path / "a.dcm", frame), values[frame])
+
+
+def test_pixels_that_cannot_be_decoded_are_named(write_xray: Write) -> None:
+    values = RNG.integers(0, 4096, (50, 40), dtype=np.uint16)
+    whole = write_xray(values)
+    whole.write_bytes(whole.read_bytes()[:-1000])
+    with pytest.raises(XRayFileError, match=r"a\.dcm: the pixels \(Explicit VR Little Endian\) cannot.*cut short"):
+        decode(whole)
+    form = {"Rows": 8, "Columns": 8, "BitsAllocated": 8, "BitsStored": 8, "HighBit": 7, "PixelRepresentation": 0}
+    for syntax, name in [(JPEG_2000, "JPEG 2000"), ("1.2.840.10008.1.2.5", "RLE"), ("1.2.840.10008.1.2.4.102", "MPEG")]:
+        path = write_xray([b"no stream" * 7], "b.dcm", syntax=syntax, **form)
+        with pytest.raises(XRayFileError, match=rf"b\.dcm: the pixels \(.*{name}.*cannot be decoded: \S"):
+            decode(path)
+
+
+def test_a_file_without_transfer_syntax_is_refused(write_xray: Write) -> None:
+    dataset = open_xray(write_xray(np.zeros((2, 2), np.uint8)))
+    del dataset.file_meta.TransferSyntaxUID
+    with pytest.raises(XRayFileError, match=r"a\.dcm does not say its transfer syntax"):
+        stored_values(dataset, "a.dcm")
