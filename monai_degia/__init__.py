@@ -10,6 +10,12 @@ from monai_degia.data.hands.dataset import render_hand, write_synthetic_dataset
 from monai_degia.data.landmark_sets import HAND17, HAND21, LANDMARK_SETS, flip_permutation, landmark_names
 from monai_degia.data.metaimage import MetaImageReader
 from monai_degia.data.pool import GeneratedPool
+from monai_degia.data.published.dha import load_dha
+from monai_degia.data.published.freihand import load_freihand, load_onehand10k
+from monai_degia.data.published.joints import JOINT_MAPPING, mapped_joints
+from monai_degia.data.published.nyu import load_nyu
+from monai_degia.data.published.rhpe import load_rhpe
+from monai_degia.data.published.rsna import load_rsna
 from monai_degia.data.sampler import GrowingSampler
 from monai_degia.data.splits import merge_datalists, split_datalist
 from monai_degia.data.xray.reader import XRayReader
@@ -22,6 +28,7 @@ from monai_degia.engines.handlers import EpochSeedHandler, MaximizationHandler
 from monai_degia.engines.keys import DeGIAKeys, MaximizationEvents, scalar_output
 from monai_degia.engines.maximizer import AdversarialMaximizer
 from monai_degia.engines.progress import PhaseProgress
+from monai_degia.engines.scores import ScoresHandler, source_bits_per_dim
 from monai_degia.engines.trainer import DeGIATrainer
 from monai_degia.engines.views import ViewsInferer
 from monai_degia.flows.flow_prior import FlowPrior
@@ -32,6 +39,8 @@ from monai_degia.losses.consistency import ViewsLoss, consistency_loss, predicti
 from monai_degia.losses.degia import gaussian_wasserstein, negative_log_likelihood, prediction_shift, transport_cost
 from monai_degia.losses.landmark import LandmarkMSELoss, landmark_mse
 from monai_degia.losses.objective import AscentObjective
+from monai_degia.metrics.calibration import ScoreCalibration, fit_calibration
+from monai_degia.metrics.disagreement import landmark_disagreement
 from monai_degia.metrics.errors import (
     hand_size,
     nme,
@@ -66,8 +75,11 @@ from monai_degia.transforms.appearance import AppearanceParametrization, random_
 from monai_degia.transforms.ascent import STEP_RULES, gradient_ascent
 from monai_degia.transforms.ascent_starts import PARAMETRIZATIONS
 from monai_degia.transforms.convolution import random_convolution
+from monai_degia.transforms.crop import CropBoxd
+from monai_degia.transforms.depth_encoding import DecodeDepthd
 from monai_degia.transforms.file_geometry import FileGeometryd
 from monai_degia.transforms.framing import Reframed
+from monai_degia.transforms.guarded import GuardedCompose
 from monai_degia.transforms.landmarks import (
     DenormalizeLandmarksd,
     FlipMarkedd,
@@ -85,6 +97,7 @@ from monai_degia.transforms.random_convolution import RandConv, RandConvd
 from monai_degia.transforms.shifts import AppearanceShiftd, shifted_copies
 from monai_degia.transforms.spacing import PixelSpacingd
 from monai_degia.transforms.warp import RandPoseWarpd, RandSmoothWarpd
+from monai_degia.writers.calibration_file import CalibrationWriter
 from monai_degia.writers.class_report import ClassificationReport
 from monai_degia.writers.landmark_files import LandmarkFileWriter
 from monai_degia.writers.markups import MarkupsWriter
@@ -100,6 +113,7 @@ __all__ = [
     "BACKBONES",
     "HAND17",
     "HAND21",
+    "JOINT_MAPPING",
     "LANDMARK_SETS",
     "PARAMETRIZATIONS",
     "PCKAUC",
@@ -112,11 +126,14 @@ __all__ = [
     "AscentObjective",
     "AutocastInferer",
     "BestModelSaver",
+    "CalibrationWriter",
     "ClassConditionalPrior",
     "ClassificationLoss",
     "ClassificationReport",
+    "CropBoxd",
     "DeGIAKeys",
     "DeGIATrainer",
+    "DecodeDepthd",
     "DenormalizeLandmarksd",
     "DigitImages",
     "DigitLeNet",
@@ -128,6 +145,7 @@ __all__ = [
     "GeneratedPool",
     "GrowingDataset",
     "GrowingSampler",
+    "GuardedCompose",
     "LandmarkFileWriter",
     "LandmarkMSE",
     "LandmarkMSELoss",
@@ -168,6 +186,8 @@ __all__ = [
     "Reframed",
     "RunCheckpoint",
     "ScaleModalityd",
+    "ScoreCalibration",
+    "ScoresHandler",
     "StructuredReportWriter",
     "SuccessDetectionRate",
     "SuccessDetectionRateMetric",
@@ -180,18 +200,27 @@ __all__ = [
     "denormalize_landmarks",
     "depth_to_image",
     "draw_landmarks",
+    "fit_calibration",
     "flip_permutation",
     "gaussian_wasserstein",
     "gradient_ascent",
     "hand_size",
+    "landmark_disagreement",
     "landmark_mse",
     "landmark_names",
     "landmarks_to_original",
     "list_images",
     "load_datalist",
+    "load_dha",
     "load_digits",
+    "load_freihand",
     "load_mnist_m_from",
+    "load_nyu",
+    "load_onehand10k",
+    "load_rhpe",
+    "load_rsna",
     "make_mnist_m",
+    "mapped_joints",
     "merge_datalists",
     "negative_log_likelihood",
     "nme",
@@ -211,6 +240,7 @@ __all__ = [
     "scalar_output",
     "shifted_copies",
     "show_short_errors",
+    "source_bits_per_dim",
     "split_datalist",
     "success_detection_rate",
     "summarize_landmarks",

@@ -60,7 +60,7 @@ def make_items(file: Path, records: Sequence[Record], rules: ItemRules) -> list[
         more = f"\n  ... and {len(problems) - _MAX_LISTED} more" if len(problems) > _MAX_LISTED else ""
         raise ValueError(
             f"{file}: {len(problems)} of {len(records)} rows cannot be used:\n  {listed}{more}\n"
-            "Correct these rows, remove them, or exclude them with where={column: value}."
+            "Correct these rows or remove them; load_datalist also takes where={column: value}."
         )
     return items
 

@@ -1,0 +1,77 @@
+"""What an evaluator can tell of a prediction without its label: confidence, and the distance from the source domain."""
+
+from __future__ import annotations
+
+import torch
+from ignite.engine import Engine, Events
+from monai.networks import eval_mode
+from monai.utils import CommonKeys, convert_to_tensor
+from torch import Tensor, nn
+
+from monai_degia.engines.keys import DeGIAKeys
+from monai_degia.flows.flow_prior import GREY_LEVELS, FlowPrior
+from monai_degia.metrics.calibration import ScoreCalibration
+from monai_degia.metrics.disagreement import landmark_disagreement
+
+__all__ = ["ScoresHandler", "source_bits_per_dim"]
+
+
+class ScoresHandler:
+    """Add to an evaluator's output ``disagreement`` (B, K) and, with a flow, ``bits_per_dim`` (B,).
+
+    With a calibration also ``confidence`` (B, K) and, with a flow, ``domain_shift`` (B,), which
+    :class:`monai_degia.LandmarkFileWriter` writes. Attach it before whatever reads them.
+
+    Args:
+        network: the task network.
+        flow: the flow prior, trained on source images.
+        calibration: fitted on validation images of the source; ``None`` while it is made.
+        num_views: copies of each image that are predicted for, which is what the confidence costs.
+
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        flow: FlowPrior | None = None,
+        calibration: ScoreCalibration | None = None,
+        num_views: int = 8,
+    ) -> None:
+        self.network, self.flow, self.calibration, self.num_views = network, flow, calibration, num_views
+
+    def attach(self, engine: Engine) -> None:
+        """Register with the evaluator."""
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self)
+
+    def __call__(self, engine: Engine) -> None:
+        """Score the batch."""
+        output = engine.state.output
+        images = convert_to_tensor(output[CommonKeys.IMAGE], track_meta=False)
+        with eval_mode(self.network):
+            output[DeGIAKeys.DISAGREEMENT] = landmark_disagreement(self.network, images, self.num_views)
+        if self.flow is not None:
+            output[DeGIAKeys.BITS_PER_DIM] = source_bits_per_dim(self.flow, images)
+        if self.calibration is not None:
+            output["confidence"] = self.calibration.confidence(output[DeGIAKeys.DISAGREEMENT])
+            if self.flow is not None:
+                output["domain_shift"] = self.calibration.domain_shift(output[DeGIAKeys.BITS_PER_DIM])
+
+
+@torch.no_grad()
+def source_bits_per_dim(flow: FlowPrior, images: Tensor) -> Tensor:
+    """Bits per dimension of images under the class of the flow that fits each best, since their class is not known.
+
+    Args:
+        flow: a trained flow.
+        images: images in [0, 1], shape (B, C, X, Y).
+
+    Returns:
+        Shape (B,).
+
+    """
+    # The middle of each grey level, where training draws from all of it: the same image always gets the same number.
+    middle = (images.clamp(0, 1) * (GREY_LEVELS - 1) + 0.5) / GREY_LEVELS
+    with eval_mode(flow):
+        classes = range(flow.prior.num_classes)
+        bits = [flow.bits_per_dim(middle, torch.full((len(images),), c, device=images.device)) for c in classes]
+    return torch.stack(bits).amin(0)

@@ -1,0 +1,117 @@
+"""From what a network and its flow say of an image to numbers with a meaning: confidence, and shift of the domain."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from scipy.optimize import minimize
+from torch import Tensor
+
+from monai_degia.data.files import whole_file
+
+__all__ = ["ScoreCalibration", "fit_calibration"]
+
+
+@dataclass(frozen=True)
+class ScoreCalibration:
+    """Two maps, fitted on validation images of the source.
+
+    Args:
+        intercept: of the logistic regression of "the error is small" on the logarithm of the disagreement.
+        slope: of the same; negative where disagreement goes with errors.
+        tolerance: the error that counts as small, as a fraction of the hand size.
+        bits_mean: mean bits per dimension of source images under the flow, ``None`` without a flow.
+        bits_std: their standard deviation.
+
+    """
+
+    intercept: float
+    slope: float
+    tolerance: float
+    bits_mean: float | None = None
+    bits_std: float | None = None
+
+    def confidence(self, disagreement: Tensor) -> Tensor:
+        """Estimated probability that a landmark's error is at most ``tolerance``; same shape, in [0, 1]."""
+        return torch.sigmoid(self.intercept + self.slope * disagreement.log())
+
+    def domain_shift(self, bits_per_dim: Tensor) -> Tensor:
+        """Distance of the likelihood from that of source images, in standard deviations; same shape, 0 or more.
+
+        Both sides count: a flow may find a plain image of a foreign domain more likely than its own.
+
+        Raises:
+            ValueError: if the calibration was made without a flow.
+
+        """
+        if self.bits_mean is None or self.bits_std is None:
+            raise ValueError("This calibration was made without a flow and knows no domain shift: make it with one.")
+        return (bits_per_dim - self.bits_mean).abs() / self.bits_std
+
+    def save(self, path: str | Path) -> None:
+        """Write a JSON file."""
+        with whole_file(Path(path)) as partial:
+            partial.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: str | Path) -> ScoreCalibration:
+        """Read a file of :meth:`save`.
+
+        Raises:
+            ValueError: if it is missing or holds something else.
+
+        """
+        try:
+            return cls(**json.loads(Path(path).read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as error:
+            raise ValueError(
+                f"No calibration can be read from {path}: {error}. Make one with configs/run/calibrate.yaml."
+            ) from error
+
+
+def fit_calibration(
+    disagreement: Tensor, error: Tensor, bits_per_dim: Tensor | None = None, tolerance: float = 0.1
+) -> ScoreCalibration:
+    """Fit both maps.
+
+    Args:
+        disagreement: of landmarks, shape (N,), positive.
+        error: of the same landmarks, as a fraction of the hand size, shape (N,).
+        bits_per_dim: of source images, shape (M,), M at least 2, or ``None`` without a flow.
+        tolerance: the error that counts as small.
+
+    Raises:
+        ValueError: if shapes differ, or all errors lie on one side of the tolerance, where nothing can be fitted.
+
+    """
+    if disagreement.shape != error.shape or disagreement.ndim != 1:
+        raise ValueError(f"Expected two vectors of one length, got {tuple(disagreement.shape)}, {tuple(error.shape)}.")
+    small = (error <= tolerance).double()
+    if not 0 < small.mean() < 1:
+        raise ValueError(
+            f"{float(small.mean()):.0%} of {len(error)} errors are at most {tolerance}: a calibration needs both small "
+            "and large ones. Validate under shifts of appearance, or choose another tolerance."
+        )
+    x, centre = disagreement.double().log(), disagreement.double().log().mean()
+
+    def loss(parameters: Tensor) -> Tensor:
+        logits = parameters[0] + parameters[1] * (x - centre)
+        return torch.nn.functional.binary_cross_entropy_with_logits(logits, small)
+
+    def value_and_gradient(values: list[float]) -> tuple[float, list[float]]:
+        parameters = torch.tensor(values, dtype=torch.float64, requires_grad=True)
+        value = loss(parameters)
+        (gradient,) = torch.autograd.grad(value, parameters)
+        return float(value.detach()), gradient.tolist()
+
+    offset, slope = minimize(value_and_gradient, [0.0, 0.0], jac=True, method="BFGS").x
+    return ScoreCalibration(
+        intercept=float(offset - slope * centre),
+        slope=float(slope),
+        tolerance=tolerance,
+        bits_mean=None if bits_per_dim is None else float(bits_per_dim.double().mean()),
+        bits_std=None if bits_per_dim is None else float(bits_per_dim.double().std()),
+    )

@@ -1,0 +1,85 @@
+"""How far a landmark network's predictions for moved copies of an image are apart: what it is unsure of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from monai_degia.metrics.errors import hand_size
+
+__all__ = ["landmark_disagreement"]
+
+_SMALLEST = 1e-4  # of the hand size; predictions that agree better than that agree
+
+
+@torch.no_grad()
+def landmark_disagreement(
+    network: Callable[[Tensor], Tensor],
+    images: Tensor,
+    num_views: int = 8,
+    rotation: float = 0.25,
+    scale: float = 0.12,
+    translation: float = 0.05,
+    seed: int = 0,
+) -> Tensor:
+    """Root mean square distance of the predictions from their mean, over the image and turned, scaled and moved copies.
+
+    Predictions are carried back to the image before they are compared, so a network that moves its landmarks along with
+    the hand gets 0. No label is needed.
+
+    Args:
+        network: images (B, C, X, Y) to landmarks (B, K, 2), normalised to the image side.
+        images: shape (B, C, X, Y).
+        num_views: copies of each image, 1 or more.
+        rotation: largest turn in radians.
+        scale: largest natural logarithm of the factor of size.
+        translation: largest move, as a fraction of the side.
+        seed: decides the copies, which are the same for every batch of a size.
+
+    Returns:
+        Shape (B, K), as a fraction of the hand size (that of the predicted landmarks), positive.
+
+    Raises:
+        ValueError: if ``num_views`` is less than 1.
+
+    """
+    if num_views < 1:
+        raise ValueError(f"num_views must be at least 1: one prediction has nothing to disagree with, got {num_views}.")
+    prediction = network(images)
+    generator = torch.Generator().manual_seed(seed)
+    found = [prediction]
+    for _ in range(num_views):
+        matrix, shift = _random_motions(len(images), images.shape[2:], rotation, scale, translation, generator)
+        matrix, shift = matrix.to(images), shift.to(images)
+        moved = network(_move(images, matrix, shift))
+        found.append((moved - 0.5 - shift) @ torch.linalg.inv(matrix).transpose(1, 2) + 0.5)
+    sides = torch.tensor(images.shape[2:]).to(images)
+    points = torch.stack(found, 1) * sides
+    spread = (points - points.mean(1, keepdim=True)).square().sum(-1).mean(1).sqrt()
+    return (spread / hand_size(prediction * sides).clamp_min(1e-6)[:, None]).clamp_min(_SMALLEST)
+
+
+def _random_motions(
+    count: int, sides: torch.Size, rotation: float, scale: float, translation: float, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Matrices (B, 2, 2) about the image's middle and shifts (B, 1, 2), in normalised coordinates (x, y)."""
+    draws = 2 * torch.rand(count, 4, generator=generator) - 1
+    angle, factor = rotation * draws[:, 0], torch.exp(scale * draws[:, 1])
+    cos, sin = factor * angle.cos(), factor * angle.sin()
+    # A turn is one in pixels: normalised by sides of different length it is a shear as well.
+    ratio = sides[1] / sides[0]
+    matrix = torch.stack([torch.stack([cos, -sin * ratio], -1), torch.stack([sin / ratio, cos], -1)], -2)
+    return matrix, translation * draws[:, None, 2:]
+
+
+def _move(images: Tensor, matrix: Tensor, shift: Tensor) -> Tensor:
+    """Images whose content at u, from the middle, is that of the source at matrix^-1 (u - shift)."""
+    inverse = torch.linalg.inv(matrix)
+    offset = -2 * (inverse @ shift.transpose(1, 2))
+    # torch wants the last axis of the images first.
+    theta = torch.cat([inverse.flip(1, 2), offset.flip(1)], -1)
+    grid = F.affine_grid(theta, list(images.shape), align_corners=False)
+    return F.grid_sample(images, grid, padding_mode="border", align_corners=False)

@@ -1,0 +1,55 @@
+"""A chain of transforms in which one bad file does not stop the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from monai.data import MetaTensor
+from monai.transforms import Compose
+
+from monai_degia.data.messages import short_message
+
+__all__ = ["GuardedCompose"]
+
+
+class GuardedCompose(Compose):
+    """``Compose`` for inference over a folder: a sample that fails becomes a blank one that says why.
+
+    The blank sample has an image of zeros with the meta data of :class:`FileGeometryd`, so that it can stand in a batch
+    with others, in worker processes too. Every sample gets an ``error``, empty where all went well;
+    :class:`monai_degia.LandmarkFileWriter` lists the failures and writes nothing else about them.
+
+    Args:
+        transforms: see ``monai.transforms.Compose``.
+        image_size: (X, Y) of the network's images in pixels.
+        in_channels: channels of the network's images.
+        key: key of the image: its path in what comes in.
+
+    """
+
+    def __init__(
+        self, transforms: Sequence[Callable[..., Any]], image_size: Sequence[int], in_channels: int, key: str = "image"
+    ) -> None:
+        super().__init__(transforms)
+        self.image_size, self.in_channels, self.key = tuple(image_size), in_channels, key
+
+    def __call__(self, input_: Mapping[str, Any], *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Transform one sample."""
+        try:
+            return {**super().__call__(input_, *args, **kwargs), "error": ""}
+        except Exception as error:
+            reason = short_message(error) or f"{type(error).__name__}: {error}"
+            return self._blank(str(input_[self.key]), " ".join(reason.split()))
+
+    def _blank(self, file: str, reason: str) -> dict[str, Any]:
+        meta = {
+            "filename_or_obj": file,
+            "spatial_shape": torch.tensor([0, 0]),
+            "original_affine": torch.eye(4, dtype=torch.float64),
+            "sop_instance_uid": "",
+            "spacing_source": "",
+        }
+        image = MetaTensor(torch.zeros(self.in_channels, *self.image_size), affine=torch.eye(4), meta=meta)
+        return {self.key: image, "spacing": torch.full((2,), torch.nan), "error": reason}

@@ -1,0 +1,56 @@
+"""The calibration of a trained network, fitted on an evaluator's validation images and written as a file."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+import torch
+from ignite.engine import Engine
+from monai.utils import CommonKeys
+
+from monai_degia.engines.keys import DeGIAKeys
+from monai_degia.metrics.calibration import fit_calibration
+from monai_degia.metrics.errors import nme
+from monai_degia.transforms.landmarks import denormalize_landmarks
+from monai_degia.writers.collecting import CollectingWriter
+
+__all__ = ["CalibrationWriter"]
+
+
+class CalibrationWriter(CollectingWriter):
+    """Fit a :class:`monai_degia.ScoreCalibration` on the images of an evaluator, which must be source images alone.
+
+    Args:
+        output_dir: folder of the file, ``calibration.json``.
+        source_domains: domains of images as they are; those of other domains, shifted copies, count for the confidence
+            and not for what the flow calls usual.
+        tolerance: the error that counts as small, as a fraction of the hand size.
+
+    """
+
+    def __init__(self, output_dir: str | Path, source_domains: Collection[str], tolerance: float = 0.1) -> None:
+        super().__init__(output_dir)
+        self.source_domains, self.tolerance = set(source_domains), tolerance
+
+    def _collect(self, engine: Engine) -> None:
+        batch, output = engine.state.batch, engine.state.output
+        size = batch[CommonKeys.IMAGE].shape[2:]
+        pixels = [denormalize_landmarks(output[key], size) for key in (CommonKeys.PRED, CommonKeys.LABEL)]
+        error, bits = nme(*pixels), output.get(DeGIAKeys.BITS_PER_DIM)
+        for index, domain in enumerate(batch["domain"]):
+            row = {"disagreement": output[DeGIAKeys.DISAGREEMENT][index].cpu(), "error": error[index].cpu()}
+            if bits is not None and domain in self.source_domains:
+                row["bits"] = bits[index].cpu()
+            self._rows.append(row)
+
+    def _write(self, engine: Engine) -> None:
+        bits = [row["bits"] for row in self._rows if "bits" in row]
+        calibration = fit_calibration(
+            torch.cat([row["disagreement"] for row in self._rows]),
+            torch.cat([row["error"] for row in self._rows]),
+            torch.stack(bits) if bits else None,
+            self.tolerance,
+        )
+        calibration.save(self.output_dir / "calibration.json")
+        engine.logger.info(f"Calibration on {len(self._rows)} images written to {self.output_dir}")
