@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["short_message"]
+__all__ = ["root_cause", "short_message"]
 
 PACKAGE = str(Path(__file__).resolve().parents[1])
 
@@ -23,6 +23,12 @@ def short_message(error: BaseException) -> str | None:
         return str(ours[0])
     explained = [message for message in map(_explain, chain) if message is not None]
     return explained[0] if explained else None
+
+
+def root_cause(error: BaseException) -> BaseException:
+    """The error that all others in its chain wrap."""
+    *_, innermost = _chain(error)
+    return innermost
 
 
 def _explain(error: BaseException) -> str | None:

@@ -84,13 +84,19 @@ class BestModelSaver:
         path: file of the weights, a bare state dict.
         network: the network to save.
         metric_cmp_fn: whether the first of two values is better, as in MONAI's evaluators; default: lower is better.
+        companions: file name to a network that is saved beside it in the same epochs, such as the flow.
 
     """
 
     def __init__(
-        self, path: str | Path, network: nn.Module, metric_cmp_fn: Callable[[float, float], bool] = operator.lt
+        self,
+        path: str | Path,
+        network: nn.Module,
+        metric_cmp_fn: Callable[[float, float], bool] = operator.lt,
+        companions: Mapping[str, nn.Module] | None = None,
     ) -> None:
         self.path, self.network, self.metric_cmp_fn = Path(path), network, metric_cmp_fn
+        self.companions = dict(companions or {})
         self.best: float | None = None
         self.epoch = 0
 
@@ -104,8 +110,10 @@ class BestModelSaver:
         # Nothing compares as better than NaN: taken as the best it would stay there.
         if not math.isnan(value) and (self.best is None or self.metric_cmp_fn(value, self.best)):
             self.best, self.epoch = value, engine.state.epoch
-            with whole_file(self.path) as partial:
-                torch.save(self.network.state_dict(), partial)
+            files = {self.path: self.network, **{self.path.parent / n: m for n, m in self.companions.items()}}
+            for path, network in files.items():
+                with whole_file(path) as partial:
+                    torch.save(network.state_dict(), partial)
 
     def state_dict(self) -> dict[str, Any]:
         """Best value, ``None`` before the first validation, and its epoch."""

@@ -9,7 +9,7 @@ import torch
 from monai.data import MetaTensor
 from monai.transforms import Compose
 
-from monai_degia.data.messages import short_message
+from monai_degia.data.messages import root_cause, short_message
 
 __all__ = ["GuardedCompose"]
 
@@ -40,7 +40,8 @@ class GuardedCompose(Compose):
         try:
             return {**super().__call__(input_, *args, **kwargs), "error": ""}
         except Exception as error:
-            reason = short_message(error) or f"{type(error).__name__}: {error}"
+            cause = root_cause(error)
+            reason = short_message(error) or f"{type(cause).__name__}: {cause}"
             return self._blank(str(input_[self.key]), " ".join(reason.split()))
 
     def _blank(self, file: str, reason: str) -> dict[str, Any]:

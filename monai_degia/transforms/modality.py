@@ -20,6 +20,7 @@ from monai_degia.data.xray.reader import XRayReader
 
 __all__ = ["LoadAnyImaged", "MatchChannelsd", "ScaleModalityd", "depth_to_image"]
 
+_DEEP = "I"  # PIL's 16- and 32-bit integer modes
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, the weights of PIL's conversion to grey
 
 
@@ -148,7 +149,8 @@ class ScaleModalityd(MapTransform):
 
     Args:
         keys: images (C, X, Y).
-        modality_key: key of the sample's modality, ``photo``, ``depth`` or ``xray``.
+        modality_key: key of the sample's modality, ``photo``, ``depth`` or ``xray``; or ``auto``, which is replaced:
+            DICOM files are X-rays, pictures of 16 bit are depth maps in mm, all others photographs.
         depth_range_mm: see :func:`depth_to_image`.
         floor: see :func:`depth_to_image`.
         allow_missing_keys: do not fail if a key is missing.
@@ -175,6 +177,8 @@ class ScaleModalityd(MapTransform):
         for key in self.key_iterator(d):
             image = convert_to_tensor(d[key], track_meta=True)
             name = image.meta.get("filename_or_obj", f"image {key!r}")
+            if d.get(self.modality_key) == "auto":
+                d[self.modality_key] = _guess(image.meta)
             try:
                 values = self._scale(
                     image.as_tensor().float(), d.get(self.modality_key), str(image.meta.get("mode", ""))
@@ -192,7 +196,7 @@ class ScaleModalityd(MapTransform):
         if modality not in ("photo", "xray"):
             raise ValueError(f"{self.modality_key} must be photo, depth or xray, got {modality!r}.")
         low, high = float(values.min()), float(values.max())
-        deep = mode.startswith("I")  # PIL's 16- and 32-bit integer modes
+        deep = mode.startswith(_DEEP)
         if low >= 0 and high <= 1 and not deep:
             return values
         if low >= 0 and high <= 255 and not deep:
@@ -202,6 +206,12 @@ class ScaleModalityd(MapTransform):
         if low < 0 or high > 65535:
             raise ValueError(f"a photograph has values in [{low:g}, {high:g}], expected 0 to 255 or 65535.")
         return values / 65535
+
+
+def _guess(meta: Mapping[Any, Any]) -> str:
+    if meta.get("photometric_interpretation"):
+        return "xray"
+    return "depth" if str(meta.get("mode", "")).startswith(_DEEP) else "photo"
 
 
 class MatchChannelsd(MapTransform):

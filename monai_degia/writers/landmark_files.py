@@ -15,7 +15,7 @@ from monai.utils import CommonKeys
 from monai_degia.data.datalist import IMAGE_SUFFIXES
 from monai_degia.data.landmark_sets import landmark_names
 from monai_degia.writers.collecting import CollectingWriter
-from monai_degia.writers.landmark_tables import landmark_entry, write_csv, write_json
+from monai_degia.writers.landmark_tables import landmark_entry, write_csv, write_failures, write_json
 from monai_degia.writers.markups import MarkupsWriter
 from monai_degia.writers.overlay_files import OverlayWriter
 from monai_degia.writers.records import LandmarkRecord, is_mirrored, original_points, relative_name
@@ -48,9 +48,11 @@ class LandmarkFileWriter(CollectingWriter):
     where they differ), ``spacing_source``, ``confidence`` (mean of the landmarks, in [0, 1]), ``domain_shift``,
     ``mirrored``, ``sop_instance_uid`` and ``model_version``; what is unknown is empty. ``load_datalist`` reads it, so
     corrected predictions can be trained on. ``landmarks.json`` adds millimetres and the confidence of each landmark.
-    Both come at the end of the run, or with what there is if an error ends it. Files about one image are written at
-    once, in the sub-folder of the image. Nothing of a file's header is written but its pixel size and UID; the
-    structured report alone repeats patient and study.
+    Both come at the end of the run, or with what there is if an error ends it. Images whose ``error`` in the batch says
+    that they could not be read (:class:`monai_degia.GuardedCompose`), and images one of whose files could not be
+    written, are listed with the reason in ``failures.csv``, which is there only if there are any. Files about one image
+    are written at once, in the sub-folder of the image. Nothing of a file's header is written but its pixel size and
+    UID; the structured report alone repeats patient and study.
 
     The evaluator's batches hold images from :class:`FileGeometryd` and, optionally, their ``spacing`` in mm,
     ``spacing_source``, ``sop_instance_uid`` and ``modality``, of which the middle two may also be in the image's meta
@@ -89,8 +91,9 @@ class LandmarkFileWriter(CollectingWriter):
         wanted = (formats,) if isinstance(formats, str) else tuple(formats)
         self.writers = {name: _record_writer(name, self.output_dir) for name in wanted}
         self.failures: list[tuple[str, str]] = []
-        """Name of an image and the reason why one of its own files is missing, for each that could not be written."""
+        """Name of an image and the reason why it has no result, or lacks one of its own files."""
         self._taken: set[str] = set()
+        self._seen = 0
 
     def attach(self, engine: Engine) -> None:
         """Register with the evaluator."""
@@ -99,13 +102,19 @@ class LandmarkFileWriter(CollectingWriter):
 
     def _start(self, engine: Engine) -> None:
         super()._start(engine)
-        self._taken, self.failures = set(), []
+        self._taken, self.failures, self._seen = set(), [], 0
 
     def _collect(self, engine: Engine) -> None:
         batch, output = engine.state.batch, engine.state.output
         images = decollate_batch(batch[CommonKeys.IMAGE])
+        self._seen += len(images)
         for index, image in enumerate(images):
-            record = self._record(image, _row(batch, index), _row(output, index))
+            given = _row(batch, index)
+            if given.get("error"):
+                name = relative_name(image.meta["filename_or_obj"], self.image_dir)
+                self._fail(engine, name, str(given["error"]))
+                continue
+            record = self._record(image, given, _row(output, index))
             self._rows.append(landmark_entry(record))
             for writer in self.writers.values():
                 self._write_one(engine, writer, record)
@@ -150,17 +159,36 @@ class LandmarkFileWriter(CollectingWriter):
         try:
             writer.write(record)
         except ValueError as error:
-            self.failures.append((record.image, str(error)))
-            engine.logger.warning(str(error))
+            self._fail(engine, record.image, str(error))
+
+    def _fail(self, engine: Engine, image: str, reason: str) -> None:
+        self.failures.append((image, reason))
+        engine.logger.warning(f"{image}: {reason}")
+
+    def check(self) -> None:
+        """Let a command end with an error status if something is missing; everything else has been written by then.
+
+        Raises:
+            ValueError: if the last run had failures.
+
+        """
+        if self.failures:
+            images = dict(self.failures)
+            first = next(iter(images))
+            raise ValueError(
+                f"{len(images)} of {self._seen} images have no complete result, all others were written. "
+                f"{self.output_dir / 'failures.csv'} lists them; the first is {first}: {images[first]}"
+            )
 
     def _rescue(self, engine: Engine, error: Exception) -> None:
-        if self._rows:
+        if self._rows or self.failures:
             self._write(engine)
         raise error
 
     def _write(self, engine: Engine) -> None:
         write_json(self.output_dir / "landmarks.json", self._rows)
         write_csv(self.output_dir / "landmarks.csv", self.names, self._rows)
+        write_failures(self.output_dir / "failures.csv", self.failures)
         engine.logger.info(f"Landmarks of {len(self._rows)} images written to {self.output_dir}")
 
 

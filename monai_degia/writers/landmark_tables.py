@@ -11,7 +11,7 @@ from typing import Any
 from monai_degia.data.files import whole_file
 from monai_degia.writers.records import LandmarkRecord, Point
 
-__all__ = ["landmark_entry", "write_csv", "write_json"]
+__all__ = ["landmark_entry", "write_csv", "write_failures", "write_json"]
 
 _ABOUT_IMAGE = ("outside", "spacing_mm", "spacing_source", "confidence", "domain_shift", "mirrored")
 _FURTHER = (*_ABOUT_IMAGE, "sop_instance_uid", "model_version")
@@ -67,6 +67,17 @@ def write_csv(path: Path, names: Sequence[str], entries: Sequence[dict[str, Any]
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["image", *(f"{name}_{axis}" for name in names for axis in "xy"), *_FURTHER])
         writer.writerows(map(_csv_row, entries))
+
+
+def write_failures(path: Path, failures: Sequence[tuple[str, str]]) -> None:
+    """Write images without a complete result and the reasons; without any, remove the file of an earlier run."""
+    if not failures:
+        path.unlink(missing_ok=True)
+        return
+    with whole_file(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["image", "reason"])
+        writer.writerows(failures)
 
 
 def _by_name(names: Sequence[str], points: Sequence[Point], digits: int) -> dict[str, list[float]]:

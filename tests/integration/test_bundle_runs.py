@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -33,12 +34,13 @@ def own_excepthook(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
 
 
-def command(*config_files: str, **overrides: Any) -> None:
+def command(*config_files: str, status: int = 0, **overrides: Any) -> str:
     files = str([str(CONFIGS / name) for name in config_files])
     options = [text for name, value in overrides.items() for text in (f"--{name}", str(value))]
     arguments = [sys.executable, "-m", "monai.bundle", "run", "--config_file", files, *options]
     done = subprocess.run(arguments, cwd=REPO, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert done.returncode == status, done.stdout[-2000:] + done.stderr[-2000:]
+    return done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +89,28 @@ def test_csv_of_inference_equals_a_computation_by_hand(root: Path) -> None:
     assert torch.allclose(found, expected, atol=0.006)
     assert expected.std(0).min() > 0.02  # points differ, so an exchanged order would show
     assert rows[0]["outside"] == "0" and rows[0]["spacing_mm"] == ""
+
+
+def test_a_calibrated_run_tells_confidence_and_shift_and_lists_what_it_cannot_read(root: Path, tmp_path: Path) -> None:
+    """One bad file among good ones: they are written, it is listed, and the exit status says so."""
+    folder = tmp_path / "new"
+    shutil.copytree(root / "new", folder)
+    (folder / "broken.png").write_bytes((folder / "small.png").read_bytes()[:60])
+    calibrate = (str(CONFIGS / "evaluate.json"), str(REPO / "configs" / "run" / "calibrate.yaml"))
+    command("train.json", *calibrate, bundle_root=root, **SMALL, **{"calibration_writer::tolerance": 0.2})
+    options = {"bundle_root": root, "dataset_dir": folder, "output_dir": tmp_path / "out", "formats": "['overlay']"}
+    failed = command("inference.json", status=1, **options, **{"network_def::backbone": "lenet"})
+    assert "error: 1 of 3 images have no complete result" in failed and "broken.png" in failed
+    assert "Traceback" not in failed
+    (failure,) = csv.DictReader((tmp_path / "out" / "failures.csv").open())
+    assert failure["image"] == "broken.png" and "Cannot read image" in failure["reason"]
+    rows = list(csv.DictReader((tmp_path / "out" / "landmarks.csv").open()))
+    assert [row["image"] for row in rows] == ["small.png", "upright.png"]
+    assert all(0 <= float(row["confidence"]) <= 1 and float(row["domain_shift"]) > 3 for row in rows), "noise is usual?"
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.png")) == [
+        "small.overlay.png",
+        "upright.overlay.png",
+    ]
 
 
 def train(root: Path, **overrides: Any) -> ConfigWorkflow:

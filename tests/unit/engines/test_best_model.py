@@ -38,3 +38,13 @@ def test_a_resumed_run_goes_on_comparing(tmp_path: Path) -> None:
     assert torch.load(fresh.path, weights_only=True)["weight"].item() == 1.0
     validate(fresh, 0.1, 7.0)
     assert torch.load(fresh.path, weights_only=True)["weight"].item() == 7.0
+
+
+def test_companions_are_saved_in_the_same_epochs(tmp_path: Path) -> None:
+    flow = nn.Linear(1, 1, bias=False)
+    saver = BestModelSaver(tmp_path / "model.pt", nn.Linear(1, 1, bias=False), companions={"flow.pt": flow})
+    for weight, value in ((1.0, 0.5), (2.0, 0.1), (3.0, 0.4)):
+        nn.init.constant_(flow.weight, 10 * weight)
+        validate(saver, value, weight)
+    assert torch.load(tmp_path / "model.pt", weights_only=True)["weight"].item() == 2.0
+    assert torch.load(tmp_path / "flow.pt", weights_only=True)["weight"].item() == 20.0

@@ -226,3 +226,19 @@ def test_channel_errors() -> None:
         MatchChannelsd("image", 2)
     with pytest.raises(ValueError, match=r"got shape \(2, 5, 6\)"):
         MatchChannelsd("image", 3)({"image": torch.zeros(2, 5, 6)})
+
+
+@pytest.mark.parametrize(
+    ("meta", "level", "modality"),
+    [
+        ({}, 51.0, "photo"),
+        ({"mode": "I;16"}, 700.0, "depth"),
+        ({"photometric_interpretation": "MONOCHROME2"}, 0.2, "xray"),
+    ],
+)
+def test_the_modality_can_be_told_from_the_file(meta: dict[str, str], level: float, modality: str) -> None:
+    image = MetaTensor(torch.full((1, 4, 4), level), meta=meta)
+    out = ScaleModalityd("image")({"image": image, "modality": "auto"})
+    assert out["modality"] == modality
+    expected = ScaleModalityd("image")({"image": image, "modality": modality})["image"]
+    assert torch.equal(out["image"], expected) and expected.max() == pytest.approx(1.0 if modality == "depth" else 0.2)

@@ -10,8 +10,8 @@ from torch.testing import assert_close
 from monai_degia.flows.flow_prior import FlowPrior
 from monai_degia.losses.objective import AscentObjective
 from monai_degia.networks.regressor import LandmarkRegressor
-from monai_degia.transforms.ascent import gradient_ascent
 from monai_degia.transforms.appearance import AppearanceParametrization
+from monai_degia.transforms.ascent import gradient_ascent
 from monai_degia.transforms.ascent_starts import PARAMETRIZATIONS
 from monai_degia.transforms.parametrization import LatentParametrization, PixelParametrization
 

@@ -1,0 +1,68 @@
+"""What an evaluator tells without a label."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from ignite.engine import Engine
+from torch import Tensor, nn
+from torch.testing import assert_close
+
+from monai_degia.engines.scores import ScoresHandler, source_bits_per_dim
+from monai_degia.flows.flow_prior import FlowPrior
+from monai_degia.metrics.calibration import ScoreCalibration
+from monai_degia.metrics.disagreement import landmark_disagreement
+
+
+class Network(nn.Module):
+    """Landmarks out of the image, with a layer that behaves otherwise in training."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(64, 6), nn.Unflatten(1, (3, 2)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x)
+
+
+def output(handler: ScoresHandler, images: Tensor) -> dict[str, Any]:
+    engine = Engine(lambda engine, batch: {"image": batch})
+    handler.attach(engine)
+    engine.run([images], max_epochs=1)
+    return engine.state.output
+
+
+def test_scores_reach_the_output(make_flow: Callable[..., FlowPrior]) -> None:
+    network, flow, images = Network().train(), make_flow(), torch.rand(5, 1, 8, 8)
+    calibration = ScoreCalibration(-3.0, -1.5, 0.1, 6.0, 0.5)
+    found = output(ScoresHandler(network, flow, calibration, num_views=3), images)
+    assert network.training, "the network's mode was not put back"
+    disagreement = landmark_disagreement(network.eval(), images, 3)
+    assert_close(found["disagreement"], disagreement)
+    assert_close(found["confidence"], torch.sigmoid(-3 - 1.5 * disagreement.log()))
+    assert_close(found["bits_per_dim"], source_bits_per_dim(flow, images))
+    assert_close(found["domain_shift"], (found["bits_per_dim"] - 6).abs() / 0.5)
+
+
+def test_what_is_not_given_is_not_told(make_flow: Callable[..., FlowPrior]) -> None:
+    images = torch.rand(2, 1, 8, 8)
+    assert set(output(ScoresHandler(Network()), images)) == {"image", "disagreement"}
+    assert set(output(ScoresHandler(Network(), make_flow()), images)) == {"image", "disagreement", "bits_per_dim"}
+
+
+def test_bits_are_those_of_the_class_that_fits_best(make_flow: Callable[..., FlowPrior]) -> None:
+    flow, images = make_flow(num_classes=3).eval(), torch.rand(16, 1, 8, 8)
+    middle = (images * 255 + 0.5) / 256
+    with torch.no_grad():
+        each = torch.stack([flow.bits_per_dim(middle, torch.full((16,), c)) for c in range(3)])
+    assert len(set(each.argmin(0).tolist())) > 1, "vacuous: one class fits all images best"
+    assert_close(source_bits_per_dim(flow, images), each.amin(0))
+    assert torch.equal(source_bits_per_dim(flow, images), source_bits_per_dim(flow, images))
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_the_flow_keeps_its_mode(make_flow: Callable[..., FlowPrior], training: bool) -> None:
+    flow = make_flow().train(training)
+    source_bits_per_dim(flow, torch.rand(2, 1, 8, 8))
+    assert flow.training is training
