@@ -40,6 +40,27 @@ def _hands(data: str, backbones: tuple[str, ...], seeds: tuple[int, ...], extra:
     return Grid(rows, seeds, "NME (% of hand size)", caption)
 
 
+def _table2() -> Grid:
+    """The paper's Table 2, then on one network the other ascents, random convolution, and the heatmap head."""
+    data, networks = ("data/hands", "data/hands_expert"), ("lenet", "alexnet", "vgg", "resnet", "densenet")
+    table = itertools.product(networks, ("erm", "degia"))
+    variants = itertools.product(("resnet",), ("degia_pixel", "degia_latent", "degia_randconv"))
+    rows = [
+        Row({"network": network, "method": method}, (*data, f"backbone/{network}", f"method/{method}"))
+        for network, method in (*table, *variants)
+    ]
+    rows += [
+        Row(
+            {"network": "resnet heatmap", "method": method},
+            (*data, "backbone/resnet", f"method/{method}"),
+            {"network_def::head": "heatmap"},
+        )
+        for method in ("erm", "degia")
+    ]
+    caption = "Mean squared error of normalised coordinates, lower is better; trained on photographs alone:"
+    return Grid(rows, (0, 1, 2), "MSE (normalised)", caption)
+
+
 def _digits(labels: dict[str, str], setting: str, method: str, overrides: dict[str, Any] | None = None) -> Row:
     overlays = ("digits/task", f"digits/{setting}", f"digits/method/{method}")
     return Row(labels, overlays, overrides or {})
@@ -62,4 +83,5 @@ GRIDS: dict[str, Grid] = {
     "peers": _peers("protocol", (0, 1, 2, 3, 4), "10,000 iterations of 32"),
     "peers_short": _peers("short", (0, 1, 2), "2,000 iterations of 64"),
     "table1": _table1(),
+    "table2": _table2(),
 }

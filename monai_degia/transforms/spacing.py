@@ -15,7 +15,8 @@ __all__ = ["PixelSpacingD", "PixelSpacingDict", "PixelSpacingd"]
 class PixelSpacingd(MapTransform):
     """Write millimetres per pixel of the current image, whatever resizing or turn it went through; NaN where unknown.
 
-    A data list gives the spacing of the file. MONAI tracks what moves pixels in the image's affine, so that against the
+    A data list gives the spacing of the file; failing that it is the DICOM file's own, in the original affine, if the
+    meta data has a ``spacing_source``. MONAI tracks what moves pixels in the image's affine, so that against the
     original affine says which step in the file one step in the current image is.
 
     Args:
@@ -43,8 +44,10 @@ class PixelSpacingd(MapTransform):
             # Columns are the steps of one current pixel, in pixels of the file; a turn mixes the file's axes.
             steps = torch.linalg.solve(then, now)[:2, :2]
             file_spacing = d.get(self.spacing_key)
-            spacing = [torch.nan, torch.nan] if file_spacing is None else file_spacing
-            lengths = (torch.as_tensor(spacing, dtype=torch.float64)[:, None] * steps).norm(dim=0)
+            if file_spacing is None:
+                known = bool(meta.get("spacing_source"))
+                file_spacing = then[:2, :2].norm(dim=0) if known else [torch.nan, torch.nan]
+            lengths = (torch.as_tensor(file_spacing, dtype=torch.float64)[:, None] * steps).norm(dim=0)
             d[self.spacing_key] = lengths.float()
         return d
 

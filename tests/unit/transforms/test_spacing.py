@@ -76,3 +76,15 @@ def test_missing_image() -> None:
 def test_image_that_is_not_tracked(image: torch.Tensor) -> None:
     with pytest.raises(ValueError, match="PixelSpacingd needs 'image' with a tracked original_affine"):
         PixelSpacingd("image")({"image": image})
+
+
+def test_a_dicom_files_own_spacing_counts_where_the_list_has_none() -> None:
+    """The original affine holds it; without a source it may be what readers write for want of one."""
+    unknown, own = sample(0.2), sample(0.2)
+    unknown.pop("spacing", None), own.pop("spacing", None)
+    own["image"].meta["spacing_source"] = "PixelSpacing"
+    half = Resized("image", (20, 30))
+    assert torch.isnan(PixelSpacingd("image")(half(unknown))["spacing"]).all()
+    assert_close(PixelSpacingd("image")(half(own))["spacing"], torch.tensor([0.4, 0.4]))
+    given = {**own, "spacing": np.array([0.5, 0.5], dtype=np.float32)}
+    assert_close(PixelSpacingd("image")(half(given))["spacing"], torch.tensor([1.0, 1.0]))
