@@ -92,7 +92,12 @@ from monai_degia.transforms.landmarks import (
     normalize_landmarks,
 )
 from monai_degia.transforms.modality import LoadAnyImaged, MatchChannelsd, ScaleModalityd, depth_to_image
-from monai_degia.transforms.parametrization import LatentParametrization, Parametrization, PixelParametrization
+from monai_degia.transforms.parametrization import (
+    LatentParametrization,
+    Parametrization,
+    PixelParametrization,
+    ReflectedParametrization,
+)
 from monai_degia.transforms.random_convolution import RandConv, RandConvd
 from monai_degia.transforms.shifts import AppearanceShiftd, shifted_copies
 from monai_degia.transforms.spacing import PixelSpacingd
@@ -105,6 +110,7 @@ from monai_degia.writers.overlay import draw_landmarks, save_overlay_grid
 from monai_degia.writers.overlay_files import OverlayWriter
 from monai_degia.writers.records import LandmarkRecord
 from monai_degia.writers.report import LandmarkReport
+from monai_degia.writers.score_report import ScoreReport
 from monai_degia.writers.structured_report import StructuredReportWriter
 
 __version__ = "0.1.0"
@@ -183,10 +189,12 @@ __all__ = [
     "RandPoseWarpd",
     "RandSmoothWarpd",
     "RealNVP",
+    "ReflectedParametrization",
     "Reframed",
     "RunCheckpoint",
     "ScaleModalityd",
     "ScoreCalibration",
+    "ScoreReport",
     "ScoresHandler",
     "StructuredReportWriter",
     "SuccessDetectionRate",

@@ -13,6 +13,7 @@ from monai_degia.transforms.parametrization import (
     LatentParametrization,
     Parametrization,
     PixelParametrization,
+    ReflectedParametrization,
 )
 
 __all__ = ["PARAMETRIZATIONS"]
@@ -31,6 +32,7 @@ def _latent(image: Tensor, flow: InvertibleFlow | None, generator: torch.Generat
 
 PARAMETRIZATIONS: dict[str, Callable[[Tensor, InvertibleFlow | None, torch.Generator | None], Parametrization]] = {
     "pixel": lambda image, flow, generator: PixelParametrization(image),
+    "reflected": lambda image, flow, generator: ReflectedParametrization(image),
     "latent": _latent,
     "appearance": lambda image, flow, generator: AppearanceParametrization.draw(image, generator),
     "texture": lambda image, flow, generator: AppearanceParametrization.draw(image, generator, texture=TEXTURE),

@@ -13,6 +13,7 @@ __all__ = [
     "LatentParametrization",
     "Parametrization",
     "PixelParametrization",
+    "ReflectedParametrization",
 ]
 
 
@@ -65,6 +66,27 @@ class PixelParametrization(Parametrization):
     def project(self, parameters: Tensor, bounds: tuple[float, float]) -> Tensor:
         """Clamp to ``bounds``."""
         return parameters.clamp(*bounds)
+
+
+class ReflectedParametrization(PixelParametrization):
+    """The pixels, with values beyond an end of [0, 1] reflected at it where ``pixel`` clamps them.
+
+    Clamped, an image that climbs far loses its contrast: what is bright meets what has become bright. Reflected, the
+    contrast changes its sign and stays: added to a bright line on black, 0.7 makes a dark line on bright. Together with
+    the step rule ``sobolev``, whose steps hardly differ between neighbours, an ascent goes far and keeps lines.
+
+    Args:
+        image: source images in [0, 1], shape (B, C, X, Y).
+
+    """
+
+    def decode(self, parameters: Tensor) -> Tensor:
+        """Images in [0, 1]: a wave of triangles with slopes of 1 and -1."""
+        return 1 - (1 - parameters.remainder(2)).abs()
+
+    def project(self, parameters: Tensor, bounds: tuple[float, float]) -> Tensor:
+        """Return the parameters: any value decodes to an image."""
+        return parameters
 
 
 class LatentParametrization(Parametrization):

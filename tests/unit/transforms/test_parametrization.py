@@ -13,7 +13,7 @@ from monai_degia.networks.regressor import LandmarkRegressor
 from monai_degia.transforms.appearance import AppearanceParametrization
 from monai_degia.transforms.ascent import gradient_ascent
 from monai_degia.transforms.ascent_starts import PARAMETRIZATIONS
-from monai_degia.transforms.parametrization import LatentParametrization, PixelParametrization
+from monai_degia.transforms.parametrization import LatentParametrization, PixelParametrization, ReflectedParametrization
 
 WIDTHS = AppearanceParametrization.KERNEL_SIZES
 WIDEST = max(WIDTHS)
@@ -37,6 +37,28 @@ def test_pixels_decode_to_themselves() -> None:
     assert torch.equal(pixel.start, image)
     assert torch.equal(pixel.decode(image), image)
     assert torch.equal(pixel.project(3 * image - 1, (0.0, 0.5)), (3 * image - 1).clamp(0, 0.5))
+
+
+def test_reflection_keeps_contrast_where_clamping_loses_it() -> None:
+    """A bright line on black, moved up as a whole: clamped it drowns, reflected it turns dark."""
+    image = torch.zeros(1, 1, 5, 5)
+    image[..., 2] = 0.9
+    reflected, clamped = ReflectedParametrization(image), PixelParametrization(image)
+    assert_close(reflected.decode(reflected.start), image)
+    moved = reflected.project(image + 0.7, (0.0, 1.0))
+    expected = torch.full((1, 1, 5, 5), 0.7)
+    expected[..., 2] = 2 - 1.6
+    assert_close(reflected.decode(moved), expected)
+    assert_close(reflected.decode(moved - 2.4), reflected.decode(2.4 - moved), msg="not the same on both sides of 0")
+    lost = clamped.project(image + 1.0, (0.0, 1.0))
+    assert lost.std() == 0 and reflected.decode(reflected.project(image + 1.0, (0.0, 1.0))).std() > 0.3
+
+
+def test_reflected_values_climb_to_the_maximum_and_stay() -> None:
+    target = torch.rand(3, 2, 6, 6)
+    start = ReflectedParametrization(torch.rand(3, 2, 6, 6))
+    reached = gradient_ascent(start, lambda x: -(x - target).square().flatten(1).sum(1), steps=60, step_size=0.2)
+    assert_close(reached, target, atol=1e-3, rtol=0)
 
 
 def test_latents_decode_to_the_source(make_flow: Callable[..., FlowPrior]) -> None:
