@@ -1,4 +1,4 @@
-"""Command line: ``python -m monai_degia.experiments demo|hands|table1|peers`` or ``... evaluate RUN_DIR``."""
+"""Command line: ``python -m monai_degia.experiments GRID``, ``... evaluate RUN_DIR`` or ``... picture RUN_DIR``."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from monai_degia.data.hands.dataset import write_synthetic_dataset
 from monai_degia.engines.errors import show_short_errors
 from monai_degia.experiments.catalogue import GRIDS
+from monai_degia.experiments.digit_picture import draw_digits
 from monai_degia.experiments.evaluation import DATASETS, evaluate_digits
 from monai_degia.experiments.grids import Run
 from monai_degia.experiments.pictures import collect_pictures
@@ -22,13 +23,15 @@ def main(arguments: list[str] | None = None) -> None:
     """Run an experiment, print its table and say where everything is; or evaluate a finished run."""
     show_short_errors()
     arguments = sys.argv[1:] if arguments is None else arguments
-    if arguments[:1] == ["evaluate"]:
-        _evaluate(arguments[1:])
+    commands = {"evaluate": _evaluate, "picture": _picture}
+    if arguments and arguments[0] in commands:
+        commands[arguments[0]](arguments[1:])
         return
     parser = argparse.ArgumentParser(
         prog="python -m monai_degia.experiments",
         description="Train and compare the rows of a table.",
-        epilog="evaluate RUN_DIR --dataset NAME --path PATH: accuracy of a finished run on any set of digits.",
+        epilog="evaluate RUN_DIR --dataset NAME --path PATH: accuracy of a finished run on any set of digits. "
+        "picture RUN_DIR --mnist PATH --unseen PATH: its generated digits, round by round.",
     )
     parser.add_argument("grid", choices=sorted(GRIDS), help="demo: rendered hands, a few minutes; hands: real hands")
     parser.add_argument("--root", type=Path, default=Path(), help="checkout that holds bundle/ and configs/")
@@ -69,6 +72,17 @@ def _evaluate(arguments: list[str]) -> None:
     options = parser.parse_args(arguments)
     accuracy, count = evaluate_digits(options.run_dir, options.dataset, options.path, options.split)
     print(f"{options.dataset}: accuracy {100 * accuracy:.2f} % of {count} images ({options.run_dir})")
+
+
+def _picture(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(prog="python -m monai_degia.experiments picture")
+    parser.add_argument("run_dir", type=Path, help="folder of a finished run of digits with an ascent")
+    parser.add_argument("--mnist", type=Path, required=True, help="the source digits")
+    parser.add_argument("--unseen", type=Path, required=True, help="file or folder of the unseen digits")
+    parser.add_argument("--name", default="MNIST-M", help="what to call them in the picture")
+    options = parser.parse_args(arguments)
+    path = options.run_dir / "digits.png"
+    print(f"Picture: {draw_digits(options.run_dir, options.mnist, options.unseen, path, options.name)}")
 
 
 def _render(folder: Path) -> None:

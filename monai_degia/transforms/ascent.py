@@ -30,13 +30,14 @@ def _sobolev(gradient: Tensor) -> Tensor:
     axes, shape = tuple(range(2, gradient.ndim)), gradient.shape[2:]
     waves = [torch.fft.fftfreq(side, 1 / side, device=gradient.device) for side in shape]
     squares = sum(wave.square().view(-1, *[1] * (len(shape) - 1 - axis)) for axis, wave in enumerate(waves))
-    smooth = torch.fft.ifftn(torch.fft.fftn(gradient, dim=axes) / (1 + squares / SOBOLEV_WAVES**2), dim=axes).real
+    damping = (1 + squares / SOBOLEV_WAVES**2) ** SOBOLEV_ORDER
+    smooth = torch.fft.ifftn(torch.fft.fftn(gradient, dim=axes) / damping, dim=axes).real
     peak = smooth.abs().amax(tuple(range(1, gradient.ndim)), keepdim=True)
     return smooth / peak.clamp_min(torch.finfo(gradient.dtype).tiny)
 
 
-#: Waves a side at which the rule ``sobolev`` halves the gradient.
-SOBOLEV_WAVES = 4
+#: The rule ``sobolev`` divides the gradient's part of k waves a side by (1 + (k / SOBOLEV_WAVES)^2)^SOBOLEV_ORDER.
+SOBOLEV_WAVES, SOBOLEV_ORDER = 2, 3
 
 STEP_RULES: dict[str, Callable[[Tensor], Tensor]] = {
     "gradient": lambda gradient: gradient,
@@ -68,7 +69,7 @@ def gradient_ascent(
         steps: number of steps; 0 returns the decoded start.
         step_size: length of a step, in units of the parameters: times the gradient (``gradient``), the L2 length of a
             sample's step (``normalized``), the change of every parameter (``sign``), or the largest change of a
-            parameter (``sobolev``: the gradient in the Sobolev space H1 with periodic borders, which has coloured
+            parameter (``sobolev``: the gradient in the Sobolev space H3 with periodic borders, which has coloured
             patches where that in L2 has noise).
         rule: one of ``STEP_RULES``.
         bounds: valid range of image values.
