@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from monai_degia.transforms.convolution import stretch_each
-from monai_degia.transforms.parametrization import Parametrization
+from monai_degia.transforms.parametrization import Parametrization, reflect
 
 __all__ = ["AppearanceParametrization", "random_appearance"]
 
@@ -18,17 +18,17 @@ class AppearanceParametrization(Parametrization):
     """A random map of intensities and texture with few parameters a sample; geometry, hence landmarks, cannot move.
 
     In order: convolution by a random kernel 1, 3 or 5 wide over all channels, a stretch of the result to [0, 1], a
-    mixture with the original image (whose share is at most a half in three of four draws), a coloured texture that is
-    added if asked for, a tone curve (a power), and a smooth bias field. Every parameter is standard normal at the start
-    and is scaled inside :meth:`decode`, so that one step size suits all of them.
+    mixture with the original image (whose share is at most a half in three of four draws), a smooth coloured texture
+    that is added if asked for, with values beyond 0 and 1 reflected there, a tone curve (a power), and a bias field.
+    Every parameter is standard normal at the start and is scaled inside :meth:`decode`, so that one step size suits all
+    of them.
 
     Args:
         image: source images in [0, 1], shape (B, C, X, Y).
         noise: parameters at the start, shape (B, num_parameters(C, texture)).
         kernel_size: width of each sample's kernel, one of ``KERNEL_SIZES``, shape (B,).
-        texture: standard deviation of the added texture in units of the image's range, in the mean over draws; a
-            texture of its own for each channel, with details of an eighth of the side. 0 adds none: even areas of the
-            source then stay even.
+        texture: standard deviation of the added texture's control points, in the mean over draws; a texture of its own
+            for each channel, with details of a fifth of the side. 0 adds none: even areas of the source stay even.
 
     Raises:
         ValueError: if ``noise`` has another shape, ``kernel_size`` another shape or value, or ``texture`` is negative.
@@ -40,7 +40,7 @@ class AppearanceParametrization(Parametrization):
     FIELD_SIZE = 3
     TONE_SCALE = 0.4
     FIELD_SCALE = 0.15
-    TEXTURE_SIZE = 8
+    TEXTURE_SIZE = 5
 
     def __init__(self, image: Tensor, noise: Tensor, kernel_size: Tensor, texture: float = 0.0) -> None:
         if not texture >= 0:
@@ -66,7 +66,7 @@ class AppearanceParametrization(Parametrization):
         padded = F.pad(self.image - 0.5, [width // 2] * 4, mode="replicate")
         self.patches = F.unfold(padded, width)
         self.field_weights = _cubic_weights(self.FIELD_SIZE, image)
-        self.texture_weights = _cubic_weights(self.TEXTURE_SIZE, image) if texture else None
+        self.texture_weights = _cubic_weights(self.TEXTURE_SIZE, image)
 
     @classmethod
     def num_parameters(cls, channels: int, texture: float = 0.0) -> int:
@@ -96,15 +96,16 @@ class AppearanceParametrization(Parametrization):
         convolved = stretch_each((kernel.flatten(2) @ self.patches).view_as(self.image))
         # Uniform for a standard normal draw if it were not shifted: most maps then stay close to the original.
         share = 0.5 * (1 + torch.erf((mixture - self.MIXTURE_SHIFT) / math.sqrt(2)))[:, :, None, None]
-        mixed = stretch_each(share * self.image + (1 - share) * convolved + self._texture(*texture))
+        mixed = stretch_each(share * self.image + (1 - share) * convolved)
+        if texture:
+            # Reflected and not clamped or stretched: what is added must not drown the contrast that is there.
+            mixed = reflect(mixed + self._texture(*texture))
         # The small offset keeps the slope of the power finite at black.
         power = torch.exp(self.TONE_SCALE * tone)[:, :, None, None] * (mixed + 1e-3).log()
         return torch.exp(power + self.FIELD_SCALE * _grow(field, 1, self.field_weights))
 
-    def _texture(self, strength: Tensor | None = None, grid: Tensor | None = None) -> Tensor | float:
-        if strength is None or grid is None or self.texture_weights is None:
-            return 0.0
-        # A strength of its own for each sample: from draws that leave the image smooth to draws that hide much of it.
+    def _texture(self, strength: Tensor, grid: Tensor) -> Tensor:
+        # A strength of its own for each sample: from draws that leave even areas even to draws that turn contrast.
         scale = self.texture * strength[:, :, None, None]
         return scale * _grow(grid, self.image.shape[1], self.texture_weights)
 

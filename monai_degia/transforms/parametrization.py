@@ -14,6 +14,7 @@ __all__ = [
     "Parametrization",
     "PixelParametrization",
     "ReflectedParametrization",
+    "reflect",
 ]
 
 
@@ -68,6 +69,11 @@ class PixelParametrization(Parametrization):
         return parameters.clamp(*bounds)
 
 
+def reflect(values: Tensor) -> Tensor:
+    """Bring values to [0, 1] by reflecting them at 0 and 1: a wave of triangles with slopes of 1 and -1."""
+    return 1 - (1 - values.remainder(2)).abs()
+
+
 class ReflectedParametrization(PixelParametrization):
     """The pixels, with values beyond an end of [0, 1] reflected at it where ``pixel`` clamps them.
 
@@ -81,8 +87,8 @@ class ReflectedParametrization(PixelParametrization):
     """
 
     def decode(self, parameters: Tensor) -> Tensor:
-        """Images in [0, 1]: a wave of triangles with slopes of 1 and -1."""
-        return 1 - (1 - parameters.remainder(2)).abs()
+        """Images in [0, 1], see :func:`reflect`."""
+        return reflect(parameters)
 
     def project(self, parameters: Tensor, bounds: tuple[float, float]) -> Tensor:
         """Return the parameters: any value decodes to an image."""

@@ -8,6 +8,8 @@ from torch.testing import assert_close
 from monai_degia.transforms.appearance import AppearanceParametrization, random_appearance
 from monai_degia.transforms.ascent_starts import PARAMETRIZATIONS
 
+SIZE = AppearanceParametrization.TEXTURE_SIZE**2
+
 
 def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
@@ -35,9 +37,9 @@ def test_only_texture_makes_an_even_background_uneven() -> None:
 
 def test_texture_has_the_stated_strength() -> None:
     """Without any other part of the map, what is added has the standard deviation that was asked for."""
-    image = torch.rand(4000, 2, 8, 8)
+    image = torch.rand(4000, 2, 5, 5)  # a pixel a control point
     p = AppearanceParametrization.draw(image, seeded(), texture=0.3)
-    added = p._texture(*p.start[:, -1 - 2 * 64 :].split([1, 2 * 64], dim=1))
+    added = p._texture(*p.start[:, -1 - 2 * SIZE :].split([1, 2 * SIZE], dim=1))
     assert isinstance(added, Tensor) and added.shape == image.shape
     assert added.square().mean().sqrt() == pytest.approx(0.3, rel=0.05)
     strengths = added.flatten(1).std(1)
@@ -48,8 +50,8 @@ def test_no_texture_changes_nothing_of_the_map() -> None:
     image = torch.rand(3, 3, 16, 12)
     p = AppearanceParametrization.draw(image, seeded(), texture=0.4)
     silent = p.start.clone()
-    silent[:, -1 - 3 * 64] = 0
-    bare = AppearanceParametrization(image, p.start[:, : -1 - 3 * 64], _widths(p))
+    silent[:, -1 - 3 * SIZE] = 0
+    bare = AppearanceParametrization(image, p.start[:, : -1 - 3 * SIZE], _widths(p))
     assert_close(p.decode(silent), bare.decode(bare.start))
     assert (p.decode(p.start) - bare.decode(bare.start)).abs().mean() > 0.01
 
@@ -62,7 +64,7 @@ def test_the_ascent_can_move_the_texture() -> None:
     p = PARAMETRIZATIONS["texture"](torch.rand(4, 3, 16, 16), None, seeded())
     start = p.start.requires_grad_(True)
     (gradient,) = torch.autograd.grad((torch.randn(3, 16, 16) * p.decode(start)).sum(), start)
-    assert (gradient[:, -1 - 3 * 64 :] != 0).all()
+    assert (gradient[:, -1 - 3 * SIZE :] != 0).all()
 
 
 @pytest.mark.parametrize("texture", [-0.1, float("nan")])
