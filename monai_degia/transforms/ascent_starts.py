@@ -19,7 +19,7 @@ from monai_degia.transforms.parametrization import (
 __all__ = ["PARAMETRIZATIONS"]
 
 #: Strength of the texture that the ascent of this name adds to appearance.
-TEXTURE = 0.5
+TEXTURE = 0.2
 
 
 def _latent(image: Tensor, flow: InvertibleFlow | None, generator: torch.Generator | None) -> Parametrization:
