@@ -45,6 +45,16 @@ def test_content_lands_where_the_motion_says() -> None:
     torch.testing.assert_close(found, expected, atol=3e-3, rtol=0)
 
 
+def test_in_pixels_a_motion_turns_and_scales_and_does_not_shear() -> None:
+    sides = torch.diag(torch.tensor(SIDES, dtype=torch.float32))
+    generator = torch.Generator().manual_seed(0)
+    matrix, _ = _random_motions(20, torch.Size(SIDES), 0.4, 0.2, 0.05, generator)
+    in_pixels = sides @ matrix @ torch.linalg.inv(sides)
+    squares = in_pixels.transpose(1, 2) @ in_pixels
+    torch.testing.assert_close(squares, squares[:, :1, :1] * torch.eye(2), atol=1e-5, rtol=0)
+    assert squares[:, 0, 0].sqrt().log().abs().max() <= 0.2 and in_pixels[:, 0, 1].abs().max() > 0.2
+
+
 def test_disagreement_is_the_spread_of_the_predictions_in_hand_sizes() -> None:
     """Noise of standard deviation s a coordinate has a root mean square distance of s sqrt(2 V / (V + 1))."""
     place, noise = points(), torch.Generator().manual_seed(1)
