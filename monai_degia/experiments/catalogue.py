@@ -9,7 +9,17 @@ from monai_degia.experiments.grids import Grid, Row
 
 __all__ = ["GRIDS"]
 
-PEERS = ("erm", "ada", "me_ada", "randconv", "degia_pixel", "degia_latent", "degia_appearance", "degia_randconv")
+PEERS = (
+    "erm",
+    "ada",
+    "me_ada",
+    "randconv",
+    "degia_clamped",
+    "degia_pixel",
+    "degia_latent",
+    "degia_appearance",
+    "degia_randconv",
+)
 
 #: The paper's Table 1: lambda, alpha and beta about its best point (0.1, 1, 20 %), then each term of Eq. (7) left out.
 TABLE1: dict[str, dict[str, Any]] = {
