@@ -40,11 +40,11 @@ def draw_digits(run_dir: Path, mnist: Path, unseen: Path, path: Path, unseen_nam
 
     """
     images, classes, rounds = _generated(run_dir)
-    chosen = np.unique(np.linspace(0, rounds.max(), _ROUNDS).round().astype(int)) if len(rounds) else []
-    if not len(chosen):
+    if not len(rounds):
         raise ValueError(
             f"{run_dir} holds no generated images: name the folder of a finished run of DeGIA, ADA or ME-ADA."
         )
+    chosen = np.unique(np.linspace(0, rounds.max(), _ROUNDS).round().astype(int))
     size = images.shape[2:]
     rows = {"source": _first_of_each(mnist, size)}
     for index in chosen:

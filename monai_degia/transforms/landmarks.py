@@ -161,7 +161,8 @@ class FlipMarkedd(MapTransform):
 
     Args:
         keys: images (C, X, Y).
-        flag_key: boolean of the sample; a sample without it is not mirrored.
+        flag_key: boolean of the sample; a sample without it is not mirrored. ``"auto"`` mirrors an image whose meta
+            data have a ``thumb_side`` of ``left``, as those of DICOM hands may.
         spatial_axis: axis to reverse, 0 is x.
         landmark_keys: landmarks (K, 2) whose left and right change places.
         names: a landmark set or the K names; required with ``landmark_keys``.
@@ -190,7 +191,12 @@ class FlipMarkedd(MapTransform):
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Mirror if the flag is set."""
-        return self.mirror(data) if bool(data.get(self.flag_key, False)) else dict(data)
+        flag = data.get(self.flag_key, False)
+        if isinstance(flag, str) and flag == "auto":
+            flag = any(
+                getattr(data[key], "meta", {}).get("thumb_side") == "left" for key in self.key_iterator(dict(data))
+            )
+        return self.mirror(data) if flag else dict(data)
 
     def mirror(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Mirror, whatever the flag."""

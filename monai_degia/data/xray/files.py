@@ -11,6 +11,8 @@ from pydicom.dataset import FileDataset
 from pydicom.errors import InvalidDicomError
 from pydicom.misc import is_dicom
 
+from monai_degia.data.xray.side import SIDE_TAGS
+
 __all__ = ["DICOM_SUFFIXES", "OTHER_SUFFIXES", "XRayFileError", "check_xray", "is_dicom_file", "numbers", "open_xray"]
 
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
@@ -25,6 +27,7 @@ _READ = (
     *("VOILUTSequence", "WindowCenter", "WindowWidth", "VOILUTFunction"),
     *("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing", "EstimatedRadiographicMagnificationFactor"),
     *("ImageOrientationPatient", "ImagePositionPatient"),
+    *SIDE_TAGS,
 )
 
 

@@ -13,6 +13,7 @@ from pydicom.dataset import FileDataset
 
 from monai_degia.data.xray.files import XRayFileError, check_xray, is_dicom_file, open_xray
 from monai_degia.data.xray.pixels import grey_values
+from monai_degia.data.xray.side import thumb_side
 from monai_degia.data.xray.spacing import pixel_spacing, plane_affine
 from monai_degia.data.xray.stored import stored_values
 
@@ -26,8 +27,8 @@ class XRayReader(ImageReader):
     as :func:`monai_degia.data.xray.pixels.grey_values` describes, the pixel size as
     :func:`monai_degia.data.xray.spacing.pixel_spacing` does. Transfer syntaxes: native, deflated, RLE, JPEG, JPEG-LS
     and JPEG 2000. The meta data hold nothing of the header but ``spacing_source`` (the tag that the pixel size comes
-    from, empty if unknown; the affine then has pixels of 1 mm), ``sop_instance_uid`` and
-    ``photometric_interpretation``.
+    from, empty if unknown; the affine then has pixels of 1 mm), ``sop_instance_uid``, ``photometric_interpretation``
+    and ``thumb_side`` (:func:`monai_degia.data.xray.side.thumb_side`).
 
     Args:
         frame: which frame of a file with several, from 0.
@@ -108,5 +109,6 @@ class XRayReader(ImageReader):
             "spacing_source": source,
             "sop_instance_uid": str(dataset.get("SOPInstanceUID") or ""),
             "photometric_interpretation": str(dataset.PhotometricInterpretation),
+            "thumb_side": thumb_side(dataset),
         }
         return image, meta

@@ -48,7 +48,7 @@ def test_nothing_that_names_a_patient_is_kept(write_xray: Write) -> None:
     assert not any(word in told for word in (b"Doe", b"SECRET", b"1970", b"Clinic", b"ACC1"))
     assert set(map(str, image.meta)) == {
         *("filename_or_obj", "spatial_shape", "original_channel_dim", "affine", "original_affine", "space"),
-        *("spacing_source", "sop_instance_uid", "photometric_interpretation"),
+        *("spacing_source", "sop_instance_uid", "photometric_interpretation", "thumb_side"),
     }
 
 
