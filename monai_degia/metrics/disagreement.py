@@ -37,7 +37,7 @@ def landmark_disagreement(
         rotation: largest turn in radians.
         scale: largest natural logarithm of the factor of size.
         translation: largest move, as a fraction of the side.
-        seed: decides the copies, which are the same for every batch of a size.
+        seed: decides the motions, which are the same for every image.
 
     Returns:
         Shape (B, K), as a fraction of the hand size (that of the predicted landmarks), positive.
@@ -52,8 +52,9 @@ def landmark_disagreement(
     generator = torch.Generator().manual_seed(seed)
     found = [prediction]
     for _ in range(num_views):
-        matrix, shift = _random_motions(len(images), images.shape[2:], rotation, scale, translation, generator)
-        matrix, shift = matrix.to(images), shift.to(images)
+        # One motion for all images: the figure of an image must not depend on those beside it.
+        motion = _random_motions(1, images.shape[2:], rotation, scale, translation, generator)
+        matrix, shift = (part.to(images).expand(len(images), -1, -1) for part in motion)
         moved = network(_move(images, matrix, shift))
         found.append((moved - 0.5 - shift) @ torch.linalg.inv(matrix).transpose(1, 2) + 0.5)
     sides = torch.tensor(images.shape[2:]).to(images)
