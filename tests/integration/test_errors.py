@@ -52,6 +52,7 @@ def message(capsys: pytest.CaptureFixture[str], command: str, root: Path, **over
         workflow = ConfigWorkflow(config_file=files, logging_file=False, **{**options, **overrides})
         workflow.initialize()
         workflow.run()
+        workflow.finalize()
     capsys.readouterr()
     sys.excepthook(type(error.value), error.value, error.value.__traceback__)
     return checked(capsys.readouterr().err)
@@ -156,7 +157,7 @@ def test_domain_with_another_number_of_landmarks(root: Path, capsys: pytest.Capt
         ({"resume": True}, "checkpoint.pt: name the folder of a run that was started before"),
         ({"learning_rate": 1e30, "iterations_per_epoch": 5}, "Lower the learning rate of the task network"),
         ({"images_per_round": -1}, "num_images must be positive, got -1"),
-        ({"ascent::parametrization": "texture"}, "texture"),
+        ({"ascent::parametrization": "wavelet"}, "wavelet"),
     ],
 )
 def test_wrong_arguments_of_training(
@@ -196,7 +197,9 @@ def test_faults_of_images_at_inference(root: Path, capsys: pytest.CaptureFixture
     assert f"{root / 'empty'} holds no image" in text
     assert "nowhere is not a folder" in message(capsys, "infer", root, dataset_dir="nowhere")
     assert "must be photo, depth or xray, got 'mri'" in message(capsys, "infer", root, modality="mri")
-    assert not (root / "eval" / "landmarks.csv").exists()
+    failures = list(csv.DictReader((root / "eval" / "failures.csv").open()))
+    assert len(failures) > 1 and all("got 'mri'" in failure["reason"] for failure in failures)
+    assert len((root / "eval" / "landmarks.csv").read_text().splitlines()) == 1, "rows for images without a result"
 
 
 def test_weights_that_are_missing_or_of_another_network(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
