@@ -137,7 +137,9 @@ def test_images_that_are_no_batch(shape: tuple[int, ...]) -> None:
 
 
 def test_unknown_parametrization() -> None:
-    with pytest.raises(ValueError, match=r"Unknown parametrization 'colour'. Available: pixel, latent, appearance"):
+    with pytest.raises(
+        ValueError, match=r"Unknown parametrization 'colour'. Available: pixel, reflected, latent, appearance"
+    ):
         AdversarialAscent(Brightness(), "colour")
 
 

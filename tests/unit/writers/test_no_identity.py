@@ -60,7 +60,7 @@ def test_no_output_but_the_report_names_the_patient(
         ).run()
     written = {path.relative_to(out).as_posix(): path.read_bytes() for path in out.rglob("*") if path.is_file()}
     pictures = {f"{name}{ending}" for name in "ab" for ending in (".mrk.json", ".overlay.png")}
-    assert set(written) == {"landmarks.csv", "landmarks.json", "a.sr.dcm", *pictures}
+    assert set(written) == {"landmarks.csv", "landmarks.json", "failures.csv", "a.sr.dcm", *pictures}
     assert [image for image, _ in writer.failures] == ["b.dcm"]
     report = written.pop("a.sr.dcm")
     assert report.count(b"SENTINEL") == len(ALLOWED)
