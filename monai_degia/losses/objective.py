@@ -131,6 +131,7 @@ class AscentObjective:
             batch = self._fix(image, target, classes, generator)
             yield lambda x: self._task_terms(x, batch) + self._flow_terms(x, batch)
 
+    @torch.no_grad()  # constants: without a graph the pass is cheaper
     def _fix(self, image: Tensor, target: Tensor, classes: Tensor | None, generator: torch.Generator | None) -> _Batch:
         output, features = self._pass(image, with_output=bool(self.prediction_weight))
         prediction = None if output is None else self.prediction(output)
