@@ -54,7 +54,7 @@ def _table2() -> Grid:
     """The paper's Table 2, then on one network the other ascents, random convolution, and the heatmap head."""
     data, networks = ("data/hands", "data/hands_expert"), ("lenet", "alexnet", "vgg", "resnet", "densenet")
     table = itertools.product(networks, ("erm", "degia"))
-    variants = itertools.product(("resnet",), ("degia_pixel", "degia_latent", "degia_randconv"))
+    variants = itertools.product(("resnet",), ("degia_clamped", "degia_pixel", "degia_latent", "degia_randconv"))
     rows = [
         Row({"network": network, "method": method}, (*data, f"backbone/{network}", f"method/{method}"))
         for network, method in (*table, *variants)
