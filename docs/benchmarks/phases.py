@@ -54,13 +54,16 @@ def lower_bound(parser: ConfigParser) -> Callable[[], None]:
     """The passes of a round without anything around them."""
     network, flow = (parser.get_parsed_content(name).eval() for name in ("network", "flow"))
     maximizer, loss = parser.get_parsed_content("maximizer"), parser.get_parsed_content("loss")
+    dtype = parser.get_parsed_content("autocast_dtype")
     image = torch.rand(maximizer.data_loader.batch_size, 3, 32, 32)
     target = torch.randint(10, (len(image),))
 
     def work() -> None:
         for _ in range(ROUND["images_per_round"] // len(image) * maximizer.ascent.steps):
             x = image.clone().requires_grad_()
-            value = loss(network(x), target) - flow.log_prob(x, target).mean()
+            with torch.autocast("cpu", dtype=dtype, enabled=dtype is not None):
+                prediction = network(x)
+            value = loss(prediction.float(), target) - flow.log_prob(x, target).mean()
             torch.autograd.grad(value, x)
 
     return work

@@ -68,6 +68,8 @@ class AscentObjective:
             takes ``network.features``, from which ``network.classify`` makes the prediction without a second pass.
         feature_weight: weight of the cost of moving in feature space, which is subtracted.
         entropy_weight: weight of the entropy of the prediction in nats, for networks that return logits (B, K).
+        autocast_dtype: ``torch.bfloat16`` runs the task network in that precision; the flow keeps its own, and the
+            terms are computed in float32.
 
     Raises:
         ValueError: if a flow term is asked for without a flow, a feature term without features, or ``distance`` is
@@ -89,6 +91,7 @@ class AscentObjective:
         features: Callable[[Tensor], Tensor] | None = None,
         feature_weight: float = 0.0,
         entropy_weight: float = 0.0,
+        autocast_dtype: torch.dtype | None = None,
     ) -> None:
         if distance not in DISTANCES:
             raise ValueError(f"Unknown distance {distance!r}. Available: {', '.join(DISTANCES)}.")
@@ -107,6 +110,7 @@ class AscentObjective:
         self.prediction_weight, self.distance = prediction_weight, DISTANCES[distance]
         self.prediction, self.features = prediction or nn.Identity(), features
         self.feature_weight, self.entropy_weight = feature_weight, entropy_weight
+        self.autocast_dtype = autocast_dtype
 
     @contextmanager
     def bind(
@@ -143,6 +147,13 @@ class AscentObjective:
 
     def _pass(self, x: Tensor, with_output: bool) -> tuple[Tensor | None, Tensor | None]:
         """The network's output and the features, each only where it is needed."""
+        if self.autocast_dtype is None:
+            return self._run(x, with_output)
+        with torch.autocast(x.device.type, dtype=self.autocast_dtype):
+            output, features = self._run(x, with_output)
+        return _to_float(output), _to_float(features)
+
+    def _run(self, x: Tensor, with_output: bool) -> tuple[Tensor | None, Tensor | None]:
         if not self.feature_weight:
             return (self.network(x) if with_output else None), None
         if self.features is not None:
@@ -182,6 +193,10 @@ class AscentObjective:
         if batch.latent is not None:
             total = total - self.alpha * self.distance(z, batch.latent)
         return total
+
+
+def _to_float(value: Tensor | None) -> Tensor | None:
+    return None if value is None else value.float()
 
 
 def _offers_features(network: nn.Module) -> bool:

@@ -69,6 +69,18 @@ def test_task_term_of_any_loss(setup: Setup) -> None:
         assert_close(value(setup.moved), expected)
 
 
+def test_autocast_rounds_the_task_network_and_nothing_else(setup: Setup) -> None:
+    seen: list[torch.dtype] = []
+    setup.network[0].register_forward_hook(lambda module, inputs, output: seen.append(output.dtype))
+    exact = setup.value(**WEIGHTS)
+    rounded = setup.value(**WEIGHTS, autocast_dtype=torch.bfloat16)
+    assert seen == [torch.float32] * 2 + [torch.bfloat16] * 2, "source and moved images, each way"
+    assert rounded.dtype == torch.float32
+    assert_close(rounded, exact, atol=0.05, rtol=0.02)
+    flow_alone = {"nll_weight": 0.7, "alpha": 0.9}
+    assert_close(setup.value(**flow_alone, autocast_dtype=torch.bfloat16), setup.value(**flow_alone), atol=0, rtol=0)
+
+
 def test_likelihood_term(setup: Setup) -> None:
     """Unlikely images are sought: the sign is that of the negative log-likelihood, in nats a dimension."""
     setup.flow.eval()
