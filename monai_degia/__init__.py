@@ -79,6 +79,7 @@ from monai_degia.transforms.crop import CropBoxd
 from monai_degia.transforms.depth_encoding import DecodeDepthd
 from monai_degia.transforms.file_geometry import FileGeometryd
 from monai_degia.transforms.framing import Reframed
+from monai_degia.transforms.geometry import RandGeometryd
 from monai_degia.transforms.guarded import GuardedCompose
 from monai_degia.transforms.landmarks import (
     DenormalizeLandmarksd,
@@ -186,6 +187,7 @@ __all__ = [
     "RandConv",
     "RandConvd",
     "RandFlipLandmarksd",
+    "RandGeometryd",
     "RandPoseWarpd",
     "RandSmoothWarpd",
     "RealNVP",

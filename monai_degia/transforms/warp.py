@@ -37,7 +37,7 @@ def warp_image(image: Tensor, field: Tensor, padding_mode: str = "border") -> Te
     """
     axes = [torch.arange(side, dtype=field.dtype) for side in field.shape[1:]]
     points = torch.stack(torch.meshgrid(*axes, indexing="ij")) + field
-    return _sample(image, points.permute(1, 2, 0), padding_mode)
+    return sample_image(image, points.permute(1, 2, 0), padding_mode)
 
 
 def follow_field(points: Tensor, field: Tensor, tolerance: float = 1e-3, max_steps: int = 50) -> Tensor:
@@ -54,14 +54,14 @@ def follow_field(points: Tensor, field: Tensor, tolerance: float = 1e-3, max_ste
     """
     moved = points
     for _ in range(max_steps):
-        last, moved = moved, points - _sample(field, moved[None], "border")[:, 0].T
+        last, moved = moved, points - sample_image(field, moved[None], "border")[:, 0].T
         if (moved - last).abs().max() < tolerance:
             break
     return moved
 
 
-def _sample(image: Tensor, points: Tensor, padding_mode: str) -> Tensor:
-    """Values (C, A, B) of an image (C, X, Y) at points (A, B, 2) in pixels."""
+def sample_image(image: Tensor, points: Tensor, padding_mode: str = "border") -> Tensor:
+    """Values (C, A, B) of an image (C, X, Y) at points (A, B, 2) in pixels, bilinear."""
     unit = (2 * points + 1) / points.new_tensor(image.shape[1:]) - 1
     # grid_sample names the last axis first
     return grid_sample(image[None], unit[None].flip(-1), padding_mode=padding_mode, align_corners=False)[0]
@@ -75,8 +75,20 @@ def _dense_field(coarse: Tensor, shape: Sequence[int]) -> Tensor:
     return field * min(1.0, _MAX_GRADIENT / max(steepest, 1e-12))
 
 
-class _RandWarpd(RandomizableTransform, MapTransform):
-    """Applies a field drawn by ``randomize`` to images and their landmarks, in pixels of the image."""
+def image_size(name: str, images: Mapping[Any, Any]) -> tuple[int, ...]:
+    """The size (X, Y) that all images (C, X, Y) of a sample share; ``name`` asks for it.
+
+    Raises:
+        ValueError: if sizes differ.
+    """
+    shapes = {tuple(image.shape[1:]) for image in images.values()}
+    if len(shapes) != 1:
+        raise ValueError(f"{name} needs images of one size, got {sorted(shapes)} in {list(images)}.")
+    return shapes.pop()
+
+
+class RandWarpd(RandomizableTransform, MapTransform):
+    """Draws a displacement field and applies it to images and their landmarks, in pixels of the image."""
 
     def __init__(
         self,
@@ -96,20 +108,29 @@ class _RandWarpd(RandomizableTransform, MapTransform):
     def _field(self, shape: Sequence[int], points: Tensor | None) -> Tensor:
         raise NotImplementedError
 
+    def draw_field(self, shape: Sequence[int], points: Tensor | None) -> Tensor | None:
+        """A new draw.
+
+        Args:
+            shape: image size (X, Y) in pixels.
+            points: landmarks (K, 2) in its pixels; the smooth warp does without.
+
+        Returns:
+            Displacement (2, X, Y) in pixels, or ``None`` if the draw was not to warp.
+        """
+        self.randomize(None)
+        return self._field(shape, points) if self._do_transform else None
+
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Draw, then warp or not."""
-        self.randomize(None)
         d = dict(data)
-        if not self._do_transform:
-            return d
         images = list(self.key_iterator(d))
-        shapes = {tuple(d[key].shape[1:]) for key in images}
-        if len(shapes) != 1:
-            raise ValueError(f"{type(self).__name__} needs images of one size, got {sorted(shapes)} in {images}.")
+        shape = image_size(type(self).__name__, {key: d[key] for key in images})
         present = [k for k in self.landmark_keys if k in d or not self.allow_missing_keys]
         points = {key: convert_to_tensor(d[key], dtype=torch.float32, track_meta=False) for key in present}
-        shape = shapes.pop()
-        field = self._field(shape, next(iter(points.values()), None))
+        field = self.draw_field(shape, next(iter(points.values()), None))
+        if field is None:
+            return d
         for key in images:
             image = convert_to_tensor(d[key], dtype=torch.float32, track_meta=False)
             d[key] = convert_to_dst_type(warp_image(image, field, self.padding_mode), d[key])[0]
@@ -118,7 +139,7 @@ class _RandWarpd(RandomizableTransform, MapTransform):
         return d
 
 
-class RandSmoothWarpd(_RandWarpd):
+class RandSmoothWarpd(RandWarpd):
     """Smooth random displacement of the image; landmarks follow exactly.
 
     MONAI's affine does not know of it: it goes after ``LandmarksToImaged``, cannot be undone, and is for training only.
@@ -162,7 +183,7 @@ class RandSmoothWarpd(_RandWarpd):
         return _dense_field(torch.as_tensor(self.control * pixels, dtype=torch.float32), shape)
 
 
-class RandPoseWarpd(_RandWarpd):
+class RandPoseWarpd(RandWarpd):
     """Another pose and other proportions of a hand: fingers spread or close, and grow or shrink.
 
     Each finger turns about its first named joint and is scaled from there. The fingers fan out together, with a

@@ -1,0 +1,113 @@
+"""Affine map and warps in one resampling: against MONAI's affine, against the chain, and what landmarks do."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from monai.transforms import Affine, Compose
+from scipy.ndimage import gaussian_filter
+from torch.testing import assert_close
+
+from monai_degia.data.landmark_sets import HAND21
+from monai_degia.transforms.geometry import RandGeometryd
+from monai_degia.transforms.warp import RandPoseWarpd, RandSmoothWarpd, follow_field, warp_image
+
+SIZE = (72, 60)
+RANGES: dict[str, Any] = {
+    "rotate_range": 0.6,
+    "shear_range": [0.15, 0.15],
+    "translate_range": [5.0, 4.0],
+    "scale_range": [0.2, 0.2],
+}
+
+
+def warps(prob: float = 1.0) -> list[Any]:
+    return [RandPoseWarpd("image", prob=prob), RandSmoothWarpd("image", prob=prob)]
+
+
+def sample() -> dict[str, Any]:
+    """An open hand whose k-th landmark is a blob in channel k."""
+    points = [(0.5, 0.75)]
+    for angle in np.deg2rad((55, 18, 2, -14, -32)):
+        points += [(0.5 + r * np.sin(angle), 0.7 - r * np.cos(angle)) for r in (0.18, 0.27, 0.34, 0.4)]
+    pixels = np.array(points) * SIZE - 0.5
+    axes = np.meshgrid(*map(np.arange, SIZE), indexing="ij")
+    blobs = [np.exp(-sum((a - p) ** 2 for a, p in zip(axes, point, strict=True)) / 4.5) for point in pixels]
+    return {"image": torch.as_tensor(np.stack(blobs), dtype=torch.float32), "landmarks": pixels.astype(np.float32)}
+
+
+def peaks(image: torch.Tensor) -> torch.Tensor:
+    weights = (image - 0.5 * image.amax((1, 2), keepdim=True)).clamp(min=0)
+    axes = torch.meshgrid(*[torch.arange(s, dtype=torch.float32) for s in image.shape[1:]], indexing="ij")
+    return torch.stack([(weights * axis).sum((1, 2)) / weights.sum((1, 2)) for axis in axes], -1)
+
+
+def test_the_affine_part_is_that_of_monai() -> None:
+    geometry = RandGeometryd("image", prob=1, **RANGES).set_random_state(0)
+    image = torch.as_tensor(gaussian_filter(np.random.default_rng(0).random((2, *SIZE)), (0, 2, 2)).astype(np.float32))
+    for _ in range(4):
+        moved = geometry({"image": image, "landmarks": np.zeros((3, 2))})
+        matrix = geometry.affine.get_transformation_matrix()
+        expected = Affine(affine=matrix, padding_mode="border", mode="bilinear", image_only=True)(image)
+        assert_close(moved["image"], expected.as_tensor(), atol=2e-4, rtol=0)
+        assert (moved["image"] - image).abs().max() > 0.02, "vacuous: nothing moved"
+
+
+def test_landmarks_follow_what_is_painted_on_them() -> None:
+    geometry, given = RandGeometryd("image", prob=1, warps=warps(), **RANGES).set_random_state(1), sample()
+    checked = 0
+    for _ in range(12):
+        moved = geometry(given)
+        ends = torch.cat([moved["landmarks"], torch.as_tensor(given["landmarks"])], 1)
+        inside = ((ends > 4) & (ends < torch.tensor(SIZE * 2) - 5)).all(1)
+        assert (peaks(moved["image"]) - moved["landmarks"])[inside].norm(dim=1).max() < 0.9
+        checked += int(inside.sum())
+    assert checked > 12 * len(HAND21) // 2
+
+
+def test_it_is_the_chain_but_for_blur() -> None:
+    """The same draws, one by one: landmarks agree, and images as far as three interpolations can."""
+    geometry, given = RandGeometryd("image", prob=1, warps=warps(), **RANGES).set_random_state(2), sample()
+    moved = geometry(given)
+    matrix = geometry.affine.get_transformation_matrix()
+    turned = Affine(affine=matrix, padding_mode="border", mode="bilinear", image_only=True)(given["image"]).as_tensor()
+    (a, b), centre = (matrix[:2, :2].float(), matrix[:2, 2].float()), (torch.tensor(SIZE) - 1) / 2
+    points = (torch.as_tensor(given["landmarks"]) - centre - b) @ torch.linalg.inv(a).T + centre
+    state = {"image": turned, "landmarks": points}
+    for warp in geometry.warps:
+        field = warp._field(SIZE, state["landmarks"])
+        state = {
+            "image": warp_image(state["image"], field),
+            "landmarks": follow_field(state["landmarks"], field),
+        }
+    assert_close(moved["landmarks"], state["landmarks"], atol=5e-3, rtol=0)
+    assert_close(moved["image"], state["image"], atol=0.2, rtol=0)
+    assert float((moved["image"] - state["image"]).abs().mean()) < 0.005
+    assert moved["image"].amax((1, 2)).mean() > state["image"].amax((1, 2)).mean(), "one interpolation blurs less"
+
+
+def test_it_is_seeded_also_inside_compose_and_leaves_its_input_alone() -> None:
+    given = sample()
+    before = (given["image"].clone(), given["landmarks"].copy())
+    chain = Compose([RandGeometryd("image", prob=0.5, warps=warps(0.5), **RANGES)])
+    runs = []
+    for _ in range(2):
+        chain.set_random_state(3)
+        runs.append([chain(given)["landmarks"] for _ in range(6)])
+    for first, second in zip(*runs, strict=True):
+        assert torch.equal(first, second)
+    assert len({float(points[0, 0]) for points in runs[0]}) > 3, "draws do not vary"
+    assert torch.equal(given["image"], before[0]) and np.array_equal(given["landmarks"], before[1])
+
+
+def test_no_draw_changes_nothing() -> None:
+    given = sample()
+    moved = RandGeometryd("image", prob=0, warps=warps(0), **RANGES)(given)
+    assert_close(moved["image"], given["image"], atol=1e-5, rtol=0)
+    assert_close(moved["landmarks"], torch.as_tensor(given["landmarks"]), atol=1e-4, rtol=0)
+
+
+def test_images_of_two_sizes_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"RandGeometryd needs images of one size, got \[\(5, 5\), \(72, 60\)\]"):
+        RandGeometryd(["image", "mask"])({**sample(), "mask": torch.zeros(1, 5, 5)})
