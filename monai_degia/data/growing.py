@@ -37,7 +37,7 @@ class GrowingDataset(Dataset, Randomizable):
         progress: show a bar while the cache fills.
 
     Attributes:
-        rounds: rounds of maximisation done; the maximiser counts.
+        rounds: rounds of maximisation done.
 
     Raises:
         ValueError: if ``data`` is empty.
@@ -142,10 +142,42 @@ class GrowingDataset(Dataset, Randomizable):
             ValueError: if the dataset has no ``pool_dir``.
 
         """
+        return self._pool_for(images, targets).append(images, targets, classes, sources, self.rounds)
+
+    def write(self, position: int, images: Tensor, targets: Tensor, classes: Tensor, sources: Tensor) -> None:
+        """Put generated images of the current round at their place in it; they count from :meth:`end_round` on.
+
+        Args:
+            position: of the first image in the round. Processes that share ``pool_dir`` write to different places.
+            images: see :meth:`GeneratedPool.append`, as for the others.
+            targets: labels.
+            classes: flow classes.
+            sources: index of each image's source sample.
+
+        """
+        pool = self._pool_for(images, targets)
+        pool.write(len(pool) + position, images, targets, classes, sources, self.rounds)
+
+    def end_round(self, sources: Sequence[int]) -> None:
+        """Take the images of a round, written by whatever process, into the set.
+
+        Args:
+            sources: index of the source sample of each image of the round; none if there was no room.
+
+        Raises:
+            ValueError: if they are not in the pool, see :meth:`GeneratedPool.extend`.
+
+        """
+        if len(sources) > 0:
+            first = self.bare_sample(0)
+            self._pool_for(first["image"][None], first[self.target_key][None]).extend(sources)
+        self.rounds += 1
+
+    def _pool_for(self, images: Tensor, targets: Tensor) -> GeneratedPool:
         if self.pool is None:
             target_dtype = "float32" if targets.is_floating_point() else "int64"
             self.pool = self._open_pool(tuple(images.shape[1:]), tuple(targets.shape[1:]), target_dtype)
-        return self.pool.append(images, targets, classes, sources, self.rounds)
+        return self.pool
 
     def state_dict(self) -> dict[str, Any]:
         """Rounds done and the state of the pool, for a checkpoint; the images stay in their files."""

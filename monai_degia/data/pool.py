@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +52,11 @@ class GeneratedPool:
         self.image_shape, self.target_shape = tuple(image_shape), tuple(target_shape)
         self.size = 0
         self.folder.mkdir(parents=True, exist_ok=True)
+        self._open()
+
+    def _open(self) -> None:
         self._images = self._map(IMAGE_FILE, np.uint8, self.image_shape)
-        self._targets = self._map(TARGET_FILES[target_dtype], np.dtype(target_dtype), self.target_shape)
+        self._targets = self._map(TARGET_FILES[self.target_dtype], np.dtype(self.target_dtype), self.target_shape)
         self._labels = self._map(LABEL_FILE, np.int64, (3,))  # class, index of the source sample, round
 
     def __len__(self) -> int:
@@ -87,6 +91,30 @@ class GeneratedPool:
             TypeError: if fractional labels are given to a pool of integers.
 
         """
+        count = min(len(images), self.room)
+        self.write(self.size, images, targets, classes, sources, round_index, count)
+        self.size += count
+        return count
+
+    def write(
+        self,
+        start: int,
+        images: Tensor,
+        targets: Tensor,
+        classes: Tensor,
+        sources: Tensor,
+        round_index: int,
+        count: int | None = None,
+    ) -> None:
+        """Put a batch, or its first ``count`` images, at a place of its own; they count once :meth:`extend` says so.
+
+        Several processes that share the folder may write to places that do not overlap. Arguments and errors are those
+        of :meth:`append`.
+
+        Raises:
+            ValueError: also if the place lies beyond the capacity.
+
+        """
         if tuple(images.shape[1:]) != self.image_shape or tuple(targets.shape[1:]) != self.target_shape:
             raise ValueError(
                 f"The pool holds images {self.image_shape} with targets {self.target_shape}, got "
@@ -100,8 +128,10 @@ class GeneratedPool:
                 "A batch needs a target, a class and a source for each image, got "
                 "{} images with {} targets, {} classes and {} sources.".format(*lengths)
             )
-        count = min(len(images), self.room)
-        part = slice(self.size, self.size + count)
+        count = len(images) if count is None else count
+        if not 0 <= start <= self.capacity - count:
+            raise ValueError(f"The pool takes {self.capacity} images, asked to write {count} from number {start} on.")
+        part = slice(start, start + count)
         levels = (images[:count].detach().cpu() * GREY_LEVELS).round().clamp(0, GREY_LEVELS)
         self._images[part] = levels.to(torch.uint8).numpy()
         self._targets[part] = targets[:count].detach().cpu().numpy()
@@ -110,8 +140,25 @@ class GeneratedPool:
         self._labels[part, 2] = round_index
         for array in (self._images, self._targets, self._labels):
             array.flush()
-        self.size += count
-        return count
+
+    def extend(self, sources: Sequence[int]) -> None:
+        """Count the images that were written behind the last one, on this process or another that shares the folder.
+
+        Args:
+            sources: index of the source sample of each of them.
+
+        Raises:
+            ValueError: if they are not there, as where each machine has a folder of its own.
+
+        """
+        self._open()  # a network file system shows what others wrote to files that are opened after that
+        found = self._labels[self.size : self.size + len(sources), 1]
+        if len(found) != len(sources) or not np.array_equal(found, np.asarray(sources, dtype=np.int64)):
+            raise ValueError(
+                f"The images of this round are not all in {self.folder}: where several processes train, they need one "
+                "folder that all of them see. Set output_dir to a folder on a file system that they share."
+            )
+        self.size += len(sources)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         """One generated sample: image (C, X, Y) in [0, 1], its target, class, source index and round."""

@@ -24,9 +24,11 @@ class GrowingSampler(DistributedSampler):
         dataset: the set to draw from; its length is read at the start of each epoch. Where it has ``num_source``,
             samples from that index on are generated ones.
         num_draws: samples an epoch on this process: iterations times batch size.
-        seed: with the epoch, and the rank where several processes train, it decides the order.
+        seed: with the epoch it decides the order, whatever the number of processes.
         source_share: smallest share of source samples among the draws, however many generated ones there are; 0 draws
             all samples alike (Eq. 5 as it stands).
+        batch_size: of the loader on this process. Where N processes train, they share out batches of N times that
+            size, which are those that one process would draw.
 
     Raises:
         ValueError: if ``num_draws`` is not positive or ``source_share`` not in [0, 1], or the set is empty when an
@@ -34,7 +36,11 @@ class GrowingSampler(DistributedSampler):
 
     """
 
-    def __init__(self, dataset: Sized, num_draws: int, seed: int = 0, source_share: float = 0.0) -> None:
+    def __init__(
+        self, dataset: Sized, num_draws: int, seed: int = 0, source_share: float = 0.0, batch_size: int = 1
+    ) -> None:
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be positive, got {batch_size}.")
         if num_draws < 1:
             raise ValueError(f"num_draws must be positive, got {num_draws}: iterations an epoch times batch size.")
         if not 0 <= source_share <= 1:
@@ -42,25 +48,36 @@ class GrowingSampler(DistributedSampler):
         distributed = dist.is_available() and dist.is_initialized()
         rank, replicas = (dist.get_rank(), dist.get_world_size()) if distributed else (0, 1)
         super().__init__(dataset, num_replicas=replicas, rank=rank, seed=seed)  # type: ignore[arg-type]
-        self.num_draws, self.source_share = num_draws, source_share
+        self.num_draws, self.source_share, self.share = num_draws, source_share, batch_size
         self.growing = dataset
 
     def __len__(self) -> int:
         return self.num_draws
 
     def __iter__(self) -> Iterator[int]:
-        generator = torch.Generator().manual_seed(derive_seed(self.seed, self.epoch, self.rank))
+        if self.num_replicas == 1:
+            yield from self._draws(self.num_draws)
+            return
+        draws = list(self._draws(self.num_draws * self.num_replicas))
+        for start in range(0, self.num_draws, self.share):
+            size = min(self.share, self.num_draws - start)
+            first = start * self.num_replicas + self.rank * size
+            yield from draws[first : first + size]
+
+    def _draws(self, count: int) -> Iterator[int]:
+        """The draws of all processes together."""
+        generator = torch.Generator().manual_seed(derive_seed(self.seed, self.epoch, 0))
         size = len(self.growing)
         if size == 0:
             raise ValueError("The set to draw from holds no sample: check the data list.")
         num_source = getattr(self.growing, "num_source", size)
         if num_source >= self.source_share * size:
-            yield from _passes(range(size), self.num_draws, generator)
+            yield from _passes(range(size), count, generator)
             return
-        source_draws = round(self.source_share * self.num_draws)
+        source_draws = round(self.source_share * count)
         draws = [
             *_passes(range(num_source), source_draws, generator),
-            *_passes(range(num_source, size), self.num_draws - source_draws, generator),
+            *_passes(range(num_source, size), count - source_draws, generator),
         ]
         order = torch.randperm(len(draws), generator=generator)
         yield from (draws[index] for index in order)

@@ -14,6 +14,7 @@ from ignite.handlers import Checkpoint
 from torch import nn
 
 from monai_degia.data.files import whole_file
+from monai_degia.engines.ranks import is_first_rank
 
 __all__ = ["BestModelSaver", "RunCheckpoint"]
 
@@ -49,7 +50,9 @@ class RunCheckpoint:
         engine.add_event_handler(Events.EPOCH_COMPLETED, self.save)
 
     def save(self, engine: Engine | None = None) -> None:
-        """Write the file."""
+        """Write the file; where several processes train, the first one does."""
+        if not is_first_rank():
+            return
         with whole_file(self.path) as partial:
             torch.save({name: entry.state_dict() for name, entry in self.state.items()}, partial)
 
@@ -110,6 +113,8 @@ class BestModelSaver:
         # Nothing compares as better than NaN: taken as the best it would stay there.
         if not math.isnan(value) and (self.best is None or self.metric_cmp_fn(value, self.best)):
             self.best, self.epoch = value, engine.state.epoch
+            if not is_first_rank():
+                return
             files = {self.path: self.network, **{self.path.parent / n: m for n, m in self.companions.items()}}
             for path, network in files.items():
                 with whole_file(path) as partial:

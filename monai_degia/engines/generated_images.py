@@ -14,6 +14,7 @@ from torchvision.utils import make_grid, save_image
 
 from monai_degia.data.files import whole_file
 from monai_degia.engines.keys import DeGIAKeys, MaximizationEvents
+from monai_degia.engines.ranks import is_first_rank
 
 __all__ = ["GeneratedImagesHandler"]
 
@@ -39,7 +40,9 @@ class GeneratedImagesHandler:
         self._grid: Tensor | None = None
 
     def attach(self, engine: Engine) -> None:
-        """Register with the maximiser."""
+        """Register with the maximiser; where several processes train, the first one draws."""
+        if not is_first_rank():
+            return
         engine.add_event_handler(MaximizationEvents.ROUND_STARTED, self._forget)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self._keep_first)
         engine.add_event_handler(MaximizationEvents.ROUND_COMPLETED, self._save)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import ignite.distributed as idist
 from ignite.engine import Engine, Events
 from monai.transforms import Randomizable
 from monai.utils import set_determinism
@@ -51,7 +52,9 @@ class MaximizationHandler:
 
 
 class EpochSeedHandler:
-    """Seed all randomness at the start of each epoch by (seed, epoch): a resumed run equals one that never stopped.
+    """Seed all randomness at the start of each epoch: a resumed run equals one that never stopped.
+
+    The seeds follow from seed, epoch and, where several processes train, the rank.
 
     Args:
         seed: seed of the run.
@@ -78,8 +81,9 @@ class EpochSeedHandler:
 
     def __call__(self, engine: Engine) -> None:
         """Seed Python, NumPy, torch, the augmentation and the others."""
-        seed = derive_seed(self.seed, engine.state.epoch)
+        rank = idist.get_rank()
+        seed = derive_seed(self.seed, engine.state.epoch, *([rank] if rank else []))
         set_determinism(seed)
         self.dataset.set_random_state(seed)
         for number, other in enumerate(self.others, start=1):
-            other.set_random_state(derive_seed(self.seed, engine.state.epoch, number))
+            other.set_random_state(derive_seed(seed, number))

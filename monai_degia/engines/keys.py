@@ -17,7 +17,6 @@ class DeGIAKeys(StrEnum):
     BITS_PER_DIM = "bits_per_dim"
     DISAGREEMENT = "disagreement"  # of predictions for moved copies, (B, K), as a fraction of the hand size
     GENERATED = "generated"  # images (B, C, X, Y) that an ascent reached
-    STORED = "stored"  # how many of them the pool had room for
 
 
 class MaximizationEvents(EventEnum):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+import ignite.distributed as idist
 import torch
-import torch.distributed as dist
 from monai.data import DataLoader
 from monai.engines import IterationEvents, PrepareBatch, Workflow
 from monai.utils import CommonKeys
@@ -20,14 +21,17 @@ from monai_degia.transforms.adversarial import AdversarialAscent
 __all__ = ["AdversarialMaximizer", "RoundSampler"]
 
 
-class RoundSampler(Sampler[int]):
-    """The samples that one round climbs: a random subset, a function of seed, round and rank.
+class RoundSampler(Sampler[list[int]]):
+    """The batches of samples that one round climbs: a random subset, a function of seed and round.
+
+    Where several processes train, they take turns: batch k belongs to process k modulo their number.
 
     Args:
         dataset: the growing set.
-        num_images: images a round and process; ``fraction`` takes a share of the source samples instead.
+        num_images: images a round, of all processes together; ``fraction`` takes a share of the source samples instead.
         fraction: the paper's beta, in (0, 1].
         expanded: draw from source and generated samples (Eq. 6, shifts add up), not from source samples alone.
+        batch_size: images climbed at once.
         seed: decides the subsets.
 
     Raises:
@@ -41,6 +45,7 @@ class RoundSampler(Sampler[int]):
         num_images: int | None = None,
         fraction: float | None = None,
         expanded: bool = False,
+        batch_size: int = 64,
         seed: int = 0,
     ) -> None:
         if (num_images is None) == (fraction is None):
@@ -49,7 +54,9 @@ class RoundSampler(Sampler[int]):
             raise ValueError(f"num_images must be positive, got {num_images}.")
         if fraction is not None and not 0 < fraction <= 1:
             raise ValueError(f"fraction is a share of the source images in (0, 1], got {fraction}.")
-        self.dataset, self.expanded, self.seed = dataset, expanded, seed
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be positive, got {batch_size}.")
+        self.dataset, self.expanded, self.seed, self.batch_size = dataset, expanded, seed, batch_size
         self.num_images = num_images or max(1, round((fraction or 0) * dataset.num_source))
 
     @property
@@ -57,13 +64,25 @@ class RoundSampler(Sampler[int]):
         """How many samples a round draws from."""
         return len(self.dataset) if self.expanded else self.dataset.num_source
 
-    def __len__(self) -> int:
-        return min(self.num_images, self.population, self.dataset.room)
+    def draw(self) -> list[int]:
+        """The samples of the current round in order, of all processes; fewer where the pool has less room."""
+        count = min(self.num_images, self.population, self.dataset.room)
+        generator = torch.Generator().manual_seed(derive_seed(self.seed, self.dataset.rounds, 0))
+        return torch.randperm(self.population, generator=generator)[:count].tolist()
 
-    def __iter__(self) -> Any:
-        rank = dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
-        generator = torch.Generator().manual_seed(derive_seed(self.seed, self.dataset.rounds, rank))
-        yield from torch.randperm(self.population, generator=generator)[: len(self)].tolist()
+    @property
+    def batches(self) -> list[tuple[int, list[int]]]:
+        """Position in the round, and samples, of each batch of this process."""
+        order = self.draw()
+        starts = range(0, len(order), self.batch_size)
+        mine = starts[idist.get_rank() :: idist.get_world_size()]
+        return [(start, order[start : start + self.batch_size]) for start in mine]
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return iter([samples for _, samples in self.batches])
 
 
 class AdversarialMaximizer(Workflow):
@@ -75,7 +94,7 @@ class AdversarialMaximizer(Workflow):
         dataset: the growing training set, read from and appended to.
         ascent: the batch-level ascent.
         device: where the networks are.
-        num_images: images a round; or give ``fraction``.
+        num_images: images a round, of all processes together; or give ``fraction``.
         fraction: share of the source images, the paper's beta.
         expanded: start from generated images as well (Eq. 6).
         batch_size: images climbed at once.
@@ -85,7 +104,8 @@ class AdversarialMaximizer(Workflow):
 
     Fires ``IterationEvents.INNER_ITERATION_STARTED`` and ``INNER_ITERATION_COMPLETED`` around each ascent step,
     ``IterationEvents.MODEL_COMPLETED`` after each batch, and :class:`MaximizationEvents` around the round.
-    ``state.output`` holds ``image``, ``label``, ``generated`` and ``stored``.
+    ``state.output`` holds ``image``, ``label`` and ``generated``. Where several processes train, each climbs its own
+    batches into the one pool that they share, and all wait for the last before the images count.
 
     """
 
@@ -102,8 +122,8 @@ class AdversarialMaximizer(Workflow):
         prepare_batch: PrepareBatch | None = None,
         **kwargs: Any,
     ) -> None:
-        self.sampler = RoundSampler(dataset, num_images, fraction, expanded, seed)
-        loader = DataLoader(dataset.source_view(), batch_size=batch_size, sampler=self.sampler)
+        self.sampler = RoundSampler(dataset, num_images, fraction, expanded, batch_size, seed)
+        loader = DataLoader(dataset.source_view(), batch_sampler=self.sampler)
         super().__init__(
             device=device,
             max_epochs=1,
@@ -114,30 +134,38 @@ class AdversarialMaximizer(Workflow):
             **kwargs,
         )
         self.dataset, self.ascent, self.seed = dataset, ascent, seed
+        self._positions: list[int] = []
 
     def run(self) -> None:
         """Run the next round; ``dataset.rounds`` says which it is and moves on when it is done."""
-        self.ascent.set_random_state(derive_seed(self.seed, self.dataset.rounds))
+        order, batches = self.sampler.draw(), self.sampler.batches
+        self._positions = [position for position, _ in batches]
         # The pool may have less room than a round takes: the number of batches is counted anew each time.
-        self.state.epoch_length = len(self.data_loader)
+        self.state.epoch_length = len(batches)
         self.state.max_epochs, self.state.epoch, self.state.iteration = 1, 0, 0
-        if self.state.epoch_length == 0:
+        if not order:
             self.logger.warning("The pool of generated images is full (max_generated): this round adds none.")
-        else:
-            self.fire_event(MaximizationEvents.ROUND_STARTED)
+            self.dataset.end_round(order)
+            return
+        self.fire_event(MaximizationEvents.ROUND_STARTED)
+        if batches:
             super().run()
-            self.fire_event(MaximizationEvents.ROUND_COMPLETED)
-        self.dataset.rounds += 1
+        idist.barrier()
+        self.fire_event(MaximizationEvents.ROUND_COMPLETED)
+        self.dataset.end_round(order)
 
     def _iteration(self, engine: Any, batchdata: dict[str, Any]) -> dict[str, Any]:
         image, label = self.prepare_batch(batchdata, self.state.device, self.non_blocking, **self.to_kwargs)
         classes = batch_classes(batchdata, image)
+        position = self._positions[self.state.iteration - 1]
+        # By the place in the round, so that the images do not depend on how many processes share it.
+        self.ascent.set_random_state(derive_seed(self.seed, self.dataset.rounds, position))
         self.state.output = {CommonKeys.IMAGE: image, CommonKeys.LABEL: label}
         self.fire_event(IterationEvents.INNER_ITERATION_STARTED)
         generated = self.ascent(image, label, classes, on_step=self._step_done)
         targets = torch.as_tensor(batchdata[self.dataset.target_key])
-        stored = self.dataset.append(generated, targets, classes, batchdata["source"])
-        self.state.output.update({DeGIAKeys.GENERATED: generated, DeGIAKeys.STORED: stored})
+        self.dataset.write(position, generated, targets, classes, batchdata["source"])
+        self.state.output[DeGIAKeys.GENERATED] = generated
         self.fire_event(IterationEvents.MODEL_COMPLETED)
         return self.state.output
 

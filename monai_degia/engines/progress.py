@@ -11,6 +11,7 @@ from ignite.handlers import ProgressBar
 from monai.utils import CommonKeys
 
 from monai_degia.engines.keys import DeGIAKeys
+from monai_degia.engines.ranks import is_first_rank
 
 __all__ = ["PhaseProgress"]
 
@@ -34,7 +35,9 @@ class PhaseProgress:
         self.description, self.keys, self.interval = description, list(keys), interval
 
     def attach(self, engine: Engine) -> None:
-        """Register a bar with the engine."""
+        """Register a bar with the engine; where several processes train, the first one shows it."""
+        if not is_first_rank():
+            return
         bar = ProgressBar(desc=self.description, persist=False, ncols=100)
         bar.attach(
             engine,

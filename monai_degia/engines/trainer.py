@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import ignite.distributed as idist
 import torch
 from monai.engines import SupervisedTrainer
 from monai.inferers import Inferer
@@ -11,9 +12,11 @@ from monai.utils import CommonKeys
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from monai_degia.data.seeds import derive_seed
 from monai_degia.engines.autocast import AutocastInferer
 from monai_degia.engines.batches import batch_classes
 from monai_degia.engines.keys import DeGIAKeys
+from monai_degia.engines.ranks import average_gradients
 from monai_degia.flows.flow_prior import FlowPrior
 
 __all__ = ["DeGIATrainer"]
@@ -23,7 +26,8 @@ class DeGIATrainer(SupervisedTrainer):
     """MONAI's supervised trainer, with a step of the flow prior on the same batch.
 
     The two networks share no parameter, so the sum of Eq. (5) is minimised by a step of each. Without a flow it is
-    plain training: the baseline of every comparison.
+    plain training: the baseline of every comparison. Where several processes train, wrap the network in
+    ``DistributedDataParallel``; the flow's gradients are averaged here.
 
     Args:
         flow: the flow prior; ``None`` trains the task network alone.
@@ -31,6 +35,7 @@ class DeGIATrainer(SupervisedTrainer):
         flow_interval: train the flow on every n-th iteration, where its cost would decide the time of a run.
         max_flow_norm: largest L2 norm of the flow's gradient; larger ones are scaled down. A flow's likelihood has
             steep places where one step would undo many.
+        flow_seed: with the iteration it decides the flow's noise: that of dequantisation and of the prior.
         autocast_dtype: ``torch.bfloat16`` runs the task network in that precision, on any device, see
             :class:`monai_degia.AutocastInferer`; ``None`` leaves it alone. The flow keeps its own.
         **kwargs: see ``monai.engines.SupervisedTrainer``.
@@ -52,6 +57,7 @@ class DeGIATrainer(SupervisedTrainer):
         flow_optimizer: Optimizer | None = None,
         flow_interval: int = 1,
         max_flow_norm: float = 50.0,
+        flow_seed: int = 0,
         autocast_dtype: torch.dtype | None = None,
         **kwargs: Any,
     ) -> None:
@@ -63,7 +69,7 @@ class DeGIATrainer(SupervisedTrainer):
         if autocast_dtype is not None:
             self.inferer = AutocastInferer(self.inferer, autocast_dtype)
         self.flow, self.flow_optimizer = flow, flow_optimizer
-        self.flow_interval, self.max_flow_norm = flow_interval, max_flow_norm
+        self.flow_interval, self.max_flow_norm, self.flow_seed = flow_interval, max_flow_norm, int(flow_seed)
 
     def _iteration(self, engine: SupervisedTrainer, batchdata: dict[str, Any]) -> dict[str, Any]:
         output = super()._iteration(engine, batchdata)
@@ -79,14 +85,27 @@ class DeGIATrainer(SupervisedTrainer):
             raise ValueError("The flow step was reached without a flow and its optimizer.")
         flow.train()
         optimizer.zero_grad(set_to_none=True)
-        bits = flow.bits_per_dim(flow.dequantize(image), classes).mean()
+        bits = flow.bits_per_dim(*self._noisy(flow, image, classes)).mean()
         # Bits a dimension and nats a dimension differ by a factor and a constant, so their minimum is the same.
         self._refuse_nonfinite(bits, "flow's negative log-likelihood", "the learning rate of the flow")
         bits.backward()
+        average_gradients(flow)
         nn.utils.clip_grad_norm_(flow.parameters(), self.max_flow_norm)
         optimizer.step()
         nll = (bits.detach() - 8) * torch.log(torch.tensor(2.0))
         return {DeGIAKeys.NLL: nll, DeGIAKeys.BITS_PER_DIM: bits.detach()}
+
+    def _noisy(self, flow: FlowPrior, image: Tensor, classes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Images with the noise of dequantisation, classes, and the prior's noise.
+
+        Each process skips the noise of those before it, so that together they add what one would add to all images.
+        """
+        seed = derive_seed(self.flow_seed, self.state.iteration)
+        pixels, prior = torch.Generator(image.device).manual_seed(seed), torch.Generator().manual_seed(seed)
+        for _ in range(idist.get_rank() + 1):
+            noisy = flow.dequantize(image, pixels)
+            noise = flow.prior.draw_noise(len(image), prior)
+        return noisy, classes, noise.to(image)
 
     def _refuse_nonfinite(self, value: Tensor, name: str, knob: str) -> None:
         if not torch.isfinite(value).all():

@@ -220,3 +220,29 @@ def test_checkpoint_that_does_not_fit(tmp_path: Path) -> None:
     large.append(*batch(8), round_index=0)
     with pytest.raises(ValueError, match="knows 8 generated images, the pool takes 3: raise max_generated"):
         pool_in(tmp_path, 3).load_state_dict(large.state_dict())
+
+
+def test_processes_write_side_by_side_and_count_together(tmp_path: Path) -> None:
+    """Two pools over one folder, as two processes have them: nothing counts before both know all of it."""
+    pools, first, second = [pool_in(tmp_path) for _ in range(2)], batch(3), batch(2)
+    pools[0].append(*batch(1), round_index=0)
+    pools[1].size = 1
+    pools[1].write(4, *second, round_index=1)
+    pools[0].write(1, *first, round_index=1)
+    assert [len(pool) for pool in pools] == [1, 1]
+    for pool in pools:
+        pool.extend([*first[3].tolist(), *second[3].tolist()])
+        assert len(pool) == 6
+        check(pool, 1, first, 1)
+        check(pool, 4, second, 1)
+    with pytest.raises(ValueError, match="takes 10 images, asked to write 3 from number 8 on"):
+        pools[0].write(8, *first, round_index=2)
+
+
+def test_a_folder_that_is_not_shared_is_noticed(tmp_path: Path) -> None:
+    here, there, given = pool_in(tmp_path / "here"), pool_in(tmp_path / "there"), batch(3)
+    there.write(0, *given, round_index=0)
+    there.extend(given[3].tolist())
+    with pytest.raises(ValueError, match=r"not all in .*here(.|\n)*a file system that they share"):
+        here.extend([7, 8, 9])
+    assert len(here) == 0

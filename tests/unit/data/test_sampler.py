@@ -155,3 +155,21 @@ def test_source_keeps_its_share_of_the_draws(share: float, expected: int | None)
 def test_source_share_message() -> None:
     with pytest.raises(ValueError, match=r"share of the draws in \[0, 1\], got 2"):
         GrowingSampler(range(3), num_draws=1, source_share=2)
+
+
+@pytest.mark.parametrize("source_share", [0.0, 0.75])
+def test_processes_share_out_the_batches_that_one_would_draw(source_share: float) -> None:
+    ranks, batch, draws = 3, 4, 4 * 5 + 2  # the last batch is smaller
+    options: dict[str, Any] = {"num_generated": 60, "seed": 3, "source_share": source_share}
+    alone = draw(sampler_of(20, draws * ranks, **options), epoch=2)
+    shares = []
+    for rank in range(ranks):
+        sampler = sampler_of(20, draws, batch_size=batch, **options)
+        sampler.num_replicas, sampler.rank = ranks, rank
+        shares.append(draw(sampler, epoch=2))
+        assert len(shares[-1]) == len(sampler) == draws
+    for start in range(0, draws, batch):
+        together = [index for share in shares for index in share[start : start + batch]]
+        assert together == alone[start * ranks : start * ranks + len(together)]
+    with pytest.raises(ValueError, match="batch_size must be positive, got 0"):
+        sampler_of(4, 4, batch_size=0)

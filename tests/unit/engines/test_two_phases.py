@@ -231,3 +231,29 @@ def test_grid_of_generated_images_is_written_each_round(tmp_path: Path, two_phas
     assert files == ["generated_round=00.png", "generated_round=01.png"]
     # Two rows (source, generated) of three 16-pixel images with margins of 2 pixels.
     assert Image.open(tmp_path / "pictures" / files[0]).size == (3 * 18 + 2, 2 * 18 + 2)
+
+
+@pytest.mark.parametrize("world", [2, 3, 5])
+def test_a_round_is_the_same_however_many_processes_share_it(
+    tmp_path: Path, two_phases: Any, monkeypatch: pytest.MonkeyPatch, world: int
+) -> None:
+    """Each process in turn, over one pool folder; with five of them and four batches, one has nothing to climb."""
+    options = {"num_images": 10, "batch_size": 3}
+    alone = two_phases(tmp_path / "alone", **options)
+    alone.maximizer.run()
+    runs = []
+    for rank in range(world):
+        monkeypatch.setattr("monai_degia.engines.maximizer.idist.get_rank", lambda rank=rank: rank)
+        monkeypatch.setattr("monai_degia.engines.maximizer.idist.get_world_size", lambda: world)
+        run = two_phases(tmp_path / "shared", **options)
+        runs.append(run)
+        monkeypatch.setattr(run.dataset, "end_round", lambda order: None)  # they would wait for each other here
+        run.maximizer.run()
+        monkeypatch.undo()
+    for run in runs:
+        order = run.maximizer.sampler.draw()
+        run.dataset.end_round(order)
+        assert len(run.dataset) == len(alone.dataset) == 22 and run.dataset.rounds == 1
+        for index in range(12, 22):
+            assert torch.equal(run.dataset[index]["image"], alone.dataset[index]["image"])
+            assert torch.equal(run.dataset[index]["landmarks"], alone.dataset[index]["landmarks"])
