@@ -17,8 +17,20 @@ EXTRAS = {
     "digits": ["h5py"],
     # DICOM structured reports of landmarks; highdicom needs pydicom 3.
     "sr": ["highdicom"],
-    "dev": ["h5py", "highdicom", "mypy", "pytest", "pytest-xdist", "ruff", "types-PyYAML", "types-tqdm"],
+    # The exported network, and running it with ONNX Runtime.
+    "onnx": ["onnx", "onnxruntime", "onnxscript"],
 }
+EXTRAS["dev"] = [
+    *EXTRAS["digits"],
+    *EXTRAS["onnx"],
+    *EXTRAS["sr"],
+    "mypy",
+    "pytest",
+    "pytest-xdist",
+    "ruff",
+    "types-PyYAML",
+    "types-tqdm",
+]
 
 setup(
     name="monai_degia",

@@ -69,6 +69,7 @@ from monai_degia.metrics.landmark_metrics import (
 from monai_degia.metrics.summary import summarize_landmarks
 from monai_degia.networks.backbones import BACKBONES, create_backbone
 from monai_degia.networks.digit_lenet import DigitLeNet
+from monai_degia.networks.onnx_network import OnnxNetwork
 from monai_degia.networks.regressor import LandmarkRegressor
 from monai_degia.transforms.adversarial import AdversarialAscent, AdversarialAscentd
 from monai_degia.transforms.appearance import AppearanceParametrization, random_appearance
@@ -123,6 +124,7 @@ __all__ = [
     "JOINT_MAPPING",
     "LANDMARK_SETS",
     "PARAMETRIZATIONS",
+    "OnnxNetwork",
     "PCKAUC",
     "STEP_RULES",
     "AdversarialAscent",
