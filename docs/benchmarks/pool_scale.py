@@ -40,9 +40,7 @@ def main() -> None:
         dataset = monai_degia.GrowingDataset(source, pool_dir=folder, max_generated=max(options.sizes))
         dataset.pool = pool
         sampler = monai_degia.GrowingSampler(dataset, num_draws=DRAWS, source_share=0.0)
-        print(
-            "images | disk MB | MB a 1000 images | process MB | append us an image | draw us an image | checkpoint bytes"
-        )
+        print("images | disk MB | MB per 1000 | process MB | us per append | us per draw | checkpoint bytes")
         appended = 0.0
         for size in options.sizes:
             added = size - len(pool)
