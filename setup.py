@@ -17,10 +17,12 @@ EXTRAS = {
     "digits": ["h5py"],
     # DICOM structured reports of landmarks; highdicom needs pydicom 3.
     "sr": ["highdicom"],
+    "docs": ["furo", "ipykernel", "myst-nb", "sphinx", "sphinx-copybutton"],
     # The exported network, and running it with ONNX Runtime.
     "onnx": ["onnx", "onnxruntime", "onnxscript"],
 }
 EXTRAS["dev"] = [
+    *EXTRAS["docs"],
     *EXTRAS["digits"],
     *EXTRAS["onnx"],
     *EXTRAS["sr"],

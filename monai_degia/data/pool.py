@@ -78,7 +78,7 @@ class GeneratedPool:
 
         Args:
             images: in [0, 1], shape (B, C, X, Y).
-            targets: labels, shape (B, *target_shape); integers where the pool holds integers.
+            targets: labels, shape (B, ...) like the target; integers where the pool holds integers.
             classes: flow classes, shape (B,).
             sources: index of the source sample of each image, shape (B,).
             round_index: the round of maximisation that made them.

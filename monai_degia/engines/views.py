@@ -26,7 +26,7 @@ class ViewsInferer(Inferer, Randomizable):
 
     Args:
         num_views: views V, 1 or more.
-        augment: images (B, C, *spatial) and a generator on the CPU to images of the same shape.
+        augment: images (B, C, ...) and a generator on the CPU to images of the same shape.
         prob: share of samples that are augmented, drawn for every view of every sample.
         include_source: let the first of the V views be the images as they are.
         seed: decides the draws until ``set_random_state`` is called.
@@ -65,8 +65,8 @@ class ViewsInferer(Inferer, Randomizable):
         """Predict for all views.
 
         Args:
-            inputs: images (B, C, *spatial).
-            network: images (V * B, C, *spatial) to predictions (V * B, ...); called once.
+            inputs: images (B, C, ...).
+            network: images (V * B, C, ...) to predictions (V * B, ...); called once.
             *args: passed to the network.
             **kwargs: passed to the network.
 

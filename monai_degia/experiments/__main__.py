@@ -6,6 +6,9 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from monai_degia.data.hands.dataset import write_synthetic_dataset
 from monai_degia.engines.errors import show_short_errors
@@ -39,12 +42,15 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--dataset_dir", type=Path, help="folder of the data sets; default: <output_dir>/data")
     parser.add_argument("--seeds", type=int, nargs="+", help="default: those of the grid")
     parser.add_argument("--only", nargs="+", help="labels of the rows to run, such as erm or degia; default: all")
+    parser.add_argument(
+        "--set", nargs="+", default=[], metavar="KEY=VALUE", help="config entries for all runs, e.g. max_epochs=2"
+    )
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="runs at a time")
     options = parser.parse_args(arguments)
     output_dir = options.output_dir or Path("runs") / options.grid
     dataset_dir = options.dataset_dir or output_dir / "data"
     grid = GRIDS[options.grid]
-    runs = grid.runs(options.seeds, options.only)
+    runs = grid.runs(options.seeds, options.only, _overrides(options.set))
     if options.grid == "demo":
         _render(dataset_dir)
     results = run_grid(runs, options.root.resolve(), output_dir, dataset_dir, options.jobs)
@@ -53,6 +59,14 @@ def main(arguments: list[str] | None = None) -> None:
     print(f"Tables:           {output_dir / 'summary.md'}, {output_dir / 'summary.csv'}")
     print(f"Plot:             {plot_results(results, grid.figure, output_dir / 'summary.png')}")
     _pictures(runs, output_dir)
+
+
+def _overrides(entries: list[str]) -> dict[str, Any]:
+    """``KEY=VALUE`` as the bundle's command line would read them."""
+    wrong = [entry for entry in entries if not entry.partition("=")[0] or "=" not in entry]
+    if wrong:
+        raise ValueError(f"--set takes KEY=VALUE, such as max_epochs=2, got {', '.join(wrong)}.")
+    return {key: yaml.safe_load(value) for key, _, value in (entry.partition("=") for entry in entries)}
 
 
 def _pictures(runs: list[Run], output_dir: Path) -> None:

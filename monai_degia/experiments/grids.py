@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -64,12 +64,18 @@ class Grid:
     figure: str
     caption: str = ""
 
-    def runs(self, seeds: Sequence[int] | None = None, only: Sequence[str] | None = None) -> list[Run]:
+    def runs(
+        self,
+        seeds: Sequence[int] | None = None,
+        only: Sequence[str] | None = None,
+        overrides: Mapping[str, Any] | None = None,
+    ) -> list[Run]:
         """The runs, seeds outermost, so that a grid that is stopped early holds whole comparisons.
 
         Args:
             seeds: other seeds than the grid's.
             only: keep the rows of which a label is among these.
+            overrides: entries of the config on top of those of every row.
 
         Raises:
             ValueError: if a name among ``only`` is no row's label.
@@ -80,4 +86,5 @@ class Grid:
         if unknown:
             raise ValueError(f"No row is called {', '.join(unknown)}. Known: {', '.join(sorted(known))}.")
         rows = [row for row in self.rows if not only or set(only) & set(row.labels.values())]
+        rows = [replace(row, overrides={**row.overrides, **(overrides or {})}) for row in rows]
         return [Run(row, seed) for seed in seeds or self.seeds for row in rows]

@@ -69,9 +69,22 @@ def run_grid(
 
 
 def finished(run: Run, output_dir: Path) -> dict[str, Any] | None:
-    """The result of a run, or ``None`` if it has none yet."""
+    """The result of a run, or ``None`` if it has none yet.
+
+    Raises:
+        ValueError: if the result was made with other overrides.
+
+    """
     path = output_dir / "results" / f"{run.name}.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    if not path.is_file():
+        return None
+    result = json.loads(path.read_text(encoding="utf-8"))
+    if result.get("overrides", {}) != run.row.overrides:
+        raise ValueError(
+            f"{path} was made with {result.get('overrides', {})} in place of {run.row.overrides}: name another "
+            "--output_dir, or remove it to run anew."
+        )
+    return result
 
 
 def _run(run: Run, root: Path, output_dir: Path, dataset_dir: Path, threads: int) -> None:

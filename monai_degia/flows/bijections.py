@@ -19,11 +19,11 @@ class Bijection(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Map data to latent; return z and log |det dz/dx| in nats, shape (B,)."""
+        """Map data to latent; return z and ``log |det dz/dx|`` in nats, shape (B,)."""
 
     @abstractmethod
     def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Map latent to data; return x and log |det dx/dz| in nats, shape (B,)."""
+        """Map latent to data; return x and ``log |det dx/dz|`` in nats, shape (B,)."""
 
 
 class Chain(Bijection):

@@ -76,7 +76,7 @@ class FlowPrior(nn.Module):
             x: images in [0, 1], shape (B, C, X, Y).
 
         Returns:
-            z of shape (B, D) and log |det dz/dx| in nats, shape (B,).
+            z of shape (B, D) and ``log |det dz/dx|`` in nats, shape (B,).
 
         Raises:
             ValueError: if x is not of that shape.

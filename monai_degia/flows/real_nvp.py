@@ -68,7 +68,7 @@ class RealNVP(Bijection):
             x: images in [0, 1], shape (B, C, X, Y).
 
         Returns:
-            z of shape (B, C * X * Y), finest scale first, and log |det dz/dx| in nats, shape (B,).
+            z of shape (B, C * X * Y), finest scale first, and ``log |det dz/dx|`` in nats, shape (B,).
 
         Raises:
             ValueError: if x is not of that shape.
@@ -91,7 +91,7 @@ class RealNVP(Bijection):
             z: latents, shape (B, C * X * Y), as ``forward`` returns them.
 
         Returns:
-            x of shape (B, C, X, Y), not clamped to [0, 1], and log |det dx/dz| in nats, shape (B,).
+            x of shape (B, C, X, Y), not clamped to [0, 1], and ``log |det dx/dz|`` in nats, shape (B,).
 
         Raises:
             ValueError: if z is not of that shape.

@@ -23,11 +23,11 @@ def convolve_each(images: Tensor, kernels: Tensor) -> Tensor:
     A border of zeros would draw a frame around every image.
 
     Args:
-        images: shape (B, C, *spatial) with two or three spatial axes.
+        images: shape (B, C, ...) with two or three spatial axes.
         kernels: shape (B, D, C, *widths) with odd widths, or (1, D, C, *widths) for one kernel of the whole batch.
 
     Returns:
-        Shape (B, D, *spatial).
+        Shape (B, D, ...).
 
     Raises:
         ValueError: if the shapes do not fit, or a width is even.
@@ -80,7 +80,7 @@ def random_convolution(
     every device. Differentiable with respect to the images.
 
     Args:
-        images: shape (B, C, *spatial) with two or three spatial axes; integers become float32.
+        images: shape (B, C, ...) with two or three spatial axes; integers become float32.
         generator: source of the draws, on the CPU.
         kernel_sizes: odd widths k to draw from; wider than the image is allowed.
         mixing: mix with the image in a random share s; otherwise s = 0.

@@ -27,27 +27,27 @@ def run(name: str) -> list[list[float]]:
     return [found for line in printed if (found := [float(n) for n in re.findall(r"\d+\.\d+", line)])]
 
 
-@pytest.mark.slow
+@pytest.mark.docs
 def test_a_classifier_reads_shapes_it_never_saw_after_rounds_of_maximisation() -> None:
     (plain, inverted, shaded), (plain_climbed, inverted_climbed, shaded_climbed) = run("classifier.py")
     assert plain_climbed > plain - 5 and plain_climbed > 80
     assert inverted_climbed > inverted + 10 and shaded_climbed > shaded + 5
 
 
-@pytest.mark.slow
+@pytest.mark.docs
 def test_a_flow_tells_foreign_images_from_its_own() -> None:
     (bits,), (inverted,), (shaded,) = run("out_of_distribution.py")
     assert bits < 7 and inverted > 0.95 and shaded > 0.95
 
 
-@pytest.mark.slow
+@pytest.mark.docs
 def test_a_plain_loop_finds_centres_in_looks_it_never_saw() -> None:
     (plain, inverted, shaded), (plain_climbed, inverted_climbed, shaded_climbed) = run("plain_loop.py")
     assert plain_climbed < plain + 0.5
     assert inverted_climbed < 0.85 * inverted and shaded_climbed < 0.9 * shaded
 
 
-@pytest.mark.slow
+@pytest.mark.docs
 def test_a_segmentation_survives_inverted_volumes_with_one_overlay() -> None:
     (plain, inverted), (plain_randconv, inverted_randconv) = run("segmentation/compare.py")
     assert plain > 0.5 and plain_randconv > plain - 0.1 and inverted_randconv > inverted + 0.1

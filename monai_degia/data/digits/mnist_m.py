@@ -27,7 +27,7 @@ def make_mnist_m(
     seed: int = 0,
     cache_dir: str | PathLike[str] | None = None,
 ) -> DigitImages:
-    """Blend each digit with a random patch of a random photograph: |patch - digit| in each colour channel.
+    """Blend each digit with a random patch of a random photograph: ``|patch - digit|`` in each colour channel.
 
     The recipe is that of Ganin and Lempitsky (arXiv 1409.7495), who took the photographs of BSDS500. The digit keeps
     its grey levels. What digit i gets depends on the seed, i and the photographs alone, so the first digits of a

@@ -7,7 +7,7 @@ import pytest
 from monai_degia.experiments.__main__ import main
 from monai_degia.experiments.catalogue import GRIDS
 from monai_degia.experiments.grids import Grid, Row, Run
-from monai_degia.experiments.runner import run_grid
+from monai_degia.experiments.runner import finished, run_grid
 
 ROOT = Path(__file__).parents[3]
 
@@ -63,3 +63,30 @@ def test_command_prints_one_table_and_names_its_files(
     )
     for name in ("summary.md", "summary.csv", "summary.png", "overlay.png", "generated.png"):
         assert str(Path("runs/tiny") / name) in printed and (tmp_path / "runs/tiny" / name).is_file()
+
+
+def test_a_result_that_was_made_with_other_entries_is_not_taken(tmp_path: Path) -> None:
+    folder = tmp_path / "results"
+    folder.mkdir()
+    run = GRIDS["hands"].runs([0], ["erm"], {"max_epochs": 2})[0]
+    (folder / f"{run.name}.json").write_text(json.dumps({"overrides": {"max_epochs": 3}}))
+    with pytest.raises(ValueError, match=r"'max_epochs': 3\} in place of \{'max_epochs': 2\}: name another"):
+        finished(run, tmp_path)
+    (folder / f"{run.name}.json").write_text(json.dumps({"overrides": {"max_epochs": 2}}))
+    assert finished(run, tmp_path) is not None
+
+
+def test_entries_of_the_command_line_reach_every_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Run] = []
+    monkeypatch.setattr("monai_degia.experiments.__main__.run_grid", lambda runs, *args: seen.extend(runs) or [])
+    for name in ("plot_results", "write_tables", "markdown_table"):
+        monkeypatch.setattr(f"monai_degia.experiments.__main__.{name}", lambda *args: None)
+    monkeypatch.chdir(tmp_path)
+    main(["table1", "--seeds", "0", "--set", "max_epochs=2", "image_size=[32, 32]", "ascent::rule=sign"])
+    entries = {"max_epochs": 2, "image_size": [32, 32], "ascent::rule": "sign"}
+    assert len(seen) == 13 and all(entries.items() <= run.row.overrides.items() for run in seen)
+    assert any("flow_def::shift_scale" in run.row.overrides for run in seen), "those of the rows stay"
+    with pytest.raises(ValueError, match="--set takes KEY=VALUE, such as max_epochs=2, got max_epochs"):
+        main(["table1", "--set", "max_epochs"])
