@@ -17,11 +17,23 @@ EXTRAS = {
     "digits": ["h5py"],
     # DICOM structured reports of landmarks; highdicom needs pydicom 3.
     "sr": ["highdicom"],
+    # The documentation, and the notebooks in it.
     "docs": ["furo", "ipykernel", "myst-nb", "sphinx", "sphinx-copybutton"],
+    # What runs beside MONAI Label 0.8.5, which needs older packages than the rest.
+    "label": [
+        "dicomweb-client[gcp]<0.60",
+        "monailabel==0.8.5",
+        "numpy<2",
+        "pydicom<3",
+        "pynetdicom<3",
+        "torch==2.14.1",
+        "torchvision==0.29.1",
+    ],
     # The exported network, and running it with ONNX Runtime.
     "onnx": ["onnx", "onnxruntime", "onnxscript"],
 }
 EXTRAS["dev"] = [
+    "mlflow",
     *EXTRAS["docs"],
     *EXTRAS["digits"],
     *EXTRAS["onnx"],
@@ -30,6 +42,7 @@ EXTRAS["dev"] = [
     "pytest",
     "pytest-xdist",
     "ruff",
+    "selenium",
     "types-PyYAML",
     "types-tqdm",
 ]
@@ -43,8 +56,10 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=find_packages(include=["monai_degia", "monai_degia.*"]),
-    package_data={"monai_degia": ["py.typed"]},
+    package_data={"monai_degia": ["py.typed", "writers/report_page/*"]},
     install_requires=[
+        "jinja2>=3.1",
+        "markupsafe",
         "matplotlib",
         "monai>=1.6",
         "nibabel",

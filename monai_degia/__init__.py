@@ -106,6 +106,7 @@ from monai_degia.transforms.spacing import PixelSpacingd
 from monai_degia.transforms.warp import RandPoseWarpd, RandSmoothWarpd
 from monai_degia.writers.calibration_file import CalibrationWriter
 from monai_degia.writers.class_report import ClassificationReport
+from monai_degia.writers.html_report import HtmlReport
 from monai_degia.writers.landmark_files import LandmarkFileWriter
 from monai_degia.writers.markups import MarkupsWriter
 from monai_degia.writers.overlay import draw_landmarks, save_overlay_grid
@@ -154,6 +155,7 @@ __all__ = [
     "GrowingDataset",
     "GrowingSampler",
     "GuardedCompose",
+    "HtmlReport",
     "LandmarkFileWriter",
     "LandmarkMSE",
     "LandmarkMSELoss",

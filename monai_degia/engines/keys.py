@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from ignite.engine import EventEnum
 from monai.utils import CommonKeys, StrEnum
 
@@ -26,7 +27,12 @@ class MaximizationEvents(EventEnum):
     ROUND_COMPLETED = "round_completed"
 
 
-def scalar_output(output: dict[str, Any]) -> dict[str, float]:
-    """The scalars of a trainer's ``state.output``: task loss and, where the flow was trained, its likelihood."""
+def scalar_output(output: dict[str, Any] | list[dict[str, Any]]) -> dict[str, float]:
+    """The scalars of a trainer's ``state.output``: task loss and, where the flow was trained, its likelihood.
+
+    Args:
+        output: of a batch, or of its samples, each of which has those of the batch.
+    """
+    output = output[0] if isinstance(output, list) else output
     keys = (CommonKeys.LOSS, DeGIAKeys.NLL, DeGIAKeys.BITS_PER_DIM)
-    return {str(key): float(output[key].detach()) for key in keys if key in output}
+    return {str(key): float(torch.as_tensor(output[key]).detach()) for key in keys if key in output}

@@ -6,7 +6,7 @@ from typing import Any
 
 import ignite.distributed as idist
 import torch
-from monai.engines import SupervisedTrainer
+from monai.engines import IterationEvents, SupervisedTrainer
 from monai.inferers import Inferer
 from monai.utils import CommonKeys
 from torch import Tensor, nn
@@ -23,7 +23,7 @@ __all__ = ["DeGIATrainer"]
 
 
 class DeGIATrainer(SupervisedTrainer):
-    """MONAI's supervised trainer, with a step of the flow prior on the same batch.
+    """MONAI's supervised trainer, with a step of the flow prior on the same batch (``BACKWARD_COMPLETED``).
 
     The two networks share no parameter, so the sum of Eq. (5) is minimised by a step of each. Without a flow it is
     plain training: the baseline of every comparison. Where several processes train, wrap the network in
@@ -68,16 +68,20 @@ class DeGIATrainer(SupervisedTrainer):
         super().__init__(*args, **kwargs)
         if autocast_dtype is not None:
             self.inferer = AutocastInferer(self.inferer, autocast_dtype)
+        # Events inside the iteration: behind it the output may be split into samples (decollate).
+        self.add_event_handler(IterationEvents.LOSS_COMPLETED, self._check_loss)
+        self.add_event_handler(IterationEvents.BACKWARD_COMPLETED, self._train_flow)
         self.flow, self.flow_optimizer = flow, flow_optimizer
         self.flow_interval, self.max_flow_norm, self.flow_seed = flow_interval, max_flow_norm, int(flow_seed)
 
-    def _iteration(self, engine: SupervisedTrainer, batchdata: dict[str, Any]) -> dict[str, Any]:
-        output = super()._iteration(engine, batchdata)
-        self._refuse_nonfinite(output[CommonKeys.LOSS], "task loss", "the learning rate of the task network")
+    def _check_loss(self, engine: SupervisedTrainer) -> None:
+        loss = self.state.output[CommonKeys.LOSS]
+        self._refuse_nonfinite(loss, "task loss", "the learning rate of the task network")
+
+    def _train_flow(self, engine: SupervisedTrainer) -> None:
         if self.flow is not None and (self.state.iteration - 1) % self.flow_interval == 0:
-            image = output[CommonKeys.IMAGE]
-            output.update(self._flow_step(image, batch_classes(batchdata, image)))
-        return output
+            image = self.state.output[CommonKeys.IMAGE]
+            self.state.output.update(self._flow_step(image, batch_classes(self.state.batch, image)))
 
     def _flow_step(self, image: Tensor, classes: Tensor) -> dict[str, Tensor]:
         flow, optimizer = self.flow, self.flow_optimizer

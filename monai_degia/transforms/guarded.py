@@ -53,4 +53,4 @@ class GuardedCompose(Compose):
             "spacing_source": "",
         }
         image = MetaTensor(torch.zeros(self.in_channels, *self.image_size), affine=torch.eye(4), meta=meta)
-        return {self.key: image, "spacing": torch.full((2,), torch.nan), "error": reason}
+        return {self.key: image, "spacing": torch.full((2,), torch.nan), "modality": "", "error": reason}

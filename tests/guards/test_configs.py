@@ -17,6 +17,8 @@ ROOT = Path(__file__).resolve().parents[2]
 TRAIN = ROOT / "bundle" / "configs" / "train.json"
 BUNDLE = sorted(path for path in TRAIN.parent.glob("*.json") if path.name != "metadata.json")
 OVERLAYS = sorted((ROOT / "configs").rglob("*.yaml"))
+#: Overlays that go behind inference.json; all others go behind train.json.
+FOR_INFERENCE = [ROOT / "configs" / "run" / f"{name}.yaml" for name in ("onnx", "torchscript")]
 METHODS = [path for path in OVERLAYS if path.parent == ROOT / "configs" / "method"]
 TASK = ROOT / "configs" / "digits" / "task.yaml"
 DIGIT_METHODS = [path for path in OVERLAYS if path.parent == TASK.parent / "method"]
@@ -28,8 +30,9 @@ STACKS |= {
     f"{path.relative_to(ROOT / 'configs')} with {method.stem}": [TRAIN, path, method]
     for path in OVERLAYS
     for method in METHODS
-    if TASK.parent not in path.parents
+    if TASK.parent not in path.parents and path not in FOR_INFERENCE
 }
+STACKS |= {f"inference with {path.stem}": [TRAIN.with_name("inference.json"), path] for path in FOR_INFERENCE}
 STACKS |= {
     f"{path.stem} with {method.stem}": [TRAIN, TASK, path, method]
     for path in OVERLAYS
@@ -77,10 +80,11 @@ def path_exists(config: Any, key: str) -> bool:
         elif isinstance(config, dict) and part in config:
             config = config[part]
         else:
-            last = i == len(parts) - 1
-            return (
-                last and isinstance(config, dict) and target_of(config) is not None and accepts(target_of(config), part)
-            )
+            if i < len(parts) - 1 or not isinstance(config, dict):
+                return False
+            if part == "_disabled_":
+                return "_target_" in config
+            return target_of(config) is not None and accepts(target_of(config), part)
     return True
 
 
@@ -101,6 +105,7 @@ def test_names_of_ours_are_public(path: Path) -> None:
 def test_overlay_keys_exist(path: Path) -> None:
     """A key with a typo would be added without a word, and change nothing."""
     below = [TRAIN, TASK] if TASK.parent in path.parents and path != TASK else [TRAIN]
+    below = [TRAIN.with_name("inference.json")] if path in FOR_INFERENCE else below
     train = ConfigParser.load_config_files([str(file) for file in below])
     overlay = ConfigParser.load_config_file(path)
     assert overlay

@@ -21,9 +21,14 @@ HOSTS = [
 ]
 
 
+#: Modules that only a server of MONAI Label imports, which needs an environment of its own.
+SERVED = {"main", "infer_task", "train_task", "strategies", "datastores", "request_guard"}
+
+
 def own_modules() -> list[ModuleType]:
     found = pkgutil.walk_packages(monai_degia.__path__, "monai_degia.")
-    return [importlib.import_module(info.name) for info in found if not info.name.endswith("__main__")]
+    left_out = {"monai_degia.experiments.__main__", *(f"monai_degia.label_app.{name}" for name in SERVED)}
+    return [importlib.import_module(info.name) for info in found if info.name not in left_out]
 
 
 def own_names() -> dict[str, str]:

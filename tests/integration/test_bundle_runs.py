@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -95,15 +96,15 @@ def test_a_calibrated_run_tells_confidence_and_shift_and_lists_what_it_cannot_re
     """One bad file among good ones: they are written, it is listed, and the exit status says so."""
     folder = tmp_path / "new"
     shutil.copytree(root / "new", folder)
-    (folder / "broken.png").write_bytes((folder / "small.png").read_bytes()[:60])
+    (folder / "tall.png").write_bytes((folder / "small.png").read_bytes()[:60])
     calibrate = (str(CONFIGS / "evaluate.json"), str(REPO / "configs" / "run" / "calibrate.yaml"))
     command("train.json", *calibrate, bundle_root=root, **SMALL, **{"validate::handlers::3::tolerance": 0.2})
     options = {"bundle_root": root, "dataset_dir": folder, "output_dir": tmp_path / "out", "formats": "['overlay']"}
     failed = command("inference.json", status=1, **options, **{"network_def::backbone": "lenet"})
-    assert "error: 1 of 3 images have no complete result" in failed and "broken.png" in failed
+    assert "error: 1 of 3 images have no complete result" in failed and "tall.png" in failed
     assert "Traceback" not in failed
     (failure,) = csv.DictReader((tmp_path / "out" / "failures.csv").open())
-    assert failure["image"] == "broken.png" and "Cannot read image" in failure["reason"]
+    assert failure["image"] == "tall.png" and "Cannot read image" in failure["reason"]
     rows = list(csv.DictReader((tmp_path / "out" / "landmarks.csv").open()))
     assert [row["image"] for row in rows] == ["small.png", "upright.png"]
     assert all(0 <= float(row["confidence"]) <= 1 and float(row["domain_shift"]) >= 0 for row in rows)
@@ -262,3 +263,55 @@ def test_landmarks_lie_in_the_pixels_of_any_file(tmp_path: Path, mirror: bool) -
     assert [entry["spacing_mm"] for entry in entries] == [None] * 4 + [pytest.approx([0.3, 0.3])]
     written = "".join(path.read_text() for path in (tmp_path / "eval").iterdir())
     assert "Doe" not in written and "19700101" not in written
+
+
+def test_one_list_of_pictures_and_dicom_files_trains(tmp_path: Path) -> None:
+    """Readers leave meta data of their own, which do not fit into one batch."""
+    monai_degia.write_synthetic_dataset(tmp_path / "data", "photo", 12)
+    rows = list(csv.DictReader((tmp_path / "data" / "landmarks.csv").open()))
+    for index, row in enumerate(rows[::2]):
+        found = next((tmp_path / "data").rglob(Path(row["image"]).name))
+        levels = np.array(Image.open(found).convert("L"))
+        name = f"{index}.dcm"
+        write_dicom(found.with_name(name), levels)
+        row["image"] = str(Path(row["image"]).with_name(name))
+    with (tmp_path / "data" / "landmarks.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    command("train.json", bundle_root=tmp_path, max_epochs=1, use_flow=False, maximize=False, **SMALL)
+    assert (tmp_path / "models" / "model.pt").is_file()
+
+
+@pytest.mark.slow
+def test_tracking_with_mlflow_from_another_folder(tmp_path: Path) -> None:
+    """MONAI's default settings for MLflow, which expect a list of samples as the trainer's output."""
+    mlflow = pytest.importorskip("mlflow")
+    monai_degia.write_synthetic_dataset(tmp_path / "hands", "photo", 24)
+    options = {"dataset_dir": "hands", "output_dir": "out", "ckpt_dir": "out", "max_epochs": 2, **SMALL}
+    arguments = [text for name, value in options.items() for text in (f"--{name}", str(value))]
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "monai.bundle",
+            "run",
+            "--config_file",
+            str(CONFIGS / "train.json"),
+            "--tracking",
+            "mlflow",
+            *arguments,
+        ],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(REPO)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'out' / 'mlruns.db'}")
+    runs = mlflow.search_runs(search_all_experiments=True, output_format="list")
+    losses = [run.data.metrics["train_loss"] for run in runs if "train_loss" in run.data.metrics]
+    assert losses and 0 < losses[0] < 1
+    assert any("val_nme" in run.data.metrics for run in runs)

@@ -38,12 +38,12 @@ def commands(page: str) -> list[str]:
 WITH_COMMANDS = [page for page in PAGES if any(not line.startswith(ELSEWHERE) for line in commands(page))]
 
 
-def rendered(folder: Path, modality: str, count: int, **columns: str) -> None:
+def rendered(folder: Path, modality: str, count: int, naming: str = "IMG_{}.png", **columns: str) -> None:
     """A list with the file names and further columns that the overlays for the real sets ask for."""
     monai_degia.write_synthetic_dataset(folder, modality, count)
     rows = list(csv.DictReader((folder / "landmarks.csv").open()))
     for index, row in enumerate(rows):
-        name = f"IMG_{1000 + 53 * index}.png"
+        name = naming.format(1000 + 53 * index)
         found = next(path for path in (folder, folder / "images") if (path / row["image"]).is_file())
         (found / row["image"]).rename(found / Path(row["image"]).with_name(name))
         row.update({"image": str(Path(row["image"]).with_name(name)), "digit": str(index % 10), **columns})
@@ -77,7 +77,7 @@ def assumed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rendered(data / "hand_depth_ntu", "depth", 4)
     rendered(data / "hand_xray_mednist", "xray", 4, good="1", thumb_on_right="1")
     digits(data)
-    rendered(folder / "my_hands", "photo", 40)
+    rendered(folder / "my_hands", "photo", 40, "{}_hand.png")
     for name in ("my_xrays", "FOLDER", "IMAGES"):
         monai_degia.write_synthetic_dataset(folder / "rendered", "xray", 3)
         shutil.copytree(folder / "rendered" / "images", folder / name)

@@ -22,6 +22,7 @@ EXPORTS = {
     "torchscript": ["ckpt_export", "model.ts"],
     "onnx": ["onnx_export", "model.onnx", "--use_trace", "True", "--converter_kwargs", NAMES],
 }
+PATHS = {"torchscript": "--network_def::f", "onnx": "--network_def::path"}
 
 
 def bundle(verb: str, *options: str) -> None:
@@ -72,7 +73,7 @@ def test_exported_networks_find_the_same_landmarks(kind: str, images: Path, eage
     described = ["--meta_file", str(CONFIGS / "metadata.json"), "--config_file", inference]
     bundle(verb, "--net_id", "network_def", *where, *described, *options)
     stack = json.dumps([inference, str(REPO / "configs" / "run" / f"{kind}.yaml")])
-    paths = ["--dataset_dir", str(images), "--output_dir", str(tmp_path), f"--{kind}_path", str(tmp_path / name)]
+    paths = ["--dataset_dir", str(images), "--output_dir", str(tmp_path), PATHS[kind], str(tmp_path / name)]
     bundle("run", "--config_file", stack, *paths)
     (names, points, confidence), (others, expected, other_confidence) = landmarks(tmp_path), landmarks(eager)
     assert names == others and len(names) >= 6

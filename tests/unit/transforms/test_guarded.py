@@ -31,11 +31,12 @@ def files(tmp_path: Path) -> list[dict[str, str]]:
 
 @pytest.mark.parametrize("num_workers", [0, 1])
 def test_bad_files_stand_in_a_batch_as_blanks_with_their_reason(files: list[dict[str, str]], num_workers: int) -> None:
-    select = lambda sample: {key: sample[key] for key in ("image", "spacing")}  # noqa: E731
+    select = lambda sample: {key: sample[key] for key in ("image", "spacing", "modality")}  # noqa: E731
     loader = DataLoader(Dataset(files, guarded(select)), batch_size=5, num_workers=num_workers)
     (batch,) = list(loader)
     assert batch["image"].shape == (5, 3, 8, 6)
     assert batch["image"][[0, 2]].mean() == pytest.approx(100 / 255) and batch["image"][[1, 3, 4]].abs().max() == 0
+    assert batch["modality"] == ["photo", "", "photo", "", ""]
     assert [bool(reason) for reason in batch["error"]] == [False, True, False, True, True]
     assert "b.png" in batch["error"][1] and "\n" not in batch["error"][1]
     assert "no measurement, all pixels are 0" in batch["error"][3]

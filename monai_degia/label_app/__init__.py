@@ -1,0 +1,1 @@
+"""MONAI Label: landmarks on request, corrected landmarks as training data."""

@@ -1,0 +1,129 @@
+"""The app that ``monailabel start_server --app`` is given the folder of."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from monailabel.interfaces.app import MONAILabelApp
+from monailabel.interfaces.datastore import Datastore, DefaultLabelTag
+from monailabel.interfaces.tasks.infer_v2 import InferTask
+from monailabel.interfaces.tasks.strategy import Strategy
+from monailabel.interfaces.tasks.train import TrainTask
+
+from monai_degia.label_app.datastores import open_datastore
+from monai_degia.label_app.fine_tuning import TuningOptions
+from monai_degia.label_app.infer_task import LandmarkBatchInferTask, LandmarkInferTask
+from monai_degia.label_app.model_folder import ModelFolder
+from monai_degia.label_app.refusals import RefusedRequest
+from monai_degia.label_app.request_guard import guard_requests
+from monai_degia.label_app.request_rules import RequestRules
+from monai_degia.label_app.strategies import MostDoubtfulFirst, RandomUnlabelled
+from monai_degia.label_app.train_task import LandmarkTrainTask
+
+__all__ = ["MyApp"]
+
+logger = logging.getLogger(__name__)
+
+MODEL = "hand_landmark_degia"
+_BYTES = 8  # a pixel of four channels of 16 bit: no file of an image is larger than its pixels
+_CONF = {"bundle", "device", "max_pixels", "model_dir"}
+
+
+class MyApp(MONAILabelApp):
+    """Hand landmarks by the bundle: inference, the next image to label, training on corrected landmarks.
+
+    Args:
+        app_dir: folder of the app.
+        studies: folder of images, or address of a DICOMweb server.
+        conf: ``bundle``, root of the bundle (that of the repository); ``device`` (the first GPU, else the CPU);
+            ``max_pixels``, largest image (64 million); ``model_dir``, for fine-tuned weights (``model`` in the app).
+
+    Raises:
+        ValueError: if an entry of ``conf`` cannot be used.
+
+    """
+
+    def __init__(self, app_dir: str, studies: str, conf: Mapping[str, str]) -> None:
+        for key in set(conf) - _CONF - {"server_mode"}:
+            hint = "".join(f" Did you mean {match}?" for match in get_close_matches(key, _CONF, n=1))
+            logger.warning(f"--conf {key} means nothing to this app.{hint}")
+        bundle = Path(conf.get("bundle") or Path(__file__).resolve().parents[2] / "bundle").expanduser().resolve()
+        model = ModelFolder(Path(conf.get("model_dir") or Path(app_dir) / "model").expanduser().resolve(), bundle)
+        self.max_pixels = _positive("max_pixels", conf.get("max_pixels", "64000000"))
+        options = {"device": f"$torch.device({conf['device']!r})"} if conf.get("device") else {}
+        self.landmarks = LandmarkInferTask(bundle, model, self.max_pixels, **options)
+        self.training = LandmarkTrainTask(bundle, model, self.landmarks.inference.names, **options)
+        super().__init__(
+            app_dir=app_dir,
+            studies=studies,
+            conf=dict(conf),
+            name=MODEL,
+            description="Hand landmarks learnt on photographs, found on radiographs too. Research only.",
+        )
+
+    def init_datastore(self) -> Datastore:
+        """The studies, which take landmarks as labels."""
+        return open_datastore(self.studies, self.landmarks.inference.names, self.max_pixels)
+
+    def init_infers(self) -> dict[str, InferTask]:
+        """The bundle's network."""
+        return {MODEL: self.landmarks}
+
+    def init_trainers(self) -> dict[str, TrainTask]:
+        """Its fine-tuning."""
+        return {MODEL: self.training}
+
+    def init_strategies(self) -> dict[str, Strategy]:
+        """What to label next."""
+        return {"random": RandomUnlabelled(), "doubtful": MostDoubtfulFirst(self.landmarks)}
+
+    def init_batch_infer(self) -> LandmarkBatchInferTask:
+        """The same network on many images."""
+        return LandmarkBatchInferTask()
+
+    def on_init_complete(self) -> None:
+        """Called once the server runs, and only there: the guard is of no use to a training process."""
+        names = {"infer": self._infers, "batch": self._infers, "train": self._trainers}
+        rules = RequestRules(
+            names={**names, "activelearning": self._strategies, "scoring": self._scoring_methods},
+            has_image=lambda image: image in self.datastore().list_images(),
+            check_training=self._check_training,
+            max_body=_BYTES * self.max_pixels,
+        )
+        guard_requests(sys.modules["monailabel.app"].app, rules)
+        super().on_init_complete()
+
+    def infer(self, request: Mapping[str, Any], datastore: Datastore | None = None) -> dict[str, Any]:
+        """Find landmarks; an image is that of the data store, or a file that the server itself has just received.
+
+        MONAI Label's own would take any path on the disk, and a file of the working folder for an image of that name.
+        """
+        store, image = datastore or self.datastore(), str(request.get("image") or "")
+        known = image in store.list_images()
+        if not known and not Path(image).is_absolute():
+            raise RefusedRequest(f"There is no image {image!r}.", 404)
+        path, entry = self.landmarks({**request, "image": store.get_image_uri(image) if known else image})
+        entry["image"] = image if known else ""
+        asked, label = request.get("label_tag") or DefaultLabelTag.ORIGINAL, path
+        tag = asked.value if isinstance(asked, DefaultLabelTag) else str(asked)
+        if known and request.get("save_label"):
+            info = {"model": MODEL, "params": entry, "instance": str(request.get("instance") or "")}
+            label = store.save_label(image, path, tag, info)
+        return {"label": label, "tag": tag, "file": path, "params": entry}
+
+    def _check_training(self, options: Mapping[str, Any]) -> None:
+        own = options.get(MODEL)
+        TuningOptions.of_request(own if isinstance(own, Mapping) else options)
+        if not self.datastore().get_labeled_images():
+            raise RefusedRequest("There is no corrected label yet. Put one with PUT /datastore/label?image=ID.", 409)
+
+
+def _positive(name: str, text: str) -> int:
+    if not str(text).isdecimal() or int(text) < 1:
+        raise ValueError(f"--conf {name} must be a positive integer, got {text!r}.")
+    return int(text)

@@ -1,0 +1,268 @@
+"""The MONAI Label app behind the real server on loopback, started by its command."""
+
+import copy
+import importlib.util
+import json
+import re
+import shutil
+import struct
+import subprocess
+import sys
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from monai_degia.data.landmark_sets import HAND21
+from monai_degia.label_app.sample_images import write_sample_images
+
+
+def beside(name: str) -> ModuleType:
+    """A module of this folder, which is no package."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+server = beside("label_server")
+MODEL = server.MODEL
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not server.PYTHON.is_file(), reason=f"no MONAI Label at {server.PYTHON}: `make label-install`"),
+]
+
+
+def points(entry: dict[str, Any]) -> np.ndarray:
+    return np.array([entry["landmarks"][name] for name in HAND21])
+
+
+@pytest.fixture(scope="module")
+def studies(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("studies")
+    write_sample_images(folder, count=3, image_size=120)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def expected(studies: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return server.by_command(studies, tmp_path_factory.mktemp("expected"))
+
+
+@pytest.fixture(scope="module")
+def client(studies: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    with server.label_server(studies, tmp_path_factory.mktemp("server"), "--conf", "max_pixels", "20000") as client:
+        yield client
+
+
+def test_info_names_model_trainer_and_strategies(client: Any) -> None:
+    info = client("GET", "/info/")[1]
+    assert list(info["models"]) == list(info["trainers"]) == [MODEL] and set(info["strategies"]) == {
+        "random",
+        "doubtful",
+    }
+    assert info["labels"] == list(HAND21) and info["models"][MODEL]["type"] == "detection"
+    assert info["datastore"]["total"] == 3
+
+
+def test_points_equal_those_of_the_inference_config(client: Any, studies: Path, expected: dict[str, Any]) -> None:
+    for file in sorted(studies.glob("hand_*.*")):
+        wanted, found = expected[file.name], client.infer(file.stem)
+        for key in (
+            "landmarks",
+            "landmarks_mm",
+            "landmark_confidence",
+            "domain_shift",
+            "spacing_source",
+            "model_version",
+        ):
+            assert found[key] == wanted[key], key
+        sent = client("POST", f"/infer/{MODEL}", files={"file": (file.name, file.read_bytes())}, output="json")[1]
+        assert sent["landmarks"] == wanted["landmarks"] and found["confidence"] == wanted["confidence"] > 0
+        (markup,) = client.infer(file.stem, "image")["markups"]
+        assert [control["label"] for control in markup["controlPoints"]] == list(HAND21)
+        step = 1.0 if found["spacing_mm"] is None else found["spacing_mm"][0]
+        places = np.array([control["position"] for control in markup["controlPoints"]])
+        assert np.allclose(places[:, :2] / step, points(found), atol=0.006) and markup["coordinateSystem"] == "LPS"
+    assert found["image"] == "hand_02" and found["spacing_source"] == "ImagerPixelSpacing"
+    both = client.infer("hand_02", "all")
+    assert both.count(b"Content-Disposition") == 2 and b".mrk.json" in both and b'"landmarks_mm"' in both
+
+
+def huge_png() -> bytes:
+    """A header of 4 x 10^10 pixels, and none of them."""
+    chunks = {b"IHDR": struct.pack(">IIBBBBB", 200_000, 200_000, 8, 0, 0, 0, 0), b"IDAT": b""}
+    texts = [struct.pack(">I", len(d)) + n + d + struct.pack(">I", zlib.crc32(n + d)) for n, d in chunks.items()]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(texts)
+
+
+TEXT = b"This is no image.\n" * 100
+INFER, TRAIN, LABEL, IMAGE = f"/infer/{MODEL}", f"/train/{MODEL}", "/datastore/label", "/datastore/image"
+BAD = [
+    (404, "There is no image 'foot'", "POST", INFER, {"image": "foot"}),
+    (400, "plain name", "POST", INFER, {"image": "../../../../etc/passwd"}),
+    (400, "plain name", "POST", INFER, {"image": "/etc/passwd"}),
+    (404, "There is no image 'setup.py'", "POST", INFER, {"image": "setup.py"}),
+    (404, "There is no model", "POST", "/infer/other", {"image": "hand_00"}),
+    (400, "There is no image: name one", "POST", INFER, {}),
+    (400, "plain name", "POST", INFER, {"session_id": "../x"}),
+    (404, "There is no image ''", "POST", INFER, {"session_id": "unknown"}),
+    (400, "params is not valid JSON", "POST", INFER, {"image": "hand_00", "form": {"params": "{no"}}),
+    (400, "must be a JSON object", "POST", INFER, {"image": "hand_00", "form": {"params": "[7]"}}),
+    (400, "in the address", "POST", INFER, {"image": "hand_00", "form": {"params": '{"image": "/etc/passwd"}'}}),
+    (422, "not a DICOM file", "POST", INFER, {"files": {"file": ("text.dcm", TEXT)}}),
+    (415, "of no kind that is served", "POST", INFER, {"files": {"file": ("text.txt", TEXT)}}),
+    (422, "cannot be read", "POST", INFER, {"files": {"file": ("text.png", TEXT)}}),
+    (413, "too large", "POST", INFER, {"files": {"file": ("huge.png", huge_png())}}),
+    (413, "more than 160000", "PUT", IMAGE, {"files": {"file": ("long.png", bytes(200_000))}}),
+    (400, "plain name", "PUT", IMAGE, {"image": "../../x", "files": {"file": ("a.png", huge_png())}}),
+    (422, "not a DICOM file", "PUT", IMAGE, {"image": "new", "files": {"file": ("text.dcm", TEXT)}}),
+    (413, "too large", "PUT", IMAGE, {"image": "new", "files": {"file": ("huge.png", huge_png())}}),
+    (422, "not valid JSON", "PUT", LABEL, {"image": "hand_00", "files": {"label": ("a.mrk.json", b"{no")}}),
+    (422, "one point list", "PUT", LABEL, {"image": "hand_00", "files": {"label": ("a.mrk.json", b"{}")}}),
+    (415, "is a .mrk.json file", "PUT", LABEL, {"image": "hand_00", "files": {"label": ("a.nii.gz", TEXT)}}),
+    (404, "There is no image 'foot'", "PUT", LABEL, {"image": "foot", "files": {"label": ("a.mrk.json", b"{}")}}),
+    (400, "plain name", "PUT", LABEL, {"image": "hand_00", "tag": "../x", "files": {"label": ("a.mrk.json", b"{}")}}),
+    (404, "NOT Found", "GET", LABEL, {"label": "hand_00", "tag": "final"}),
+    (404, "There is no image 'foot'", "GET", IMAGE, {"image": "foot"}),
+    (404, "There is no image 'foot'", "DELETE", IMAGE, {"id": "foot"}),
+    (
+        404,
+        "Label: hand_00",
+        "PUT",
+        "/datastore/label/info",
+        {"label": "hand_00", "tag": "final", "form": {"info": "{}"}},
+    ),
+    (404, "There is no strategy", "POST", "/activelearning/best", {}),
+    (400, "max_new must be", "POST", "/activelearning/doubtful", {"body": '{"max_new": 0}'}),
+    (400, "not valid JSON", "POST", "/activelearning/random", {"body": "{no"}),
+    (404, "There is no trainer", "POST", "/train/other", {}),
+    (400, "max_epochs must be", "POST", TRAIN, {"body": '{"max_epochs": "many"}'}),
+    (400, "not valid JSON", "POST", TRAIN, {"body": "{no"}),
+    (409, "no corrected label yet", "POST", TRAIN, {"body": "{}"}),
+    (400, "plain name", "POST", f"/batch/infer/{MODEL}", {"body": '{"images": ["/etc/passwd"]}'}),
+    (405, "Weights come from training", "DELETE", f"/model/{MODEL}", {}),
+]
+
+
+def test_bad_requests_get_a_reason_and_the_server_lives_on(
+    client: Any, studies: Path, expected: dict[str, Any]
+) -> None:
+    before = client("GET", "/datastore/", output="all")[1]["objects"]
+    for status, reason, method, path, more in BAD:
+        found, answer = client(method, path, **more)
+        assert (found, reason in str(answer["detail"])) == (status, True), (method, path, more.keys(), found, answer)
+        assert str(studies) not in str(answer)
+    (studies / "broken.dcm").write_bytes(TEXT)  # in the folder itself
+    for image in ("broken", "hand_00"):
+        for _ in range(20):
+            if client("POST", INFER, image=image)[0] != 404:
+                break
+            server.time.sleep(1)
+    status, answer = client("POST", INFER, image="broken")
+    assert status == 422 and answer["detail"].startswith("broken.dcm is not a DICOM file")
+    (studies / "broken.dcm").unlink()
+    assert client.infer("hand_00")["landmarks"] == expected["hand_00.png"]["landmarks"]
+    after = client("GET", "/datastore/", output="all")[1]["objects"]
+    assert {name: after[name]["labels"] for name in before} == {name: {} for name in before}
+    assert not list(studies.parent.rglob("passwd*")) and not (studies.parent / "x").exists()
+
+
+def corrected(client: Any, image: str, pixels: float) -> dict[str, Any]:
+    """What the server finds, moved to the right, as a person would save it from a viewer."""
+    entry, content = client.infer(image), copy.deepcopy(client.infer(image, "image"))
+    step = 1.0 if entry["spacing_mm"] is None else entry["spacing_mm"][0]
+    for control in content["markups"][0]["controlPoints"]:
+        control["position"][0] += pixels * step
+    return content
+
+
+def test_corrected_landmarks_train_the_network_and_survive_a_restart(tmp_path: Path) -> None:
+    studies = tmp_path / "studies"
+    write_sample_images(studies, count=4, image_size=120)
+    with server.label_server(studies, tmp_path) as client:
+        doubtful = client("POST", "/activelearning/doubtful")[1]
+        confidences = {f"hand_0{index}": client.infer(f"hand_0{index}")["confidence"] for index in range(4)}
+        assert confidences[doubtful["id"]] == doubtful["confidence"] == min(confidences.values())
+        labels = {image: corrected(client, image, 5.0) for image in ("hand_00", "hand_01", "hand_02")}
+        old = {image: client.infer(image) for image in labels}
+        for image, content in labels.items():
+            assert client.put_label(image, content) == (200, {"image": image, "label": image})
+            assert client("GET", LABEL, label=image, tag="final") == (200, content)
+        assert client("POST", "/activelearning/random")[1]["id"] == "hand_03"
+        training = [item["label"] for item in client("GET", "/datastore/", output="train")[1]]
+        assert sorted(Path(path).name for path in training) == [f"{image}.mrk.json" for image in labels]
+        options = {"max_epochs": 3, "iterations_per_epoch": 8, "learning_rate": 3e-4}
+        assert client("POST", TRAIN, body=json.dumps(options))[0] == 200
+        client.wait_for_training()
+        new = {image: client.infer(image) for image in labels}
+        away = [points(new[image]) - points(old[image]) - np.array([5.0, 0.0]) for image in labels]
+        assert np.linalg.norm(away, axis=-1).mean() < 4.5  # 5 before
+        for image in labels:
+            assert new[image]["model_version"] == old[image]["model_version"] + "+label.1"
+        stats = client("GET", "/info/")[1]["train_stats"][MODEL]
+        assert stats["labels"] == 3 and stats["improved"] and stats["error_after"] < stats["error_before"]
+
+    with server.label_server(studies, tmp_path) as client:
+        assert {image: client.infer(image) for image in labels} == new
+        assert all(client("GET", LABEL, label=image, tag="final") == (200, labels[image]) for image in labels)
+        info = client("GET", "/info/")[1]
+        assert info["train_stats"][MODEL] == stats and info["datastore"]["completed"] == 3
+        assert client("POST", "/activelearning/doubtful")[1]["id"] == "hand_03"
+        batch = client("POST", f"/batch/infer/{MODEL}", images="unlabeled", run_sync="true", body="{}")
+        assert batch[0] == 200 and list(batch[1]) == ["hand_03"]
+        kept = client("GET", LABEL, label="hand_03", tag="original")[1]
+        assert kept == client.infer("hand_03", "image")
+
+
+def test_series_of_a_dicomweb_server_are_found_and_labelled(tmp_path: Path) -> None:
+    files = write_sample_images(tmp_path / "images", count=6, image_size=100)
+    first, second = (file for file in files if file.suffix == ".dcm")
+    expected = server.by_command(tmp_path / "images", tmp_path / "expected")
+    series = {"1.2.7": [first], "1.2.8": [first, second]}
+    with (
+        server.dicomweb_server(series) as (address, asked),
+        server.label_server(address, tmp_path, MONAI_LABEL_DICOMWEB_CACHE_PATH=str(tmp_path / "cache")) as client,
+    ):
+        assert client("GET", "/info/")[1]["datastore"]["total"] == 2 and any("Modality=DX" in path for path in asked)
+        assert client.infer("1.2.7")["landmarks"] == expected[first.name]["landmarks"]
+        status, answer = client("POST", INFER, image="1.2.8")
+        assert status == 422 and "has 2 instances" in answer["detail"] and server.uid_of(second) in answer["detail"]
+        instance = json.dumps({"instance": server.uid_of(second)})
+        found = client("POST", INFER, image="1.2.8", output="json", form={"params": instance})[1]
+        assert found["landmarks"] == expected[second.name]["landmarks"] and found["image"] == "1.2.8"
+        assert client("POST", INFER, image="1.2.9")[0] == 404
+        label = corrected(client, "1.2.7", 2.0)
+        assert client.put_label("1.2.7", label)[0] == 200
+        assert client("GET", LABEL, label="1.2.7", tag="final") == (200, label)
+        assert client("POST", "/activelearning/random")[1]["id"] == "1.2.8"
+        status, answer = client.put_label("1.2.8", label)
+        assert status == 422 and "has 2 instances" in answer["detail"]
+        assert client.put_label("1.2.8", label, instance)[0] == 200
+        assert client("POST", TRAIN, body='{"max_epochs": 1, "iterations_per_epoch": 1}')[0] == 200
+        client.wait_for_training()
+        assert client("GET", "/info/")[1]["train_stats"][MODEL]["labels"] == 2
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="the commands use curl")
+def test_commands_of_the_documentation_run(tmp_path: Path) -> None:
+    *_, dicom = write_sample_images(tmp_path / "studies", count=3, image_size=100)
+    shutil.copy(dicom, tmp_path / "xray.dcm")
+    page = (server.REPO / "docs" / "label.md").read_text(encoding="utf-8")
+    started, asked, *_ = re.findall(r"^```sh\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert "monailabel start_server --app monai_degia/label_app --studies" in started  # as the server here
+    with server.label_server(tmp_path / "studies", tmp_path) as client:
+        script = asked.replace("http://127.0.0.1:8000", client.address)
+        assert client.address in script and script.count("curl ") == 7
+        start = 'curl() { command curl --silent --show-error --fail "$@"; echo; }\nset -e\n'
+        done = subprocess.run(["bash", "-c", start + script], cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        client.wait_for_training()
+        kept = json.loads((tmp_path / "hand_02.mrk.json").read_text())
+        assert client("GET", LABEL, label="hand_02", tag="final") == (200, kept)
