@@ -11,7 +11,7 @@ STUDIES ?= $(SAMPLES)
 PORT ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo label label-install test test-fast docs lint clean
+.PHONY: help install demo label label-install test test-fast test-label docs lint clean
 
 help:
 	@echo "make install    a virtual environment in $(VENV) with everything to develop"
@@ -19,6 +19,7 @@ help:
 	@echo "make label      MONAI Label on http://127.0.0.1:$(PORT), on rendered radiographs or STUDIES=FOLDER"
 	@echo "make test       all tests (10 minutes on 2 cores)"
 	@echo "make test-fast  the tests without the slow ones"
+	@echo "make test-label the tests of the MONAI Label app against a real server, in an environment of its own"
 	@echo "make docs       the documentation in docs/_build/html; runs its notebooks, examples and commands"
 	@echo "make lint       format, lint and types"
 
@@ -46,11 +47,14 @@ $(LABEL_STAMP): setup.py
 	$(LABEL_VENV)/bin/python -m pip install --quiet --editable ".[label]"
 	touch $@
 
-test: $(STAMP) $(LABEL_STAMP)
-	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not docs"
+test: $(STAMP)
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not docs and not label"
+
+test-label: $(STAMP) $(LABEL_STAMP)
+	$(BIN)/python -m pytest -q -m label
 
 test-fast: $(STAMP)
-	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow and not docs"
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow and not docs and not label"
 
 docs: $(STAMP)
 	rm -rf docs/api docs/_build

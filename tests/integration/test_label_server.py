@@ -34,7 +34,7 @@ def beside(name: str) -> ModuleType:
 server = beside("label_server")
 MODEL = server.MODEL
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.label,
     pytest.mark.skipif(not server.PYTHON.is_file(), reason=f"no MONAI Label at {server.PYTHON}: `make label-install`"),
 ]
 
