@@ -100,6 +100,7 @@ from monai_degia.transforms.parametrization import (
     PixelParametrization,
     ReflectedParametrization,
 )
+from monai_degia.transforms.pose_shift import PoseShiftd
 from monai_degia.transforms.random_convolution import RandConv, RandConvd
 from monai_degia.transforms.shifts import AppearanceShiftd, shifted_copies
 from monai_degia.transforms.spacing import PixelSpacingd
@@ -186,6 +187,7 @@ __all__ = [
     "PhaseProgress",
     "PixelParametrization",
     "PixelSpacingd",
+    "PoseShiftd",
     "PrepareClassBatch",
     "PrepareLandmarkBatch",
     "RandConv",

@@ -14,6 +14,7 @@ from torch import Tensor
 from torchvision.transforms import functional as tvf
 
 from monai_degia.transforms.framing import FRAMINGS
+from monai_degia.transforms.pose_shift import POSES
 
 __all__ = ["SHIFTS", "AppearanceShiftD", "AppearanceShiftDict", "AppearanceShiftd", "shifted_copies"]
 
@@ -96,7 +97,7 @@ AppearanceShiftD = AppearanceShiftDict = AppearanceShiftd
 
 
 def shifted_copies(items: Sequence[dict[str, Any]], shifts: Sequence[str] = DEFAULT_SHIFTS) -> list[dict[str, Any]]:
-    """Each item as it is, and once more with a shift and a framing in turn: a validation set that asks for robustness.
+    """Each item as it is, and once more with shift, framing and pose in turn: a validation set that asks for more.
 
     It is made of source images alone, so settings and checkpoints may be chosen by it.
 
@@ -105,7 +106,8 @@ def shifted_copies(items: Sequence[dict[str, Any]], shifts: Sequence[str] = DEFA
         shifts: names of shifts to use; none gives back the items.
 
     Returns:
-        Twice as many items, the copies with ``shift``, ``framing`` and their own ``domain``.
+        Twice as many items, the copies with ``shift``, ``framing``, ``pose`` and their own ``domain``. Where there are
+        no fingers, nobody asks for the pose.
 
     Raises:
         ValueError: if a shift is unknown.
@@ -119,7 +121,9 @@ def shifted_copies(items: Sequence[dict[str, Any]], shifts: Sequence[str] = DEFA
     for index, item in enumerate(items):
         name = shifts[index % len(shifts)]
         framing = list(FRAMINGS)[index // len(shifts) % len(FRAMINGS)]
-        copies.append({**item, "shift": name, "framing": framing, "domain": f"{item.get('domain', 'source')}, {name}"})
+        pose = list(POSES)[index // (len(shifts) * len(FRAMINGS)) % len(POSES)]
+        changed = {"shift": name, "framing": framing, "pose": pose}
+        copies.append({**item, **changed, "domain": f"{item.get('domain', 'source')}, {name}"})
     return [*items, *copies]
 
 

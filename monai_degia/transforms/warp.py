@@ -21,6 +21,8 @@ __all__ = ["RandPoseWarpd", "RandSmoothWarpd", "follow_field", "warp_image"]
 _MAX_GRADIENT = 0.7  # below 1 the warp is one to one, and the fixed point iteration contracts by this factor
 _GRID = 16
 _BORDER = np.array([(i / 4, j / 4) for i in range(5) for j in range(5) if i % 4 == 0 or j % 4 == 0])
+#: How far each finger turns when the hand fans out, thumb to little finger.
+FAN = np.array([-1.0, -0.6, -0.1, 0.4, 0.9])
 _FINGERS = ("thumb", "index", "middle", "ring", "little")
 
 
@@ -105,7 +107,8 @@ class RandWarpd(RandomizableTransform, MapTransform):
             raise ValueError(f"padding_mode must be border, zeros or reflection, got {padding_mode!r}.")
         self.padding_mode = padding_mode
 
-    def _field(self, shape: Sequence[int], points: Tensor | None) -> Tensor:
+    def field(self, shape: Sequence[int], points: Tensor | None) -> Tensor:
+        """Displacement (2, X, Y) in pixels of the last draw; arguments as for :meth:`draw_field`."""
         raise NotImplementedError
 
     def draw_field(self, shape: Sequence[int], points: Tensor | None) -> Tensor | None:
@@ -119,7 +122,7 @@ class RandWarpd(RandomizableTransform, MapTransform):
             Displacement (2, X, Y) in pixels, or ``None`` if the draw was not to warp.
         """
         self.randomize(None)
-        return self._field(shape, points) if self._do_transform else None
+        return self.field(shape, points) if self._do_transform else None
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Draw, then warp or not."""
@@ -178,7 +181,8 @@ class RandSmoothWarpd(RandWarpd):
         super().randomize(None)
         self.control = self.R.uniform(-1, 1, (2, self.grid, self.grid))
 
-    def _field(self, shape: Sequence[int], points: Tensor | None) -> Tensor:
+    def field(self, shape: Sequence[int], points: Tensor | None) -> Tensor:
+        """See :meth:`RandWarpd.field`."""
         pixels = self.magnitude * np.array(shape, dtype=np.float64)[:, None, None]
         return _dense_field(torch.as_tensor(self.control * pixels, dtype=torch.float32), shape)
 
@@ -233,7 +237,7 @@ class RandPoseWarpd(RandWarpd):
     def randomize(self, data: Any = None) -> None:
         """Draw whether to warp, and each finger's turn and scale."""
         super().randomize(None)
-        fan = np.array([-1.0, -0.6, -0.1, 0.4, 0.9]) * self.R.uniform(-1, 1)
+        fan = FAN * self.R.uniform(-1, 1)
         self.angles = self.max_spread * np.clip(0.8 * fan + 0.2 * self.R.uniform(-1, 1, 5), -1, 1)
         common, own = self.R.uniform(-1, 1), self.R.uniform(-1, 1, 5)
         self.scales = 1 + self.max_stretch * (0.7 * common + 0.3 * own)
@@ -252,7 +256,8 @@ class RandPoseWarpd(RandWarpd):
                 return targets
         return points
 
-    def _field(self, shape: Sequence[int], points: Tensor | None) -> Tensor:
+    def field(self, shape: Sequence[int], points: Tensor | None) -> Tensor:
+        """See :meth:`RandWarpd.field`."""
         if points is None or tuple(points.shape) != (len(self.names), 2):
             found = None if points is None else tuple(points.shape)
             raise ValueError(f"RandPoseWarpd needs landmarks of shape ({len(self.names)}, 2), got {found}.")

@@ -123,6 +123,7 @@ def test_inference_sees_images_as_training_did() -> None:
         "LandmarksToImaged",
         "Reframed",
         "AppearanceShiftd",
+        "PoseShiftd",
         "PixelSpacingd",
         "SelectItemsd",
         # Only items of published data sets name a crop or an encoding.

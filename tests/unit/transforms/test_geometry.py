@@ -76,7 +76,7 @@ def test_it_is_the_chain_but_for_blur() -> None:
     points = (torch.as_tensor(given["landmarks"]) - centre - b) @ torch.linalg.inv(a).T + centre
     state = {"image": turned, "landmarks": points}
     for warp in geometry.warps:
-        field = warp._field(SIZE, state["landmarks"])
+        field = warp.field(SIZE, state["landmarks"])
         state = {
             "image": warp_image(state["image"], field),
             "landmarks": follow_field(state["landmarks"], field),

@@ -72,7 +72,7 @@ def test_warps_are_seeded_one_to_one_and_leave_the_input_alone(make: Any, names:
     assert not torch.allclose(first["landmarks"], other["landmarks"], atol=0.05)
     assert torch.equal(given["image"], before[0]) and np.array_equal(given["landmarks"], before[1])
     assert first["image"].meta["filename_or_obj"] == "a.png" and first["landmarks"].dtype == torch.float32
-    field = warp._field(SIZE, torch.as_tensor(given["landmarks"]))
+    field = warp.field(SIZE, torch.as_tensor(given["landmarks"]))
     dx, dy = torch.gradient(field, dim=(1, 2))
     assert ((1 + dx[0]) * (1 + dy[1]) - dx[1] * dy[0]).min() > 0, "folded"
 
@@ -105,7 +105,7 @@ def test_pose_stays_in_the_image_and_reaches_its_targets() -> None:
         assert (moved > -0.6).all() and (moved < torch.tensor(SIZE) - 0.4).all()
     warp.angles, warp.scales = np.zeros(5), np.full(5, 0.9)
     points = given["landmarks"].astype(np.float64)
-    field = warp._field(SIZE, torch.as_tensor(given["landmarks"]))
+    field = warp.field(SIZE, torch.as_tensor(given["landmarks"]))
     reached = follow_field(torch.as_tensor(given["landmarks"]), field)
     np.testing.assert_allclose(reached.numpy(), warp._targets(points, SIZE), atol=0.7)
     tip, base = HAND21.index("index_tip"), HAND21.index("index_mcp")
