@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -284,32 +283,14 @@ def test_one_list_of_pictures_and_dicom_files_trains(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_tracking_with_mlflow_from_another_folder(tmp_path: Path) -> None:
+def test_tracking_with_mlflow_from_another_folder(tmp_path: Path, run_python: Any) -> None:
     """MONAI's default settings for MLflow, which expect a list of samples as the trainer's output."""
     mlflow = pytest.importorskip("mlflow")
     monai_degia.write_synthetic_dataset(tmp_path / "hands", "photo", 24)
     options = {"dataset_dir": "hands", "output_dir": "out", "ckpt_dir": "out", "max_epochs": 2, **SMALL}
+    options |= {"config_file": CONFIGS / "train.json", "tracking": "mlflow"}
     arguments = [text for name, value in options.items() for text in (f"--{name}", str(value))]
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "monai.bundle",
-            "run",
-            "--config_file",
-            str(CONFIGS / "train.json"),
-            "--tracking",
-            "mlflow",
-            *arguments,
-        ],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(REPO)},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    run_python("-m", "monai.bundle", "run", *arguments, cwd=tmp_path)
     mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'out' / 'mlruns.db'}")
     runs = mlflow.search_runs(search_all_experiments=True, output_format="list")
     losses = [run.data.metrics["train_loss"] for run in runs if "train_loss" in run.data.metrics]

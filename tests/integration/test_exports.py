@@ -3,9 +3,8 @@
 import csv
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,19 +22,6 @@ EXPORTS = {
     "onnx": ["onnx_export", "model.onnx", "--use_trace", "True", "--converter_kwargs", NAMES],
 }
 PATHS = {"torchscript": "--network_def::f", "onnx": "--network_def::path"}
-
-
-def bundle(verb: str, *options: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "monai.bundle", verb, *options],
-        cwd=REPO,
-        env={**os.environ, "PYTHONPATH": str(REPO)},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
 
 
 def landmarks(folder: Path) -> tuple[list[str], np.ndarray, np.ndarray]:
@@ -57,24 +43,27 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def eager(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def eager(images: Path, run_python: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("eager")
     inference = str(CONFIGS / "inference.json")
-    bundle("run", "--config_file", inference, "--dataset_dir", str(images), "--output_dir", str(folder))
+    options = ["--config_file", inference, "--dataset_dir", str(images), "--output_dir", str(folder)]
+    run_python("-m", "monai.bundle", "run", *options)
     return folder
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", EXPORTS)
-def test_exported_networks_find_the_same_landmarks(kind: str, images: Path, eager: Path, tmp_path: Path) -> None:
+def test_exported_networks_find_the_same_landmarks(
+    kind: str, images: Path, eager: Path, tmp_path: Path, run_python: Any
+) -> None:
     verb, name, *options = EXPORTS[kind]
     inference = str(CONFIGS / "inference.json")
     where = ["--filepath", str(tmp_path / name), "--ckpt_file", str(REPO / "bundle" / "models" / "model.pt")]
     described = ["--meta_file", str(CONFIGS / "metadata.json"), "--config_file", inference]
-    bundle(verb, "--net_id", "network_def", *where, *described, *options)
+    run_python("-m", "monai.bundle", verb, "--net_id", "network_def", *where, *described, *options)
     stack = json.dumps([inference, str(REPO / "configs" / "run" / f"{kind}.yaml")])
     paths = ["--dataset_dir", str(images), "--output_dir", str(tmp_path), PATHS[kind], str(tmp_path / name)]
-    bundle("run", "--config_file", stack, *paths)
+    run_python("-m", "monai.bundle", "run", "--config_file", stack, *paths)
     (names, points, confidence), (others, expected, other_confidence) = landmarks(tmp_path), landmarks(eager)
     assert names == others and len(names) >= 6
     assert expected.std(0).min() > 1, "vacuous: the same points in every image"

@@ -1,9 +1,7 @@
 """Two processes with gloo against one: losses, validation, pool, and checkpoints that either number takes up."""
 
 import json
-import os
-import subprocess
-import sys
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +11,7 @@ import torch
 
 import monai_degia
 
-REPO = Path(__file__).parents[2]
-CONFIGS = REPO / "bundle" / "configs"
+CONFIGS = Path(__file__).parents[2] / "bundle" / "configs"
 SCRIPT = Path(__file__).with_name("rank_losses.py")
 SMALL = {
     "network_def::backbone": "lenet",
@@ -35,7 +32,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def train(folder: Path, data: Path, ranks: int, resume: bool = False, killed_after: int | None = None) -> Any:
+def train(
+    run_python: Any, folder: Path, data: Path, ranks: int, resume: bool = False, killed_after: int | None = None
+) -> Any:
     """Losses (iterations, 2) as means over ranks, and what else the ranks agree on; nothing if the run is killed."""
     folder.mkdir(exist_ok=True)
     names = ["train.json", *(["multi_gpu_train.json"] if ranks > 1 else [])]
@@ -51,17 +50,7 @@ def train(folder: Path, data: Path, ranks: int, resume: bool = False, killed_aft
     start = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={ranks}"] if ranks > 1 else []
     arguments = [str(folder), json.dumps([str(CONFIGS / name) for name in names]), json.dumps(overrides)]
     arguments += [] if killed_after is None else [str(killed_after)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPO)}
-    done = subprocess.run(
-        [sys.executable, *start, str(SCRIPT), *arguments],
-        cwd=REPO,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    run_python(*start, str(SCRIPT), *arguments)
     if killed_after is not None:
         return None
     contents = [json.loads((folder / f"rank{rank}.json").read_text()) for rank in range(ranks)]
@@ -78,10 +67,10 @@ def pool(folder: Path, count: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.slow
-def test_two_processes_train_as_one_and_pass_their_checkpoint_on(data: Path, tmp_path: Path) -> None:
+def test_two_processes_train_as_one_and_pass_their_checkpoint_on(data: Path, tmp_path: Path, run_python: Any) -> None:
     """Whole run by one process, by two, and by two whose checkpoint one or two processes take up."""
-    one = train(tmp_path / "one", data, 1)
-    two = train(tmp_path / "two", data, 2)
+    one = train(run_python, tmp_path / "one", data, 1)
+    two = train(run_python, tmp_path / "two", data, 2)
     assert one["losses"].shape == (12, 2)
     np.testing.assert_allclose(two["losses"], one["losses"], rtol=2e-3)
     np.testing.assert_allclose(two["losses"][:4], one["losses"][:4], rtol=1e-4)
@@ -96,9 +85,10 @@ def test_two_processes_train_as_one_and_pass_their_checkpoint_on(data: Path, tmp
     checkpoint = torch.load(tmp_path / "two" / "checkpoint.pt", weights_only=True)
     assert not any(name.startswith("module.") for name in checkpoint["network"])
 
+    train(run_python, tmp_path / "killed", data, 2, killed_after=2)
     for ranks in (1, 2):
         folder = tmp_path / f"resumed{ranks}"
-        train(folder, data, 2, killed_after=2)
-        resumed = train(folder, data, ranks, resume=True)
+        shutil.copytree(tmp_path / "killed", folder)
+        resumed = train(run_python, folder, data, ranks, resume=True)
         np.testing.assert_allclose(resumed["losses"], two["losses"][-len(resumed["losses"]) :], rtol=2e-3)
         assert len(resumed["losses"]) == 4 and resumed["validation"] == pytest.approx(two["validation"], rel=2e-3)
