@@ -11,14 +11,15 @@ STUDIES ?= $(SAMPLES)
 PORT ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo label label-install test test-fast test-label docs lint clean
+.PHONY: help install demo label label-install test test-fast test-long test-label docs lint clean
 
 help:
 	@echo "make install    a virtual environment in $(VENV) with everything to develop"
 	@echo "make demo       train plain and DeGIA networks on rendered hands, compare them (5 minutes on 2 cores)"
 	@echo "make label      MONAI Label on http://127.0.0.1:$(PORT), on rendered radiographs or STUDIES=FOLDER"
-	@echo "make test       all tests (10 minutes on 2 cores)"
+	@echo "make test       the tests, but for those below (10 minutes on 2 cores)"
 	@echo "make test-fast  the tests without the slow ones"
+	@echo "make test-long  exports, several processes, a report of 10,000 images"
 	@echo "make test-label the tests of the MONAI Label app against a real server, in an environment of its own"
 	@echo "make docs       the documentation in docs/_build/html; runs its notebooks, examples and commands"
 	@echo "make lint       format, lint and types"
@@ -48,13 +49,16 @@ $(LABEL_STAMP): setup.py
 	touch $@
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not docs and not label"
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not docs and not label and not long"
+
+test-long: $(STAMP)
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m long
 
 test-label: $(STAMP) $(LABEL_STAMP)
 	$(BIN)/python -m pytest -q -m label
 
 test-fast: $(STAMP)
-	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow and not docs and not label"
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow and not docs and not label and not long"
 
 docs: $(STAMP)
 	rm -rf docs/api docs/_build

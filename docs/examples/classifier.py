@@ -18,7 +18,7 @@ from shapes import CLASSES, LOOKS, SIDE, shapes
 
 import monai_degia
 
-EPOCHS, ITERATIONS, BATCH = 8, 30, 32
+EPOCHS, ITERATIONS, BATCH = 12, 30, 32
 
 
 def accuracy(network: torch.nn.Module, look: str) -> float:
@@ -61,7 +61,7 @@ def train(folder: str, maximize: bool) -> torch.nn.Module:
             objective, parametrization="reflected", rule="sobolev", steps=10, step_size=0.2
         )
         maximizer = monai_degia.AdversarialMaximizer(
-            dataset, ascent, "cpu", num_images=150, prepare_batch=monai_degia.PrepareClassBatch()
+            dataset, ascent, "cpu", num_images=300, prepare_batch=monai_degia.PrepareClassBatch()
         )
         monai_degia.MaximizationHandler(maximizer).attach(trainer)
         # <<<

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,10 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Real radiographs and photographs where there are any, and rendered hands of both kinds."""
     folder = tmp_path_factory.mktemp("images")
     for modality in ("photo", "xray"):
-        monai_degia.write_synthetic_dataset(folder / modality, modality, 3)
+        rendered = tmp_path_factory.mktemp(modality)
+        monai_degia.write_synthetic_dataset(rendered, modality, 3)
+        for path in (rendered / "images").iterdir():
+            shutil.copy(path, folder / f"{modality}_{path.name}")
     for name in ("hand_xray_mednist", "hand_rgb_signdigits"):
         for path in sorted((DATA / name / "images").rglob("*"))[:40:10] if (DATA / name).is_dir() else []:
             (folder / f"{name}_{path.name}").write_bytes(path.read_bytes())
@@ -51,7 +55,7 @@ def eager(images: Path, run_python: Any, tmp_path_factory: pytest.TempPathFactor
     return folder
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("kind", EXPORTS)
 def test_exported_networks_find_the_same_landmarks(
     kind: str, images: Path, eager: Path, tmp_path: Path, run_python: Any

@@ -66,7 +66,7 @@ def pool(folder: Path, count: int) -> tuple[np.ndarray, np.ndarray]:
     return images.reshape(count, -1), labels.reshape(count, 3)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_processes_train_as_one_and_pass_their_checkpoint_on(data: Path, tmp_path: Path, run_python: Any) -> None:
     """Whole run by one process, by two, and by two whose checkpoint one or two processes take up."""
     one = train(run_python, tmp_path / "one", data, 1)

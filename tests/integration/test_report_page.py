@@ -262,7 +262,7 @@ def test_a_hostile_name_is_only_text(reader: Reader) -> None:
 
 
 @needs_browser
-@pytest.mark.slow
+@pytest.mark.long
 def test_of_ten_thousand_images_only_those_in_view_are_drawn(chromium: Any, large: Path) -> None:
     reader = Reader(chromium, large)
     assert reader.one("#status").text == "10,000 images, lowest confidence first"
