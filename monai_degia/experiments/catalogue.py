@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 from monai_degia.experiments.grids import Grid, Row
@@ -38,39 +39,35 @@ TABLE1: dict[str, dict[str, Any]] = {
 }
 
 
-def _hands(
-    data: str,
-    backbones: tuple[str, ...],
-    seeds: tuple[int, ...],
-    methods: tuple[str, ...] = ("erm", "degia"),
-    extra: tuple[str, ...] = (),
-) -> Grid:
-    rows = [
-        Row(
-            {"network": backbone, "method": method},
-            (f"data/{data}", f"backbone/{backbone}", f"method/{method}", *extra),
-        )
+#: Photographs, and all that is unseen.
+HANDS = ("data/hands", "data/hands_expert")
+
+
+def _rows(backbones: tuple[str, ...], methods: tuple[str, ...], data: tuple[str, ...] = HANDS) -> list[Row]:
+    return [
+        Row({"network": backbone, "method": method}, (*data, f"backbone/{backbone}", f"method/{method}"))
         for backbone, method in itertools.product(backbones, methods)
     ]
+
+
+def _demo_rows() -> list[Row]:
+    rows = _rows(("lenet", "resnet"), ("erm", "degia"), ("data/synthetic",))
+    return [replace(row, overlays=(*row.overlays, "run/demo")) for row in rows]
+
+
+def _hands(rows: list[Row], seeds: tuple[int, ...]) -> Grid:
     caption = "Error in % of hand size (NME), lower is better; trained on photographs alone:"
     return Grid(rows, seeds, "NME (% of hand size)", caption)
 
 
 def _table2() -> Grid:
     """The paper's Table 2, then on one network random convolution, the other ascents, and the heatmap head."""
-    data, networks = ("data/hands", "data/hands_expert"), ("lenet", "alexnet", "vgg", "resnet", "densenet")
-    table = itertools.product(networks, ("erm", "degia"))
-    variants = itertools.product(
-        ("resnet",), ("randconv", "degia_clamped", "degia_pixel", "degia_latent", "degia_randconv")
-    )
-    rows = [
-        Row({"network": network, "method": method}, (*data, f"backbone/{network}", f"method/{method}"))
-        for network, method in (*table, *variants)
-    ]
+    rows = _rows(("lenet", "alexnet", "vgg", "resnet", "densenet"), ("erm", "degia"))
+    rows += _rows(("resnet",), ("randconv", "degia_clamped", "degia_pixel", "degia_latent", "degia_randconv"))
     rows += [
         Row(
             {"network": "resnet heatmap", "method": method},
-            (*data, "backbone/resnet", f"method/{method}"),
+            (*HANDS, "backbone/resnet", f"method/{method}"),
             {"network_def::head": "heatmap"},
         )
         for method in ("erm", "degia")
@@ -96,8 +93,9 @@ def _table1() -> Grid:
 
 
 GRIDS: dict[str, Grid] = {
-    "demo": _hands("synthetic", ("lenet", "resnet"), (0,), extra=("run/demo",)),
-    "hands": _hands("hands", ("resnet",), (0, 1, 2), ("erm", "randconv", "degia", "degia_randconv")),
+    "demo": _hands(_demo_rows(), (0,)),
+    # Rows of table2: both grids share runs if they share their --output_dir.
+    "hands": _hands(_rows(("resnet",), ("erm", "randconv", "degia", "degia_randconv")), (0, 1, 2)),
     "peers": _peers("protocol", (0, 1, 2, 3, 4), "10,000 iterations of 32"),
     "peers_short": _peers("short", (0, 1, 2), "2,000 iterations of 64"),
     "table1": _table1(),
