@@ -9,7 +9,8 @@ import sys
 SHORT = {"max_epochs": 1, "iterations_per_epoch": 2, "batch_size": 4, "val_interval": 1}
 HANDS = {**SHORT, "images_per_round": 4}
 DIGITS = {**SHORT, "source_list::count": 40, "splits::1::start": 40, "splits::1::count": 10}
-ROWS = {"demo": "lenet", "hands": "erm", "table1": "plain", "table2": "lenet", "peers": "erm", "peers_short": "erm"}
+ROWS = {"demo": "lenet", "hands": "erm", "table2": "lenet"}
+DIGIT_ROWS = {"table1": "plain", "table1_full": "plain", "peers": "erm", "peers_short": "erm"}
 
 
 def shortened(arguments: list[str]) -> list[str]:
@@ -17,12 +18,23 @@ def shortened(arguments: list[str]) -> list[str]:
     text = " ".join(arguments)
     if "monai_degia.experiments" in text:
         grid = arguments[arguments.index("monai_degia.experiments") + 1 :][0]
-        if grid not in ROWS:
+        if grid not in {**ROWS, **DIGIT_ROWS}:
             return arguments
-        entries = DIGITS if grid in ("table1", "peers", "peers_short") else HANDS
-        more = ["unseen_lists=[]"] if grid == "table2" else []  # the published set among them is not rendered
+        entries = DIGITS if grid in DIGIT_ROWS else HANDS
+        more = ["unseen_lists=[]"] if grid in ("hands", "table2") else []  # the published sets are not rendered
         options = [f"{key}={value}" for key, value in entries.items()]
-        return [*arguments, "--only", ROWS[grid], "--seeds", "0", "--jobs", "1", "--set", *options, *more]
+        return [
+            *arguments,
+            "--only",
+            {**ROWS, **DIGIT_ROWS}[grid],
+            "--seeds",
+            "0",
+            "--jobs",
+            "1",
+            "--set",
+            *options,
+            *more,
+        ]
     if "monai.bundle run" in text and "train.json" in text:
         entries = DIGITS if "digits/task" in text else HANDS
         if "--resume True" in text:
