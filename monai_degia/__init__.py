@@ -40,7 +40,7 @@ from monai_degia.losses.degia import gaussian_wasserstein, negative_log_likeliho
 from monai_degia.losses.landmark import LandmarkMSELoss, landmark_mse
 from monai_degia.losses.objective import AscentObjective
 from monai_degia.metrics.calibration import ScoreCalibration, fit_calibration
-from monai_degia.metrics.disagreement import landmark_disagreement
+from monai_degia.metrics.disagreement import landmark_disagreement, predict_views, spread_of_views
 from monai_degia.metrics.errors import (
     hand_size,
     nme,
@@ -244,6 +244,7 @@ __all__ = [
     "normalized_mse",
     "pck",
     "pck_auc",
+    "predict_views",
     "prediction_entropy",
     "prediction_shift",
     "prediction_variance",
@@ -258,6 +259,7 @@ __all__ = [
     "show_short_errors",
     "source_bits_per_dim",
     "split_datalist",
+    "spread_of_views",
     "success_detection_rate",
     "summarize_landmarks",
     "transport_cost",

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from monai_degia.engines.keys import DeGIAKeys
 from monai_degia.flows.flow_prior import GREY_LEVELS, FlowPrior
 from monai_degia.metrics.calibration import ScoreCalibration
-from monai_degia.metrics.disagreement import landmark_disagreement
+from monai_degia.metrics.disagreement import predict_views, spread_of_views
 
 __all__ = ["ScoresHandler", "source_bits_per_dim"]
 
@@ -27,6 +27,7 @@ class ScoresHandler:
         flow: the flow prior, trained on source images.
         calibration: fitted on validation images of the source; ``None`` while it is made.
         num_views: copies of each image that are predicted for, which is what the confidence costs.
+        average_views: put the mean over the image and its copies in place of the prediction.
 
     """
 
@@ -36,8 +37,10 @@ class ScoresHandler:
         flow: FlowPrior | None = None,
         calibration: ScoreCalibration | None = None,
         num_views: int = 8,
+        average_views: bool = False,
     ) -> None:
-        self.network, self.flow, self.calibration, self.num_views = network, flow, calibration, num_views
+        self.network, self.flow, self.calibration = network, flow, calibration
+        self.num_views, self.average_views = num_views, average_views
 
     def attach(self, engine: Engine) -> None:
         """Register with the evaluator."""
@@ -48,7 +51,10 @@ class ScoresHandler:
         output = engine.state.output
         images = convert_to_tensor(output[CommonKeys.IMAGE], track_meta=False)
         with eval_mode(self.network):
-            output[DeGIAKeys.DISAGREEMENT] = landmark_disagreement(self.network, images, self.num_views)
+            views = predict_views(self.network, images, self.num_views)
+        output[DeGIAKeys.DISAGREEMENT] = spread_of_views(views, images.shape[2:])
+        if self.average_views:
+            output[CommonKeys.PRED] = views.mean(1)
         if self.flow is not None:
             output[DeGIAKeys.BITS_PER_DIM] = source_bits_per_dim(self.flow, images)
         if self.calibration is not None:

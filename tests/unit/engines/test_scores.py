@@ -12,7 +12,7 @@ from torch.testing import assert_close
 from monai_degia.engines.scores import ScoresHandler, source_bits_per_dim
 from monai_degia.flows.flow_prior import FlowPrior
 from monai_degia.metrics.calibration import ScoreCalibration
-from monai_degia.metrics.disagreement import landmark_disagreement
+from monai_degia.metrics.disagreement import landmark_disagreement, predict_views
 
 
 class Network(nn.Module):
@@ -43,6 +43,14 @@ def test_scores_reach_the_output(make_flow: Callable[..., FlowPrior]) -> None:
     assert_close(found["confidence"], torch.sigmoid(-3 - 1.5 * disagreement.log()))
     assert_close(found["bits_per_dim"], source_bits_per_dim(flow, images))
     assert_close(found["domain_shift"], (found["bits_per_dim"] - 6).abs() / 0.5)
+
+
+def test_prediction_is_the_mean_of_the_views_if_asked() -> None:
+    network, images = Network().eval(), torch.rand(5, 1, 8, 8)
+    views = predict_views(network, images, 4)
+    found = output(ScoresHandler(network, num_views=4, average_views=True), images)
+    assert_close(found["pred"], views.mean(1))
+    assert not torch.allclose(found["pred"], network(images)) and "pred" not in output(ScoresHandler(network), images)
 
 
 def test_what_is_not_given_is_not_told(make_flow: Callable[..., FlowPrior]) -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from monai_degia.metrics.disagreement import _move, _random_motions, landmark_disagreement
+from monai_degia.metrics.disagreement import _move, _random_motions, landmark_disagreement, predict_views
 
 SIDES = (48, 40)
 
@@ -68,6 +68,21 @@ def test_disagreement_is_the_spread_of_the_predictions_in_hand_sizes() -> None:
     found = landmark_disagreement(network, blobs(place), views, rotation=0, scale=0, translation=0)
     expected = 0.01 * SIDES[0] * 2**0.5 / size
     torch.testing.assert_close(found, expected[:, None].expand(6, 4), atol=0, rtol=0.25)
+
+
+def test_the_mean_of_views_is_nearer_than_one_view() -> None:
+    """Errors that do not move along with the hand, such as a network's own grid, cancel out."""
+
+    def network(images: Tensor) -> Tensor:
+        wanted = centres_of_mass(images)
+        return wanted + 0.02 * (97.0 * wanted).sin()
+
+    place = 0.35 + 0.3 * torch.rand(40, 4, 2)
+    views = predict_views(network, blobs(place), 8)
+    assert views.shape == (40, 9, 4, 2)
+    torch.testing.assert_close(views[:, 0], network(blobs(place)))
+    one, mean = ((found - place).norm(dim=-1).mean() for found in (views[:, 0], views.mean(1)))
+    assert one > 0.01 and mean < 0.6 * one
 
 
 def test_a_guess_that_ignores_the_image_disagrees() -> None:
