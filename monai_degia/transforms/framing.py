@@ -3,20 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from monai.config import KeysCollection
 from monai.transforms import Affine, MapTransform
 
-__all__ = ["FRAMINGS", "ReframeD", "ReframeDict", "Reframed"]
+__all__ = ["FRAMINGS", "Framing", "ReframeD", "ReframeDict", "Reframed"]
 
-#: Name to how much of the scene the image shows (1 is as it was), and how far down the view moves, as a share of the
-#: side. Beyond the edge the border is repeated.
-FRAMINGS: dict[str, tuple[float, float]] = {
-    "as is": (1.0, 0.0),
-    "far": (1.35, 0.0),
-    "near": (0.8, 0.0),
-    "high": (1.1, 0.12),
+
+class Framing(NamedTuple):
+    """Where the camera looks, compared with the image as it was.
+
+    Args:
+        view: how much of the scene the image shows; 2 makes everything half as large.
+        down: how far the view moves down, as a share of the side.
+        right: how far it moves right, as a share of the side.
+        turn: how far it turns, in radians.
+
+    """
+
+    view: float = 1.0
+    down: float = 0.0
+    right: float = 0.0
+    turn: float = 0.0
+
+
+#: What the other camera might do. Beyond the edge the border is repeated.
+FRAMINGS: dict[str, Framing] = {
+    "as is": Framing(),
+    "far": Framing(view=1.35),
+    "farther": Framing(view=1.8),
+    "near": Framing(view=0.8),
+    "high": Framing(view=1.1, down=0.12),
+    "aside": Framing(view=1.1, right=0.12),
+    "turned": Framing(view=1.2, turn=0.6),
 }
 
 
@@ -43,13 +63,14 @@ class Reframed(MapTransform):
         name = d.get(self.framing_key, "as is")
         if name not in FRAMINGS:
             raise ValueError(f"Unknown framing {name!r}. Available: {', '.join(FRAMINGS)}.")
-        view, down = FRAMINGS[name]
-        if (view, down) == (1.0, 0.0):
+        framing = FRAMINGS[name]
+        if framing == Framing():
             return d
         for key in self.key_iterator(d):
             affine = Affine(
-                scale_params=(view, view),
-                translate_params=(0.0, down * d[key].shape[2]),
+                rotate_params=framing.turn,
+                scale_params=(framing.view, framing.view),
+                translate_params=(framing.right * d[key].shape[1], framing.down * d[key].shape[2]),
                 padding_mode="border",
                 image_only=True,
             )

@@ -31,13 +31,15 @@ class RandGeometryd(RandomizableTransform, MapTransform):
         rotate_range: radians, see ``monai.transforms.RandAffine``.
         shear_range: shear factors.
         translate_range: pixels.
-        scale_range: changes of scale about 1.
+        scale_range: changes of scale about 1, an axis at a time.
+        zoom_range: least and greatest share of the scene that is shown, for both axes alike and evenly on a logarithmic
+            scale; 2 makes everything half as large, and the moves of ``translate_range`` are of what is then seen.
         warps: applied in this order after the affine map; their keys and padding have no effect here.
         padding_mode: ``border``, ``zeros`` or ``reflection`` beyond the edge.
         allow_missing_keys: do not fail if a key is missing.
 
     Raises:
-        ValueError: on call, if images differ in size.
+        ValueError: if the zoom is no range of positive numbers; on call, if images differ in size.
 
     """
 
@@ -50,6 +52,7 @@ class RandGeometryd(RandomizableTransform, MapTransform):
         shear_range: Sequence[Any] | float | None = None,
         translate_range: Sequence[Any] | float | None = None,
         scale_range: Sequence[Any] | float | None = None,
+        zoom_range: tuple[float, float] | None = None,
         warps: Sequence[RandWarpd] = (),
         padding_mode: str = "border",
         allow_missing_keys: bool = False,
@@ -58,6 +61,10 @@ class RandGeometryd(RandomizableTransform, MapTransform):
         RandomizableTransform.__init__(self, prob)
         self.landmark_keys = (landmark_keys,) if isinstance(landmark_keys, str) else tuple(landmark_keys)
         self.affine = RandAffineGrid(rotate_range, shear_range, translate_range, scale_range, lazy=True)
+        low, high = zoom_range or (1.0, 1.0)
+        if not 0 < low <= high:
+            raise ValueError(f"zoom_range must be two positive numbers, the smaller first, got {zoom_range}.")
+        self.zoom_range = (low, high)
         self.warps, self.padding_mode = list(warps), padding_mode
 
     def set_random_state(self, seed: int | None = None, state: np.random.RandomState | None = None) -> RandGeometryd:
@@ -96,8 +103,10 @@ class RandGeometryd(RandomizableTransform, MapTransform):
         self.affine(spatial_size=shape)
         homogeneous = convert_to_tensor(self.affine.get_transformation_matrix(), dtype=torch.float32, track_meta=False)
         centre = (torch.tensor(shape, dtype=torch.float32) - 1) / 2
-        matrix = homogeneous[:2, :2]
-        return matrix, homogeneous[:2, 2] + centre - matrix @ centre
+        low, high = self.zoom_range
+        zoom = low * (high / low) ** self.R.uniform() if high > low else low
+        matrix = zoom * homogeneous[:2, :2]
+        return matrix, zoom * homogeneous[:2, 2] + centre - matrix @ centre
 
     @staticmethod
     def _pull(shape: Sequence[int], fields: Sequence[Tensor]) -> Tensor:

@@ -34,8 +34,13 @@ def test_views_do_what_their_names_say() -> None:
     distance = {name: torch.pdist(reframe(name)["landmarks"]).item() for name in FRAMINGS}
     assert distance["far"] * 1.35 == pytest.approx(distance["as is"], rel=1e-3)
     assert distance["near"] * 0.8 == pytest.approx(distance["as is"], rel=1e-3)
-    high, centre = reframe("high")["landmarks"][:, 1].mean(), reframe("as is")["landmarks"][:, 1].mean()
-    assert high < centre, "a view that moves down shows the object higher up"
+    assert distance["farther"] * 1.8 == pytest.approx(distance["as is"], rel=1e-3)
+    centre = reframe("as is")["landmarks"].mean(0)
+    assert reframe("high")["landmarks"][:, 1].mean() < centre[1], "a view that moves down shows the object higher up"
+    assert reframe("aside")["landmarks"][:, 0].mean() < centre[0], "a view that moves right shows it further left"
+    (a, b), (c, d) = reframe("as is")["landmarks"], reframe("turned")["landmarks"]
+    angle = torch.atan2(*(b - a).flip(0)) - torch.atan2(*(d - c).flip(0))
+    assert abs(angle.item()) == pytest.approx(0.6, abs=1e-3)
 
 
 def test_a_sample_without_framing_is_left_alone() -> None:
@@ -44,7 +49,9 @@ def test_a_sample_without_framing_is_left_alone() -> None:
 
 
 def test_unknown_framing() -> None:
-    with pytest.raises(ValueError, match=r"Unknown framing 'low'\. Available: as is, far, near, high"):
+    with pytest.raises(
+        ValueError, match=r"Unknown framing 'low'\. Available: as is, far, farther, near, high, aside, turned"
+    ):
         Reframed("image")({**scene(), "framing": "low"})
 
 

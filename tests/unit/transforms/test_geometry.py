@@ -7,6 +7,7 @@ import pytest
 import torch
 from monai.transforms import Affine, Compose
 from scipy.ndimage import gaussian_filter
+from scipy.stats import kstest
 from torch.testing import assert_close
 
 from monai_degia.data.landmark_sets import HAND21
@@ -106,6 +107,32 @@ def test_no_draw_changes_nothing() -> None:
     moved = RandGeometryd("image", prob=0, warps=warps(0), **RANGES)(given)
     assert_close(moved["image"], given["image"], atol=1e-5, rtol=0)
     assert_close(moved["landmarks"], torch.as_tensor(given["landmarks"]), atol=1e-4, rtol=0)
+
+
+def test_zoom_is_even_over_its_range_and_the_same_for_both_axes() -> None:
+    """Landmarks keep their shape, and the logarithm of their size is uniform; moves are shares of what is then seen."""
+    low, high = 0.75, 1.9
+    geometry = RandGeometryd("image", prob=1, zoom_range=(low, high)).set_random_state(4)
+    points = np.array([[10.0, 20.0], [50.0, 20.0], [10.0, 50.0]], dtype=np.float32)
+    image = torch.zeros(1, *SIZE)
+    views = []
+    for _ in range(300):
+        moved = geometry({"image": image, "landmarks": points})["landmarks"]
+        (width, _), (_, height) = moved[1] - moved[0], moved[2] - moved[0]
+        assert float(width / 40) == pytest.approx(float(height / 30), rel=1e-4)
+        views.append(40 / float(width))
+    shares = (np.log(views) - np.log(low)) / np.log(high / low)
+    assert kstest(shares, "uniform").pvalue > 0.01 and min(shares) >= 0 and max(shares) <= 1
+    twice = RandGeometryd("image", prob=1, zoom_range=(2.0, 2.0), translate_range=[(8.0, 8.0), (0.0, 0.0)])
+    middle = (np.array(SIZE) - 1) / 2
+    found = twice({"image": image, "landmarks": middle[None]})["landmarks"][0].numpy() - middle
+    assert found == pytest.approx([-8.0, 0.0], abs=1e-3)
+
+
+@pytest.mark.parametrize("zoom", [(0.0, 1.0), (2.0, 1.0), (-1.0, 1.0)])
+def test_a_zoom_that_is_no_range_is_refused(zoom: tuple[float, float]) -> None:
+    with pytest.raises(ValueError, match="zoom_range must be two positive numbers"):
+        RandGeometryd("image", zoom_range=zoom)
 
 
 def test_images_of_two_sizes_are_refused() -> None:
