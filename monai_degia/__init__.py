@@ -34,13 +34,14 @@ from monai_degia.engines.views import ViewsInferer
 from monai_degia.flows.flow_prior import FlowPrior
 from monai_degia.flows.prior import ClassConditionalPrior
 from monai_degia.flows.real_nvp import RealNVP
+from monai_degia.inferers.motions import Motions
+from monai_degia.inferers.self_consistent import SelfConsistentInferer
 from monai_degia.losses.classification import ClassificationLoss, cross_entropy, prediction_entropy
 from monai_degia.losses.consistency import ViewsLoss, consistency_loss, prediction_variance
 from monai_degia.losses.degia import gaussian_wasserstein, negative_log_likelihood, prediction_shift, transport_cost
 from monai_degia.losses.landmark import LandmarkMSELoss, landmark_mse
 from monai_degia.losses.objective import AscentObjective
 from monai_degia.metrics.calibration import ScoreCalibration, fit_calibration
-from monai_degia.metrics.disagreement import landmark_disagreement, predict_views, spread_of_views
 from monai_degia.metrics.errors import (
     hand_size,
     nme,
@@ -175,6 +176,7 @@ __all__ = [
     "MeanRadialError",
     "MeanRadialErrorMetric",
     "MetaImageReader",
+    "Motions",
     "NormalizeLandmarksd",
     "NormalizedMeanError",
     "NormalizedMeanErrorMetric",
@@ -204,6 +206,7 @@ __all__ = [
     "ScoreCalibration",
     "ScoreReport",
     "ScoresHandler",
+    "SelfConsistentInferer",
     "StructuredReportWriter",
     "SuccessDetectionRate",
     "SuccessDetectionRateMetric",
@@ -221,7 +224,6 @@ __all__ = [
     "gaussian_wasserstein",
     "gradient_ascent",
     "hand_size",
-    "landmark_disagreement",
     "landmark_mse",
     "landmark_names",
     "landmarks_to_original",
@@ -244,7 +246,6 @@ __all__ = [
     "normalized_mse",
     "pck",
     "pck_auc",
-    "predict_views",
     "prediction_entropy",
     "prediction_shift",
     "prediction_variance",
@@ -259,7 +260,6 @@ __all__ = [
     "show_short_errors",
     "source_bits_per_dim",
     "split_datalist",
-    "spread_of_views",
     "success_detection_rate",
     "summarize_landmarks",
     "transport_cost",

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from monai_degia.engines.keys import DeGIAKeys
 from monai_degia.flows.flow_prior import GREY_LEVELS, FlowPrior
+from monai_degia.inferers.self_consistent import SelfConsistentInferer
 from monai_degia.metrics.calibration import ScoreCalibration
-from monai_degia.metrics.disagreement import predict_views, spread_of_views
 
 __all__ = ["ScoresHandler", "source_bits_per_dim"]
 
@@ -26,8 +26,8 @@ class ScoresHandler:
         network: the task network.
         flow: the flow prior, trained on source images.
         calibration: fitted on validation images of the source; ``None`` while it is made.
-        num_views: copies of each image that are predicted for, which is what the confidence costs.
-        average_views: put the mean over the image and its copies in place of the prediction.
+        inferer: asks the network under other framings, which is what the confidence costs.
+        refine: put what the inferer predicts in place of the prediction for the image as it is.
 
     """
 
@@ -36,11 +36,11 @@ class ScoresHandler:
         network: nn.Module,
         flow: FlowPrior | None = None,
         calibration: ScoreCalibration | None = None,
-        num_views: int = 8,
-        average_views: bool = False,
+        inferer: SelfConsistentInferer | None = None,
+        refine: bool = False,
     ) -> None:
         self.network, self.flow, self.calibration = network, flow, calibration
-        self.num_views, self.average_views = num_views, average_views
+        self.inferer, self.refine = inferer or SelfConsistentInferer(), refine
 
     def attach(self, engine: Engine) -> None:
         """Register with the evaluator."""
@@ -51,10 +51,9 @@ class ScoresHandler:
         output = engine.state.output
         images = convert_to_tensor(output[CommonKeys.IMAGE], track_meta=False)
         with eval_mode(self.network):
-            views = predict_views(self.network, images, self.num_views)
-        output[DeGIAKeys.DISAGREEMENT] = spread_of_views(views, images.shape[2:])
-        if self.average_views:
-            output[CommonKeys.PRED] = views.mean(1)
+            landmarks, output[DeGIAKeys.DISAGREEMENT] = self.inferer.predict(images, self.network)
+        if self.refine:
+            output[CommonKeys.PRED] = landmarks
         if self.flow is not None:
             output[DeGIAKeys.BITS_PER_DIM] = source_bits_per_dim(self.flow, images)
         if self.calibration is not None:

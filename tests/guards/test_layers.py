@@ -9,7 +9,7 @@ import pytest
 import monai_degia
 
 PACKAGE = Path(monai_degia.__file__).parent
-ORDER = ["data", "transforms", "networks", "flows", "losses", "metrics", "engines", "writers"]
+ORDER = ["data", "transforms", "networks", "flows", "losses", "metrics", "inferers", "engines", "writers"]
 ORDER += ["experiments", "label_app"]
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE)
 

@@ -11,8 +11,8 @@ from torch.testing import assert_close
 
 from monai_degia.engines.scores import ScoresHandler, source_bits_per_dim
 from monai_degia.flows.flow_prior import FlowPrior
+from monai_degia.inferers.self_consistent import SelfConsistentInferer
 from monai_degia.metrics.calibration import ScoreCalibration
-from monai_degia.metrics.disagreement import landmark_disagreement, predict_views
 
 
 class Network(nn.Module):
@@ -36,20 +36,21 @@ def output(handler: ScoresHandler, images: Tensor) -> dict[str, Any]:
 def test_scores_reach_the_output(make_flow: Callable[..., FlowPrior]) -> None:
     network, flow, images = Network().train(), make_flow(), torch.rand(5, 1, 8, 8)
     calibration = ScoreCalibration(-3.0, -1.5, 0.1, 6.0, 0.5)
-    found = output(ScoresHandler(network, flow, calibration, num_views=3), images)
+    inferer = SelfConsistentInferer(num_views=6)
+    found = output(ScoresHandler(network, flow, calibration, inferer), images)
     assert network.training, "the network's mode was not put back"
-    disagreement = landmark_disagreement(network.eval(), images, 3)
+    disagreement = inferer.predict(images, network.eval())[1]
     assert_close(found["disagreement"], disagreement)
     assert_close(found["confidence"], torch.sigmoid(-3 - 1.5 * disagreement.log()))
     assert_close(found["bits_per_dim"], source_bits_per_dim(flow, images))
     assert_close(found["domain_shift"], (found["bits_per_dim"] - 6).abs() / 0.5)
 
 
-def test_prediction_is_the_mean_of_the_views_if_asked() -> None:
+def test_the_refined_prediction_takes_the_place_of_the_first_if_asked() -> None:
     network, images = Network().eval(), torch.rand(5, 1, 8, 8)
-    views = predict_views(network, images, 4)
-    found = output(ScoresHandler(network, num_views=4, average_views=True), images)
-    assert_close(found["pred"], views.mean(1))
+    inferer = SelfConsistentInferer(num_views=6)
+    found = output(ScoresHandler(network, inferer=inferer, refine=True), images)
+    assert_close(found["pred"], inferer(images, network))
     assert not torch.allclose(found["pred"], network(images)) and "pred" not in output(ScoresHandler(network), images)
 
 

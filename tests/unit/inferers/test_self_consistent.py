@@ -1,0 +1,139 @@
+"""Motions and what is carried back, and an inferer that believes copies which agree."""
+
+import pytest
+import torch
+from torch import Tensor
+from torch.testing import assert_close
+
+from monai_degia.inferers.motions import Motions
+from monai_degia.inferers.self_consistent import SelfConsistentInferer
+from monai_degia.metrics.errors import nme
+
+SIDES = (48, 40)
+
+
+def blobs(points: Tensor) -> Tensor:
+    """Images (B, K, X, Y) with one blob a channel at normalised points (B, K, 2)."""
+    x, y = (torch.arange(side) + 0.5 for side in SIDES)
+    centres = points * torch.tensor(SIDES)
+    squares = (x - centres[..., :1]).square()[..., :, None] + (y - centres[..., 1:]).square()[..., None, :]
+    return torch.exp(-squares / 18)
+
+
+def centres_of_mass(images: Tensor) -> Tensor:
+    """A network that finds the blobs exactly, wherever they are."""
+    x, y = ((torch.arange(side) + 0.5) / side for side in images.shape[2:])
+    weight = images / images.sum((2, 3), keepdim=True)
+    return torch.stack([(weight.sum(3) * x).sum(2), (weight.sum(2) * y).sum(2)], -1)
+
+
+def points(count: int = 6) -> Tensor:
+    return 0.4 + 0.2 * torch.rand(count, 4, 2)
+
+
+def narrow(**options: float) -> SelfConsistentInferer:
+    """Motions that keep every blob in the image."""
+    return SelfConsistentInferer(
+        **{"num_views": 16, "scale_range": (0.8, 1.2), "translation": 0.05, "rotation": 0.4, **options}
+    )
+
+
+def test_content_lands_where_the_motion_says_and_is_carried_back() -> None:
+    place, motions = points(), Motions.spread_evenly(8, 0.4, (0.8, 1.2), 0.05, seed=1)
+    for index in range(len(motions)):
+        expected = (place - 0.5) @ motions.matrix(index, SIDES).T + 0.5 + motions.shift[index]
+        found = centres_of_mass(motions.move(blobs(place), index))
+        assert_close(found, expected, atol=4e-3, rtol=0)
+        assert_close(motions.carry_back(expected, index, SIDES), place, atol=1e-5, rtol=0)
+        assert (expected - place).abs().mean() > 0.005, "vacuous: nothing moved"
+
+
+def test_in_pixels_a_motion_turns_and_scales_and_does_not_shear() -> None:
+    sides, motions = torch.diag(torch.tensor(SIDES, dtype=torch.float32)), Motions.spread_evenly(20, 0.4, (0.8, 1.9), 0)
+    for index in range(20):
+        in_pixels = sides @ motions.matrix(index, SIDES) @ torch.linalg.inv(sides)
+        assert_close(in_pixels.T @ in_pixels, motions.scale[index].square() * torch.eye(2), atol=1e-5, rtol=0)
+        assert_close(torch.atan2(in_pixels[1, 0], in_pixels[0, 0]), motions.angle[index], atol=1e-5, rtol=0)
+
+
+def test_motions_fill_their_ranges_and_neighbours_are_near() -> None:
+    motions = Motions.spread_evenly(64, 0.6, (0.8, 1.9), 0.15)
+    assert 0.5 < motions.angle.max() <= 0.6 and -0.6 <= motions.angle.min() < -0.5
+    assert 0.8 <= motions.scale.min() < 0.85 and 1.75 < motions.scale.max() <= 1.9
+    assert motions.scale.log().mean() == pytest.approx((torch.tensor([0.8, 1.9]).log().mean()).item(), abs=0.02)
+    groups = motions.neighbours(4)
+    assert groups[:, 0].tolist() == list(range(64)), "each motion is its own nearest"
+    apart = (motions.scale.log()[groups] - motions.scale.log()[:, None]).abs().mean()
+    assert apart < 0.5 * torch.cdist(motions.scale.log()[:, None], motions.scale.log()[:, None]).mean()
+
+
+def test_a_network_that_moves_along_is_left_as_it_is() -> None:
+    """Which fails if a turn, a scale, a shift or an axis is carried back wrongly: each alone moves points by 5 %."""
+    place = points()
+    for motion in ({}, {"rotation": 0.0}, {"translation": 0.0}, {"scale_range": (1.0, 1.0)}):
+        found, spread = narrow(**motion).predict(blobs(place), centres_of_mass)
+        assert_close(found, place, atol=3e-3, rtol=0)
+        assert spread.max() < 0.02
+
+
+def test_the_framing_that_the_network_knows_decides() -> None:
+    """A network that only reads hands of its own size: at others it gives a fixed guess, as trained ones tend to."""
+    known = 0.3  # size of the hand that it can read, as a fraction of the side
+
+    def network(images: Tensor) -> Tensor:
+        true = centres_of_mass(images)
+        size = (true.amax(1) - true.amin(1)).amax(1)
+        return torch.where(
+            ((size / known).log().abs() < 0.15)[:, None, None], true, torch.full_like(true, 0.5).lerp(true, 0.3)
+        )
+
+    place = 0.5 + 0.6 * (points(30) - 0.5)  # a third smaller than what it knows
+    place[:, 0], place[:, 1] = torch.tensor([0.42, 0.45]), torch.tensor([0.6, 0.55])
+    once = nme(network(blobs(place)), place).mean()
+    inferer = SelfConsistentInferer(num_views=64, scale_range=(0.8, 2.2), translation=0.05, rotation=0.3)
+    found, _ = inferer.predict(blobs(place), network)
+    assert once > 0.2 and nme(found, place).mean() < 0.35 * once
+
+
+def test_spread_is_that_of_the_predictions_in_hand_sizes() -> None:
+    """Noise of standard deviation s a coordinate among G copies is s sqrt(2 (G - 1) / G) from their mean."""
+    place, noise = points(20), torch.Generator().manual_seed(1)
+
+    def network(images: Tensor) -> Tensor:
+        return place + 0.01 * torch.randn(place.shape, generator=noise) / torch.tensor(SIDES) * SIDES[0]
+
+    still = {"rotation": 0.0, "scale_range": (1.0, 1.0), "translation": 0.0, "sharpness": 0.0}
+    _, spread = narrow(num_views=64, num_neighbours=64, **still).predict(blobs(place), network)
+    pixels = place * torch.tensor(SIDES)
+    size = (pixels.amax(1) - pixels.amin(1)).amax(1)
+    expected = 0.01 * SIDES[0] * (2 * 63 / 64) ** 0.5 / size
+    assert_close(spread, expected[:, None].expand(20, 4), atol=0, rtol=0.3)
+
+
+def test_a_guess_that_ignores_the_image_disagrees() -> None:
+    fixed = torch.rand(1, 4, 2)
+    _, spread = SelfConsistentInferer().predict(blobs(points()), lambda images: fixed.expand(len(images), 4, 2))
+    assert spread.median() > 0.05
+
+
+def test_an_image_gets_the_same_whatever_stands_beside_it() -> None:
+    images, inferer = blobs(points()), SelfConsistentInferer(num_views=8)
+    network = lambda x: centres_of_mass(x).square()  # noqa: E731
+    together, alone = inferer.predict(images, network), inferer.predict(images[3:4], network)
+    for all_, one in zip(together, alone, strict=True):
+        assert_close(all_[3:4], one)
+        assert (all_[3] - all_[2]).abs().max() > 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"num_neighbours": 1}, "num_neighbours must be at least 2"),
+        ({"num_views": 3}, "at most num_views=3, got 4"),
+        ({"scale_range": (0.0, 1.0)}, "scale_range must be two positive numbers"),
+        ({"scale_range": (2.0, 1.0)}, "scale_range must be two positive numbers"),
+    ],
+)
+def test_wrong_options(options: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        SelfConsistentInferer(**options)
