@@ -18,7 +18,7 @@ from monai_degia.experiments.evaluation import DATASETS, evaluate_digits
 from monai_degia.experiments.grids import Run
 from monai_degia.experiments.pictures import collect_pictures
 from monai_degia.experiments.plots import plot_results
-from monai_degia.experiments.runner import run_grid
+from monai_degia.experiments.runner import evaluate_grid, run_grid
 from monai_degia.experiments.tables import markdown_table, write_tables
 
 
@@ -46,6 +46,9 @@ def main(arguments: list[str] | None = None) -> None:
         "--set", nargs="+", default=[], metavar="KEY=VALUE", help="config entries for all runs, e.g. max_epochs=2"
     )
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="runs at a time")
+    parser.add_argument(
+        "--evaluate_with", metavar="OVERLAY", help="evaluate the runs a second time, e.g. with run/self_consistent"
+    )
     options = parser.parse_args(arguments)
     output_dir = options.output_dir or Path("runs") / options.grid
     dataset_dir = options.dataset_dir or output_dir / "data"
@@ -54,6 +57,11 @@ def main(arguments: list[str] | None = None) -> None:
     if options.grid == "demo":
         _render(dataset_dir)
     results = run_grid(runs, options.root.resolve(), output_dir, dataset_dir, options.jobs)
+    if options.evaluate_with:
+        again = evaluate_grid(
+            runs, options.evaluate_with, options.root.resolve(), output_dir, dataset_dir, options.jobs
+        )
+        results = [{**result, "labels": {**result["labels"], "inference": "one look"}} for result in results] + again
     write_tables(results, output_dir)
     print(f"\n{grid.caption}\n\n{markdown_table(results, grid.figure)}\n")
     print(f"Tables:           {output_dir / 'summary.md'}, {output_dir / 'summary.csv'}")

@@ -8,8 +8,9 @@ import platform
 import sys
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from tqdm import tqdm
 from monai_degia.data.files import whole_file
 from monai_degia.experiments.grids import Run
 
-__all__ = ["EVALUATION_CONFIG", "finished", "run_configs", "run_grid"]
+__all__ = ["EVALUATION_CONFIG", "evaluate_grid", "finished", "run_configs", "run_grid"]
 
 #: In the folder of a run: the whole config of its evaluation.
 EVALUATION_CONFIG = "evaluate.json"
@@ -47,13 +48,49 @@ def run_grid(
             f"{root} holds no bundle/configs/train.json: run this in a checkout of monai_degia, or name it with --root."
         )
     waiting = [run for run in runs if finished(run, output_dir) is None]
+    _in_processes(_run, waiting, len(runs), "runs", output_dir, jobs, (root, output_dir, dataset_dir))
+    return [result for run in runs if (result := finished(run, output_dir)) is not None]
+
+
+def evaluate_grid(
+    runs: Sequence[Run], overlay: str, root: Path, output_dir: Path, dataset_dir: Path, jobs: int = 1
+) -> list[dict[str, Any]]:
+    """Evaluate finished runs once more, with an overlay behind their evaluation; what is done is skipped.
+
+    Args:
+        runs: runs that :func:`run_grid` has finished.
+        overlay: file under ``configs/``, without suffix, such as ``run/self_consistent``.
+        root: folder that holds ``bundle/`` and ``configs/``.
+        output_dir: that of the runs; results are written to ``results/<run>+<name of the overlay>.json``.
+        dataset_dir: folder of the data.
+        jobs: runs at a time; the cores are shared among them.
+
+    Returns:
+        Results like those of the runs; a further label ``inference`` names the overlay.
+
+    Raises:
+        ValueError: if there is no such overlay, or an evaluation fails.
+
+    """
+    if not _overlay(root, overlay).is_file():
+        raise ValueError(f"There is no overlay {_overlay(root, overlay)}: name one such as run/self_consistent.")
+    waiting = [run for run in runs if finished(run, output_dir, overlay) is None]
+    _in_processes(
+        _evaluate, waiting, len(runs), "evaluations", output_dir, jobs, (root, output_dir, dataset_dir, overlay)
+    )
+    return [result for run in runs if (result := finished(run, output_dir, overlay)) is not None]
+
+
+def _in_processes(
+    work: Callable[..., None], runs: list[Run], total: int, what: str, output_dir: Path, jobs: int, arguments: tuple
+) -> None:
     threads = max(1, (os.cpu_count() or 1) // jobs)
     failures = []
     with (
         ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool,
-        tqdm(total=len(runs), initial=len(runs) - len(waiting), desc="runs", unit="run") as bar,
+        tqdm(total=total, initial=total - len(runs), desc=what, unit="run") as bar,
     ):
-        futures = {pool.submit(_run, run, root, output_dir, dataset_dir, threads): run for run in waiting}
+        futures = {pool.submit(work, run, threads, *arguments): run for run in runs}
         for future in as_completed(futures):
             error = future.exception()
             if error is not None:
@@ -65,17 +102,16 @@ def run_grid(
             "Runs failed (their logs are in their folders under "
             f"{output_dir}; start again to repeat only these):\n" + "\n".join(failures)
         )
-    return [result for run in runs if (result := finished(run, output_dir)) is not None]
 
 
-def finished(run: Run, output_dir: Path) -> dict[str, Any] | None:
-    """The result of a run, or ``None`` if it has none yet.
+def finished(run: Run, output_dir: Path, overlay: str = "") -> dict[str, Any] | None:
+    """The result of a run, or of its evaluation with an overlay, or ``None`` if it has none yet.
 
     Raises:
         ValueError: if the result was made with other overrides.
 
     """
-    path = output_dir / "results" / f"{run.name}.json"
+    path = _result_file(run, output_dir, overlay)
     if not path.is_file():
         return None
     result = json.loads(path.read_text(encoding="utf-8"))
@@ -87,17 +123,17 @@ def finished(run: Run, output_dir: Path) -> dict[str, Any] | None:
     return result
 
 
-def _run(run: Run, root: Path, output_dir: Path, dataset_dir: Path, threads: int) -> None:
+def _overlay(root: Path, overlay: str) -> Path:
+    return root / "configs" / f"{overlay}.yaml"
+
+
+def _result_file(run: Run, output_dir: Path, overlay: str = "") -> Path:
+    return output_dir / "results" / (run.name + (f"+{Path(overlay).name}" if overlay else "") + ".json")
+
+
+def _run(run: Run, threads: int, root: Path, output_dir: Path, dataset_dir: Path) -> None:
     folder = output_dir / run.name
-    folder.mkdir(parents=True, exist_ok=True)
-    torch.set_num_threads(threads)
-    log = folder / "log.txt"
-    with log.open("w", encoding="utf-8") as file:
-        # Loggers that were made at import hold the streams of this worker, so the streams themselves are moved.
-        sys.stdout.flush()
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
-        warnings.simplefilter("ignore")
+    with _logged(folder / "log.txt", threads):
         overrides = {"dataset_dir": str(dataset_dir), "ckpt_dir": str(folder), "seed": run.seed, **run.row.overrides}
         start = time.perf_counter()
         run_configs(run.configs(root), root, **overrides, output_dir=str(folder))
@@ -116,7 +152,39 @@ def _run(run: Run, root: Path, output_dir: Path, dataset_dir: Path, threads: int
         "python": platform.python_version(),
         "metrics": metrics,
     }
-    with whole_file(output_dir / "results" / f"{run.name}.json") as partial:
+    _write(result, _result_file(run, output_dir))
+
+
+def _evaluate(run: Run, threads: int, root: Path, output_dir: Path, dataset_dir: Path, overlay: str) -> None:
+    result, name = finished(run, output_dir), Path(overlay).name
+    if result is None:
+        raise ValueError("it is not trained yet: start the grid first.")
+    folder = output_dir / run.name
+    with _logged(folder / f"log_{name}.txt", threads):
+        overrides = {"dataset_dir": str(dataset_dir), "ckpt_dir": str(folder), "seed": run.seed, **run.row.overrides}
+        configs = [str(folder / EVALUATION_CONFIG), str(_overlay(root, overlay))]
+        run_configs(configs, root, **overrides, output_dir=str(folder / f"evaluation_{name}"))
+    metrics = json.loads((folder / f"evaluation_{name}" / "metrics.json").read_text(encoding="utf-8"))
+    labels = {**result["labels"], "inference": name}
+    configs = [*result["configs"], str(_overlay(root, overlay).relative_to(root))]
+    _write({**result, "labels": labels, "configs": configs, "metrics": metrics}, _result_file(run, output_dir, overlay))
+
+
+@contextmanager
+def _logged(log: Path, threads: int) -> Iterator[None]:
+    log.parent.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(threads)
+    with log.open("w", encoding="utf-8") as file:
+        # Loggers that were made at import hold the streams of this worker, so the streams themselves are moved.
+        sys.stdout.flush()
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _write(result: dict[str, Any], path: Path) -> None:
+    with whole_file(path) as partial:
         partial.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 

@@ -41,6 +41,27 @@ def test_one_failed_run_is_named_and_the_others_are_kept(tmp_path: Path) -> None
     assert [path.stem for path in (tmp_path / "out" / "results").iterdir()] == [good.name]
 
 
+@pytest.mark.slow
+def test_finished_runs_are_evaluated_once_more_with_an_overlay(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(GRIDS, "tiny", Grid([tiny("erm").row], (3,), "NME (% of hand size)"))
+    monkeypatch.chdir(tmp_path)
+    command = ["tiny", "--root", str(ROOT), "--jobs", "1", "--evaluate_with", "run/self_consistent"]
+    main(command)
+    printed = capsys.readouterr().out
+    assert "| lenet | erm | one look |" in printed and "| lenet | erm | self_consistent |" in printed
+    one, other = (json.loads(path.read_text()) for path in sorted(Path("runs/tiny/results").iterdir())[::-1])
+    assert other["configs"] == [*one["configs"], "configs/run/self_consistent.yaml"]
+    assert other["metrics"]["photo"]["count"] == one["metrics"]["photo"]["count"]
+    assert other["metrics"]["photo"]["nme"] != one["metrics"]["photo"]["nme"]
+    before = {path: path.stat().st_mtime_ns for path in Path("runs/tiny/results").iterdir()}
+    main(command)
+    assert {path: path.stat().st_mtime_ns for path in Path("runs/tiny/results").iterdir()} == before
+    with pytest.raises(ValueError, match=r"There is no overlay .*run/nothing\.yaml"):
+        main([*command[:-1], "run/nothing"])
+
+
 def test_root_must_be_a_checkout(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="checkout"):
         run_grid([tiny()], tmp_path, tmp_path, tmp_path)
