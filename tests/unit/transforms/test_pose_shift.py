@@ -57,6 +57,6 @@ def test_a_sample_without_a_pose_is_left_alone() -> None:
 
 
 def test_validation_copies_take_the_poses_in_turn() -> None:
-    copies = shifted_copies([{"image": str(i)} for i in range(60)])[60:]
-    assert len({(c["shift"], c["framing"], c["pose"]) for c in copies}) == 60
+    copies = shifted_copies([{"image": str(i)} for i in range(105)])[105:]
+    assert len({(c["shift"], c["framing"], c["pose"]) for c in copies}) == 105
     assert {c["pose"] for c in copies} == set(POSES)
