@@ -72,12 +72,28 @@ class RunCheckpoint:
             )
         max_epochs = engine.state.max_epochs
         Checkpoint.load_objects(to_load=self.state, checkpoint=checkpoint)
+        for entry in self.state.values():
+            if isinstance(entry, torch.optim.Optimizer):
+                _lay_out_as_parameters(entry)
         if max_epochs is not None and engine.state.epoch >= max_epochs:
             raise ValueError(
                 f"The run in {self.path.parent} has already done {engine.state.epoch} of {max_epochs} epochs: raise "
                 "max_epochs to train on."
             )
         engine.state.max_epochs = max_epochs
+
+
+def _lay_out_as_parameters(optimizer: torch.optim.Optimizer) -> None:
+    """Give each moment the strides of its parameter.
+
+    A checkpoint keeps the layout it was written with, and torch's fused Adam on a CPU pairs the numbers of a parameter
+    and of its moments by their place in memory: moments from a contiguous network would go to the wrong channels-last
+    weights, without a word.
+    """
+    for parameter, moments in optimizer.state.items():
+        for name, value in moments.items():
+            if torch.is_tensor(value) and value.shape == parameter.shape and value.stride() != parameter.stride():
+                moments[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
 class BestModelSaver:
