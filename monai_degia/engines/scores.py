@@ -20,14 +20,16 @@ class ScoresHandler:
     """Add to an evaluator's output ``disagreement`` (B, K) and, with a flow, ``bits_per_dim`` (B,).
 
     With a calibration also ``confidence`` (B, K) and, with a flow, ``domain_shift`` (B,), which
-    :class:`monai_degia.LandmarkFileWriter` writes. Attach it before whatever reads them.
+    :class:`monai_degia.LandmarkFileWriter` writes. Attach it before whatever reads them. Where the inferer looks at
+    either side, images whose meta data have a ``thumb_side`` are not mirrored by it: what goes by that stands before.
 
     Args:
         network: the task network.
         flow: the flow prior, trained on source images.
         calibration: fitted on validation images of the source; ``None`` while it is made.
         inferer: asks the network under other framings, which is what the confidence costs.
-        refine: put what the inferer predicts in place of the prediction for the image as it is.
+        refine: put what the inferer predicts in place of the prediction for the image as it is, with ``mirrored`` (B,)
+            if it looks at either side.
 
     """
 
@@ -51,15 +53,23 @@ class ScoresHandler:
         output = engine.state.output
         images = convert_to_tensor(output[CommonKeys.IMAGE], track_meta=False)
         with eval_mode(self.network):
-            landmarks, output[DeGIAKeys.DISAGREEMENT] = self.inferer.predict(images, self.network)
+            found = self.inferer.predict(images, self.network, side_known=_side_known(output[CommonKeys.IMAGE]))
+        output[DeGIAKeys.DISAGREEMENT] = found.disagreement
         if self.refine:
-            output[CommonKeys.PRED] = landmarks
+            output[CommonKeys.PRED] = found.landmarks
+            if self.inferer.either_side:
+                output["mirrored"] = found.mirrored
         if self.flow is not None:
             output[DeGIAKeys.BITS_PER_DIM] = source_bits_per_dim(self.flow, images)
         if self.calibration is not None:
             output["confidence"] = self.calibration.confidence(output[DeGIAKeys.DISAGREEMENT])
             if self.flow is not None:
                 output["domain_shift"] = self.calibration.domain_shift(output[DeGIAKeys.BITS_PER_DIM])
+
+
+def _side_known(images: Tensor) -> Tensor | None:
+    sides = getattr(images, "meta", {}).get("thumb_side")
+    return None if sides is None else torch.tensor([bool(side) for side in sides])
 
 
 @torch.no_grad()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from monai.inferers import Inferer
@@ -13,9 +14,25 @@ from torch import Tensor
 from monai_degia.inferers.motions import Motions
 from monai_degia.metrics.errors import hand_size
 
-__all__ = ["SelfConsistentInferer"]
+__all__ = ["SelfConsistent", "SelfConsistentInferer"]
 
 _SMALLEST = 1e-4  # of the hand size; predictions that agree better than that agree
+
+
+class SelfConsistent(NamedTuple):
+    """What copies of an image say together.
+
+    Args:
+        landmarks: shape (B, K, 2), normalised to the image side.
+        disagreement: root mean square distance from their mean of the predictions of neighbouring copies, weighed as
+            the landmarks are, as a fraction of the hand size, shape (B, K), positive.
+        mirrored: whether the mirrored copies were believed, shape (B,).
+
+    """
+
+    landmarks: Tensor
+    disagreement: Tensor
+    mirrored: Tensor
 
 
 class SelfConsistentInferer(Inferer):
@@ -26,6 +43,9 @@ class SelfConsistentInferer(Inferer):
     guesses differ. So each copy's prediction is the mean over its nearest motions, and its weight is a negative power
     of their spread. No label and no further training is needed; the cost is ``num_views`` passes in place of one.
 
+    A network that learned hands of one side guesses on those of the other. With ``either_side`` every image is asked in
+    both ways, which doubles the cost, and the side whose copies have the larger sum of weights is believed.
+
     Args:
         num_views: copies N of each image.
         rotation: largest turn in radians.
@@ -33,6 +53,9 @@ class SelfConsistentInferer(Inferer):
         translation: largest move, as a fraction of the side.
         num_neighbours: copies, nearest in motion, whose predictions are compared, 2 or more.
         sharpness: power of the spread that makes the weights; 0 weighs all copies alike.
+        either_side: also ask with images mirrored (x reversed), for objects of which only one side was trained on.
+        side_factor: how much better mirrored copies must agree to be believed, above 1 where images of the trained side
+            are the more likely ones.
         seed: decides the motions, which are the same for every image, so that what an image gets does not depend on
             those beside it.
 
@@ -55,6 +78,8 @@ class SelfConsistentInferer(Inferer):
         translation: float = 0.15,
         num_neighbours: int = 4,
         sharpness: float = 8.0,
+        either_side: bool = False,
+        side_factor: float = 1.16,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -65,7 +90,12 @@ class SelfConsistentInferer(Inferer):
             )
         if not 0 < scale_range[0] <= scale_range[1]:
             raise ValueError(f"scale_range must be two positive numbers, the smaller first, got {tuple(scale_range)}.")
-        self.sharpness = sharpness
+        if either_side and not (sharpness > 0 and side_factor > 0):
+            raise ValueError(
+                "either_side compares weights, so it needs sharpness and side_factor above 0, got "
+                f"sharpness={sharpness:g} and side_factor={side_factor:g}."
+            )
+        self.sharpness, self.either_side, self.side_factor = sharpness, either_side, side_factor
         self.motions = Motions.spread_evenly(num_views, rotation, scale_range, translation, seed)
         self.groups = self.motions.neighbours(num_neighbours)
 
@@ -82,27 +112,47 @@ class SelfConsistentInferer(Inferer):
             Shape (B, K, 2), normalised to the image side.
 
         """
-        return self.predict(inputs, network, *args, **kwargs)[0]
+        return self.predict(inputs, network, *args, **kwargs).landmarks
 
     @torch.no_grad()
     def predict(
-        self, inputs: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any
-    ) -> tuple[Tensor, Tensor]:
+        self,
+        inputs: Tensor,
+        network: Callable[..., Tensor],
+        *args: Any,
+        side_known: Tensor | None = None,
+        **kwargs: Any,
+    ) -> SelfConsistent:
         """Predict landmarks, and tell how far the copies that were believed are apart.
 
         Args:
             inputs: images, shape (B, C, X, Y).
             network: images to landmarks (B, K, 2), normalised to the image side.
             *args: further arguments of the network.
+            side_known: images that show the trained side for certain and are not asked mirrored, boolean, shape (B,);
+                default: none.
             **kwargs: further arguments of the network.
 
         Returns:
-            Landmarks, shape (B, K, 2), normalised to the image side; and the root mean square distance from their mean
-            of the predictions of neighbouring copies, weighed as the landmarks are, as a fraction of the hand size,
-            shape (B, K), positive.
+            Landmarks, how far they disagree, and which images were believed mirrored.
 
         """
         images = convert_to_tensor(inputs, track_meta=False)
+        landmarks, variance, weight = self._look(images, network, *args, **kwargs)
+        mirrored = torch.zeros(len(images), dtype=torch.bool, device=images.device)
+        unknown = ~mirrored if side_known is None else ~side_known.to(mirrored)
+        if self.either_side and unknown.any():
+            others, other_variance, other_weight = self._look(images[unknown].flip(2), network, *args, **kwargs)
+            margin = self.sharpness * math.log(self.side_factor)
+            mirrored[unknown] = other_weight > weight[unknown] + margin
+            chosen = mirrored[unknown]
+            others[..., 0] = 1 - others[..., 0]
+            landmarks[mirrored], variance[mirrored] = others[chosen], other_variance[chosen]
+        return SelfConsistent(landmarks, variance.sqrt().clamp_min(_SMALLEST), mirrored)
+
+    def _look(
+        self, images: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any
+    ) -> tuple[Tensor, Tensor, Tensor]:
         size = images.shape[2:]
         views = [
             self.motions.carry_back(network(self.motions.move(images, index), *args, **kwargs), index, size)
@@ -110,7 +160,7 @@ class SelfConsistentInferer(Inferer):
         ]
         return self.believe(torch.stack(views, 1), size)
 
-    def believe(self, views: Tensor, image_size: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    def believe(self, views: Tensor, image_size: tuple[int, ...]) -> tuple[Tensor, Tensor, Tensor]:
         """Weigh predictions that were carried back to the image.
 
         Args:
@@ -118,7 +168,8 @@ class SelfConsistentInferer(Inferer):
             image_size: (X, Y) in pixels.
 
         Returns:
-            As :meth:`predict`.
+            Landmarks, shape (B, K, 2), normalised to the image side; the variance of neighbours that goes with them, in
+            hand sizes squared, shape (B, K); the logarithm of the sum of weights before they are normalised, shape (B,).
 
         """
         sides = torch.tensor(image_size).to(views)
@@ -126,7 +177,7 @@ class SelfConsistentInferer(Inferer):
         means = groups.mean(2)
         variance = (groups - means[:, :, None]).square().sum(-1).mean(2)  # (B, N, K)
         variance = variance / hand_size(means.flatten(0, 1)).view(means.shape[:2])[..., None].clamp_min(1e-6).square()
-        spread = variance.mean(2).sqrt().clamp_min(_SMALLEST)
-        weights = torch.softmax(-self.sharpness * spread.log(), 1)
+        log_weights = -self.sharpness * variance.mean(2).sqrt().clamp_min(_SMALLEST).log()
+        weights = torch.softmax(log_weights, 1)
         landmarks = (weights[:, :, None, None] * means).sum(1) / sides
-        return landmarks, (weights[:, :, None] * variance).sum(1).sqrt().clamp_min(_SMALLEST)
+        return landmarks, (weights[:, :, None] * variance).sum(1), log_weights.logsumexp(1)

@@ -50,6 +50,7 @@ class GuardedCompose(Compose):
             "spatial_shape": torch.tensor([0, 0]),
             "original_affine": torch.eye(4, dtype=torch.float64),
             "sop_instance_uid": "",
+            "thumb_side": "",
             "spacing_source": "",
         }
         image = MetaTensor(torch.zeros(self.in_channels, *self.image_size), affine=torch.eye(4), meta=meta)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 from ignite.engine import Engine
+from monai.data import MetaTensor
 from torch import Tensor, nn
 from torch.testing import assert_close
 
@@ -39,7 +40,7 @@ def test_scores_reach_the_output(make_flow: Callable[..., FlowPrior]) -> None:
     inferer = SelfConsistentInferer(num_views=6)
     found = output(ScoresHandler(network, flow, calibration, inferer), images)
     assert network.training, "the network's mode was not put back"
-    disagreement = inferer.predict(images, network.eval())[1]
+    disagreement = inferer.predict(images, network.eval()).disagreement
     assert_close(found["disagreement"], disagreement)
     assert_close(found["confidence"], torch.sigmoid(-3 - 1.5 * disagreement.log()))
     assert_close(found["bits_per_dim"], source_bits_per_dim(flow, images))
@@ -52,6 +53,18 @@ def test_the_refined_prediction_takes_the_place_of_the_first_if_asked() -> None:
     found = output(ScoresHandler(network, inferer=inferer, refine=True), images)
     assert_close(found["pred"], inferer(images, network))
     assert not torch.allclose(found["pred"], network(images)) and "pred" not in output(ScoresHandler(network), images)
+
+
+def test_the_side_is_found_unless_the_file_tells_it() -> None:
+    network, values = Network().eval(), torch.rand(6, 1, 8, 8)
+    inferer = SelfConsistentInferer(num_views=6, either_side=True, side_factor=1e-9)  # prefers the mirror always
+    told = MetaTensor(values, meta={"thumb_side": ["left", "", "right", "", "", ""]})
+    found = output(ScoresHandler(network, inferer=inferer, refine=True), told)
+    assert found["mirrored"].tolist() == [False, True, False, True, True, True]
+    expected = inferer.predict(values, network, side_known=torch.tensor([True, False, True, False, False, False]))
+    assert_close(found["pred"], expected.landmarks)
+    assert output(ScoresHandler(network, inferer=inferer, refine=True), values)["mirrored"].all()
+    assert "mirrored" not in output(ScoresHandler(network, inferer=inferer), values), "not that of the prediction"
 
 
 def test_what_is_not_given_is_not_told(make_flow: Callable[..., FlowPrior]) -> None:

@@ -71,7 +71,7 @@ def test_a_network_that_moves_along_is_left_as_it_is() -> None:
     """Which fails if a turn, a scale, a shift or an axis is carried back wrongly: each alone moves points by 5 %."""
     place = points()
     for motion in ({}, {"rotation": 0.0}, {"translation": 0.0}, {"scale_range": (1.0, 1.0)}):
-        found, spread = narrow(**motion).predict(blobs(place), centres_of_mass)
+        found, spread, _ = narrow(**motion).predict(blobs(place), centres_of_mass)
         assert_close(found, place, atol=3e-3, rtol=0)
         assert spread.max() < 0.02
 
@@ -91,7 +91,7 @@ def test_the_framing_that_the_network_knows_decides() -> None:
     place[:, 0], place[:, 1] = torch.tensor([0.42, 0.45]), torch.tensor([0.6, 0.55])
     once = nme(network(blobs(place)), place).mean()
     inferer = SelfConsistentInferer(num_views=64, scale_range=(0.8, 2.2), translation=0.05, rotation=0.3)
-    found, _ = inferer.predict(blobs(place), network)
+    found = inferer(blobs(place), network)
     assert once > 0.2 and nme(found, place).mean() < 0.35 * once
 
 
@@ -103,7 +103,7 @@ def test_spread_is_that_of_the_predictions_in_hand_sizes() -> None:
         return place + 0.01 * torch.randn(place.shape, generator=noise) / torch.tensor(SIDES) * SIDES[0]
 
     still = {"rotation": 0.0, "scale_range": (1.0, 1.0), "translation": 0.0, "sharpness": 0.0}
-    _, spread = narrow(num_views=64, num_neighbours=64, **still).predict(blobs(place), network)
+    spread = narrow(num_views=64, num_neighbours=64, **still).predict(blobs(place), network).disagreement
     pixels = place * torch.tensor(SIDES)
     size = (pixels.amax(1) - pixels.amin(1)).amax(1)
     expected = 0.01 * SIDES[0] * (2 * 63 / 64) ** 0.5 / size
@@ -112,17 +112,79 @@ def test_spread_is_that_of_the_predictions_in_hand_sizes() -> None:
 
 def test_a_guess_that_ignores_the_image_disagrees() -> None:
     fixed = torch.rand(1, 4, 2)
-    _, spread = SelfConsistentInferer().predict(blobs(points()), lambda images: fixed.expand(len(images), 4, 2))
+    network = lambda images: fixed.expand(len(images), 4, 2)  # noqa: E731
+    spread = SelfConsistentInferer().predict(blobs(points()), network).disagreement
     assert spread.median() > 0.05
 
 
 def test_an_image_gets_the_same_whatever_stands_beside_it() -> None:
-    images, inferer = blobs(points()), SelfConsistentInferer(num_views=8)
+    images, inferer = blobs(points()), SelfConsistentInferer(num_views=8, either_side=True)
     network = lambda x: centres_of_mass(x).square()  # noqa: E731
     together, alone = inferer.predict(images, network), inferer.predict(images[3:4], network)
-    for all_, one in zip(together, alone, strict=True):
+    for all_, one in zip(together[:2], alone[:2], strict=True):
         assert_close(all_[3:4], one)
         assert (all_[3] - all_[2]).abs().max() > 0
+
+
+def right_hands(count: int) -> Tensor:
+    """Four points each, the third to the right of the line from the first to the second."""
+    return torch.tensor([[0.5, 0.6], [0.5, 0.4], [0.6, 0.5], [0.55, 0.55]]) + 0.02 * torch.rand(count, 4, 2)
+
+
+def reads_right_hands(images: Tensor) -> Tensor:
+    """Finds the blobs of a right hand; of a left one it finds a place that hardly depends on them."""
+    true = centres_of_mass(images)
+    up, aside = true[:, 1] - true[:, 0], true[:, 2] - true[:, 0]
+    right = up[:, 0] * aside[:, 1] - up[:, 1] * aside[:, 0] > 0
+    return torch.where(right[:, None, None], true, torch.full_like(true, 0.5).lerp(true, 0.5))
+
+
+def test_hands_of_the_other_side_are_read_in_the_mirror() -> None:
+    place = right_hands(6)
+    place[::2, :, 0] = 1 - place[::2, :, 0]
+    one, both = narrow(), narrow(either_side=True)
+    found = both.predict(blobs(place), reads_right_hands)
+    assert found.mirrored.tolist() == [True, False] * 3
+    assert_close(found.landmarks, place, atol=3e-3, rtol=0)
+    assert found.disagreement.max() < 0.02
+    assert not one.predict(blobs(place), reads_right_hands).mirrored.any()
+    assert nme(one(blobs(place), reads_right_hands), place)[::2].min() > 0.2, "vacuous: one side reads them all"
+
+
+def test_where_the_side_is_known_nothing_is_mirrored() -> None:
+    place = right_hands(4)
+    place[:2, :, 0] = 1 - place[:2, :, 0]
+    known, asked = torch.tensor([True, False, True, False]), []
+
+    def network(images: Tensor) -> Tensor:
+        asked.append(len(images))
+        return reads_right_hands(images)
+
+    found = narrow(either_side=True).predict(blobs(place), network, side_known=known)
+    assert found.mirrored.tolist() == [False, True, False, False]
+    assert asked == [4] * 16 + [2] * 16, "only what is not known costs twice"
+    alone = narrow().predict(blobs(place), reads_right_hands)
+    assert_close(found.landmarks[[0, 2, 3]], alone.landmarks[[0, 2, 3]])
+    assert_close(found.disagreement[[0, 2, 3]], alone.disagreement[[0, 2, 3]])
+
+
+def test_mirrored_copies_must_agree_better_by_the_factor() -> None:
+    """Noise of 1 in the image and of 1 / 1.5 in the mirror: believed up to a factor of 1.5."""
+    place = torch.full((40, 4, 2), 0.5) + torch.tensor([[0.0, 0.2], [0.0, -0.2], [0.1, 0.0], [0.05, 0.1]])
+    images = torch.zeros(40, 1, *SIDES)
+    images[:, :, : SIDES[0] // 2] = 1  # tells an image from its mirror image
+    noise = torch.Generator().manual_seed(1)
+
+    def network(views: Tensor) -> Tensor:
+        size = 0.01 if views[:, :, 0].mean() > views[:, :, -1].mean() else 0.01 / 1.5
+        return place + size * torch.randn(place.shape, generator=noise)
+
+    def share(side_factor: float) -> float:
+        still = {"rotation": 0.0, "scale_range": (1.0, 1.0), "translation": 0.0, "sharpness": 1.0}
+        inferer = narrow(num_views=64, num_neighbours=64, either_side=True, side_factor=side_factor, **still)
+        return inferer.predict(images, network).mirrored.float().mean().item()
+
+    assert share(1.25) == 1 and share(1.8) == 0
 
 
 @pytest.mark.parametrize(
@@ -132,6 +194,8 @@ def test_an_image_gets_the_same_whatever_stands_beside_it() -> None:
         ({"num_views": 3}, "at most num_views=3, got 4"),
         ({"scale_range": (0.0, 1.0)}, "scale_range must be two positive numbers"),
         ({"scale_range": (2.0, 1.0)}, "scale_range must be two positive numbers"),
+        ({"either_side": True, "sharpness": 0.0}, "needs sharpness and side_factor above 0, got sharpness=0"),
+        ({"either_side": True, "side_factor": 0.0}, "got sharpness=8 and side_factor=0"),
     ],
 )
 def test_wrong_options(options: dict, message: str) -> None:
