@@ -169,7 +169,8 @@ class SelfConsistentInferer(Inferer):
 
         Returns:
             Landmarks, shape (B, K, 2), normalised to the image side; the variance of neighbours that goes with them, in
-            hand sizes squared, shape (B, K); the logarithm of the sum of weights before they are normalised, shape (B,).
+            hand sizes squared, shape (B, K); the logarithm of the sum of weights before they are normalised,
+            shape (B,).
 
         """
         sides = torch.tensor(image_size).to(views)

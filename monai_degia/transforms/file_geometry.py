@@ -21,9 +21,9 @@ class FileGeometryd(MapTransform):
 
     Each reader has meta data of its own, of which PNG, DICOM and NIfTI files in one batch cannot be collated, and those
     of a DICOM file may name a patient. What is left, the same for all formats: ``filename_or_obj``, ``spatial_shape``,
-    ``affine``, ``original_affine``, ``sop_instance_uid`` and ``thumb_side`` (empty if the file does not tell) and ``spacing_source``: the
-    DICOM tag that the pixel size comes from, ``given`` if the sample brought it, ``affine`` if another kind of file
-    tells it, empty if it is unknown. Goes behind all transforms that move pixels.
+    ``affine``, ``original_affine``, ``sop_instance_uid`` and ``thumb_side`` (empty if the file does not tell), and
+    ``spacing_source``: the DICOM tag that the pixel size comes from, ``given`` if the sample brought it, ``affine`` if
+    another kind of file tells it, empty if it is unknown. Goes behind all transforms that move pixels.
 
     Args:
         keys: images (C, X, Y) as MONAI tracks them, with ``original_affine`` and ``spatial_shape`` of the file.
