@@ -1,0 +1,69 @@
+"""Inference as it comes with the bundle, on real files."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from monai.bundle import ConfigWorkflow
+from PIL import Image, ImageOps
+
+from monai_degia.data.datalist import load_datalist
+
+BUNDLE = Path(__file__).parents[2] / "bundle"
+DATA = Path(os.environ.get("MONAI_DEGIA_DATA", Path(__file__).parents[2].parent / "shared" / "data"))
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not DATA.is_dir(), reason="shared data are not there")]
+
+
+def infer(images: Path, output: Path, **options: object) -> dict[str, dict]:
+    workflow = ConfigWorkflow(
+        config_file=str(BUNDLE / "configs" / "inference.json"),
+        workflow_type="infer",
+        logging_file=False,
+        bundle_root=str(BUNDLE),
+        dataset_dir=str(images),
+        output_dir=str(output),
+        **options,
+    )
+    workflow.initialize()
+    workflow.run()
+    return {entry["image"]: entry for entry in json.loads((output / "landmarks.json").read_text())}
+
+
+def points(entry: dict) -> np.ndarray:
+    return np.array(list(entry["landmarks"].values()))
+
+
+def test_the_side_of_photographed_hands_is_found(tmp_path: Path) -> None:
+    items = load_datalist(DATA / "hand_rgb_signdigits" / "landmarks.csv", where={"good": "1"})[::250]
+    (tmp_path / "images").mkdir()
+    for index, item in enumerate(items):
+        image = Image.open(item["image"]).convert("RGB")
+        image.save(tmp_path / "images" / f"{index}.png")
+        ImageOps.mirror(image).save(tmp_path / "images" / f"{index}_mirrored.png")
+    found = infer(tmp_path / "images", tmp_path / "found", mirror="find")
+    fixed = infer(tmp_path / "images", tmp_path / "fixed")
+    errors: dict[str, list[float]] = {"as is": [], "mirrored": [], "mirrored, side not looked for": []}
+    for index, item in enumerate(items):
+        true, width = np.asarray(item["landmarks"], dtype=float), Image.open(item["image"]).width
+        size = np.ptp(true, 0).max()
+        other, taken_as_is = points(found[f"{index}_mirrored.png"]), points(fixed[f"{index}_mirrored.png"])
+        other[:, 0], taken_as_is[:, 0] = width - 1 - other[:, 0], width - 1 - taken_as_is[:, 0]
+        for name, place in zip(errors, (points(found[f"{index}.png"]), other, taken_as_is), strict=True):
+            errors[name].append(float(np.linalg.norm(place - true, axis=1).mean() / size))
+    believed = [name for name, entry in found.items() if entry["mirrored"]]
+    assert len(believed) >= len(items) - 1 and all(name.endswith("_mirrored.png") for name in believed)
+    middle = {name: np.median(values) for name, values in errors.items()}
+    assert middle["as is"] < 0.04 > middle["mirrored"] and middle["mirrored, side not looked for"] > 0.2
+
+
+def test_landmarks_of_the_dicom_hand_lie_on_it(tmp_path: Path) -> None:
+    folder = DATA / "dicom_xray"
+    (item,) = load_datalist(folder / "landmarks.csv", image_dir=folder, modality="xray")
+    true = np.asarray(item["landmarks"], dtype=float)
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "hand.dcm").symlink_to(item["image"])
+    (entry,) = infer(tmp_path / "images", tmp_path / "out").values()
+    assert np.linalg.norm(points(entry) - true, axis=1).mean() < 0.12 * np.ptp(true, 0).max()
