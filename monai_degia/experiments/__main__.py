@@ -13,6 +13,7 @@ import yaml
 from monai_degia.data.hands.dataset import write_synthetic_dataset
 from monai_degia.engines.errors import show_short_errors
 from monai_degia.experiments.catalogue import GRIDS
+from monai_degia.experiments.curves import plot_landmarks, plot_pck
 from monai_degia.experiments.digit_picture import draw_digits
 from monai_degia.experiments.evaluation import DATASETS, evaluate_digits
 from monai_degia.experiments.grids import Run
@@ -66,6 +67,9 @@ def main(arguments: list[str] | None = None) -> None:
     print(f"\n{grid.caption}\n\n{markdown_table(results, grid.figure)}\n")
     print(f"Tables:           {output_dir / 'summary.md'}, {output_dir / 'summary.csv'}")
     print(f"Plot:             {plot_results(results, grid.figure, output_dir / 'summary.png')}")
+    for draw, name in ((plot_pck, "pck.png"), (plot_landmarks, "landmarks.png")):
+        if path := draw(results, output_dir / name):
+            print(f"                  {path}")
     _pictures(runs, output_dir)
 
 

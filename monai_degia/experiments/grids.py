@@ -54,7 +54,7 @@ class Grid:
     Args:
         rows: what is compared.
         seeds: of each row.
-        figure: the key of ``tables.FIGURES`` that the command prints.
+        figure: the key of ``figures.FIGURES`` that the command prints.
         caption: a sentence above the printed table.
 
     """

@@ -17,7 +17,7 @@ def plot_results(results: Sequence[Result], figure: str, path: Path) -> Path:
 
     Args:
         results: results of runs.
-        figure: a key of ``tables.FIGURES``.
+        figure: a key of ``figures.FIGURES``.
         path: the PNG file to write.
 
     Returns:

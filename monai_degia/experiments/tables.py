@@ -4,29 +4,22 @@ from __future__ import annotations
 
 import csv
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from monai_degia.data.files import whole_file
+from monai_degia.experiments.figures import FIGURES
 
-__all__ = ["FIGURES", "domains_of", "figures_of", "group_results", "markdown_table", "values_of", "write_tables"]
-
-#: Heading, key in a run's metrics, and how a value reads.
-FIGURES: dict[str, tuple[str, Callable[[float], float], str]] = {
-    "NME (% of hand size)": ("nme", lambda value: 100 * value, ".2f"),
-    "MSE (normalised)": ("mse", lambda value: value, ".5f"),
-    "PCK AUC (0 to 0.2)": ("auc", lambda value: value, ".3f"),
-    "Accuracy (%)": ("accuracy", lambda value: 100 * value, ".2f"),
-}
+__all__ = ["domains_of", "figures_of", "group_results", "markdown_table", "values_of", "write_tables"]
 
 Result = dict[str, Any]
 
 
 def figures_of(results: Sequence[Result]) -> list[str]:
     """The keys of ``FIGURES`` that the results hold."""
-    held = {key for result in results for values in result["metrics"].values() for key in values}
-    return [figure for figure, (key, *_) in FIGURES.items() if key in held]
+    held = [values for result in results for values in result["metrics"].values()]
+    return [name for name, figure in FIGURES.items() if any(figure.read(values) is not None for values in held)]
 
 
 def domains_of(results: Sequence[Result]) -> list[str]:
@@ -43,9 +36,9 @@ def group_results(results: Sequence[Result]) -> dict[tuple[str, ...], list[Resul
 
 
 def values_of(group: Sequence[Result], domain: str, figure: str) -> list[float]:
-    """One value a seed, in the unit of the figure."""
-    key, scale, _ = FIGURES[figure]
-    return [scale(result["metrics"][domain][key]) for result in group if domain in result["metrics"]]
+    """One value a seed where it is known, in the unit of the figure."""
+    found = [FIGURES[figure].read(result["metrics"].get(domain, {})) for result in group]
+    return [FIGURES[figure].scale * value for value in found if value is not None]
 
 
 def markdown_table(results: Sequence[Result], figure: str) -> str:
@@ -63,7 +56,7 @@ def markdown_table(results: Sequence[Result], figure: str) -> str:
     header = [*results[0]["labels"], *domains, "seeds", "seconds"]
     lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
     for labels, group in group_results(results).items():
-        cells = [_cell(values_of(group, domain, figure), FIGURES[figure][2]) for domain in domains]
+        cells = [_cell(values_of(group, domain, figure), FIGURES[figure].form) for domain in domains]
         seconds = statistics.mean(result["train_seconds"] for result in group)
         lines.append("| " + " | ".join([*labels, *cells, str(len(group)), f"{seconds:.0f}"]) + " |")
     return "\n".join(lines)
@@ -77,12 +70,13 @@ def write_tables(results: Sequence[Result], folder: Path) -> None:
         partial.write_text("\n".join(sections), encoding="utf-8")
     with whole_file(folder / "summary.csv") as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        keys = [FIGURES[figure][0] for figure in figures]
-        writer.writerow([*results[0]["labels"], "seed", "domain", "count", *keys, "train_seconds"])
+        columns = [FIGURES[figure].column for figure in figures]
+        writer.writerow([*results[0]["labels"], "seed", "domain", "count", *columns, "train_seconds"])
         for result in results:
             for domain, values in result["metrics"].items():
                 row = [*result["labels"].values(), result["seed"], domain, values["count"]]
-                writer.writerow([*row, *(values[key] for key in keys), result["train_seconds"]])
+                shown = [FIGURES[figure].read(values) for figure in figures]
+                writer.writerow([*row, *("" if value is None else value for value in shown), result["train_seconds"]])
 
 
 def _cell(values: Sequence[float], form: str) -> str:

@@ -46,6 +46,23 @@ def test_figures_are_those_that_were_measured() -> None:
     assert "| 50.00 |" in markdown_table([digits], "Accuracy (%)")
 
 
+def test_millimetres_are_shown_where_they_are_known(tmp_path: Path) -> None:
+    known, unknown = result("erm", 0, 0.1, "dicom"), result("erm", 0, 0.2, "photo")
+    rates = {"thresholds_mm": [2.0, 10.0], "rates": [0.125, 0.75]}
+    known["metrics"]["dicom"] |= {"mre_mm": 7.25, "sdr": rates}
+    unknown["metrics"]["photo"] |= {"mre_mm": None, "sdr": None}
+    both = {**known, "metrics": known["metrics"] | unknown["metrics"]}
+    assert "| 7.2 | - |" in markdown_table([both], "MRE (mm)")
+    assert "| 75.0 | - |" in markdown_table([both], "SDR within 10 mm (%)")
+    assert not {"MRE (mm)", "SDR within 10 mm (%)"} & set(figures_of([unknown]))
+    write_tables([both], tmp_path)
+    rows = list(csv.DictReader((tmp_path / "summary.csv").open()))
+    assert [(row["domain"], row["sdr_10mm"], row["mre_mm"]) for row in rows] == [
+        ("dicom", "0.75", "7.25"),
+        ("photo", "", ""),
+    ]
+
+
 def test_plot_grows_with_the_rows(tmp_path: Path) -> None:
     few = plot_results([result("erm", 0, 0.1)], NME, tmp_path / "few.png")
     many = plot_results([result(f"m{i}", 0, 0.1) for i in range(9)], NME, tmp_path / "many.png")
