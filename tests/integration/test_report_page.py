@@ -210,6 +210,8 @@ def test_the_keyboard_reaches_every_image_and_every_landmark(reader: Reader) -> 
         assert reader.one("#tip").text.split(",")[0].replace(" ", "_") == reached[-1]
         reader.press(Keys.ARROW_RIGHT)
     assert sorted(reached) == sorted(HAND21)
+    reader.do("document.dispatchEvent(new Event('scroll'))")  # a late one, of the page behind
+    assert reader.one("#tip").is_displayed()
     name = reader.one("#detail-name").text
     reader.press(Keys.PAGE_DOWN)
     assert reader.one("#detail-name").text != name

@@ -140,6 +140,11 @@ document.addEventListener("focusin", (event) => {
   if (event.target.matches?.(".mark")) showTip(event.target, indexAt(event.target));
   else hideTip();
 });
-addEventListener("scroll", hideTip, { passive: true, capture: true });
+// The tip of a landmark reached by the keyboard stays: the page may still be scrolling from the key before.
+function onScroll() {
+  if (pointed && pointed === document.activeElement) showTip(pointed, indexAt(pointed));
+  else hideTip();
+}
+addEventListener("scroll", onScroll, { passive: true, capture: true });
 
 update();
