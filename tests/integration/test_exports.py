@@ -70,7 +70,7 @@ def test_exported_networks_find_the_same_landmarks(
     run_python("-m", "monai.bundle", "run", "--config_file", stack, *paths)
     (names, points, confidence), (others, expected, other_confidence) = landmarks(tmp_path), landmarks(eager)
     assert names == others and len(names) >= 6
-    assert expected.std(0).min() > 1, "vacuous: the same points in every image"
+    assert expected.std(0).mean() > 2, "vacuous: the same points in every image"
     np.testing.assert_allclose(points, expected, atol=0.02)  # pixels; the table has two decimals
     np.testing.assert_allclose(confidence, other_confidence, atol=2e-3)
 
