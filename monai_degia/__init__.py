@@ -102,6 +102,7 @@ from monai_degia.transforms.parametrization import (
     ReflectedParametrization,
 )
 from monai_degia.transforms.pose_shift import PoseShiftd
+from monai_degia.transforms.prolongation import RandProlongation
 from monai_degia.transforms.random_convolution import RandConv, RandConvd
 from monai_degia.transforms.shifts import AppearanceShiftd, shifted_copies
 from monai_degia.transforms.spacing import PixelSpacingd
@@ -197,6 +198,7 @@ __all__ = [
     "RandFlipLandmarksd",
     "RandGeometryd",
     "RandPoseWarpd",
+    "RandProlongation",
     "RandSmoothWarpd",
     "RealNVP",
     "ReflectedParametrization",

@@ -35,6 +35,7 @@ FRAMINGS: dict[str, Framing] = {
     "farther": Framing(view=1.8),
     "near": Framing(view=0.8),
     "high": Framing(view=1.1, down=0.12),
+    "higher": Framing(view=1.1, down=0.2),
     "aside": Framing(view=1.1, right=0.12),
     "turned": Framing(view=1.2, turn=0.6),
 }

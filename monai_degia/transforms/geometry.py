@@ -12,6 +12,7 @@ from monai.transforms import MapTransform, RandAffineGrid, RandomizableTransform
 from monai.utils import convert_to_dst_type, convert_to_tensor
 from torch import Tensor
 
+from monai_degia.transforms.prolongation import RandProlongation
 from monai_degia.transforms.warp import RandWarpd, follow_field, image_size, sample_image
 
 __all__ = ["RandGeometryd"]
@@ -36,6 +37,7 @@ class RandGeometryd(RandomizableTransform, MapTransform):
             scale; 2 makes everything half as large, and the moves of ``translate_range`` are of what is then seen.
         warps: applied in this order after the affine map; their keys and padding have no effect here.
         padding_mode: ``border``, ``zeros`` or ``reflection`` beyond the edge.
+        prolongation: draws how what the edge cuts off goes on; default: as ``padding_mode`` says.
         allow_missing_keys: do not fail if a key is missing.
 
     Raises:
@@ -55,6 +57,7 @@ class RandGeometryd(RandomizableTransform, MapTransform):
         zoom_range: tuple[float, float] | None = None,
         warps: Sequence[RandWarpd] = (),
         padding_mode: str = "border",
+        prolongation: RandProlongation | None = None,
         allow_missing_keys: bool = False,
     ) -> None:
         MapTransform.__init__(self, keys, allow_missing_keys)
@@ -65,12 +68,12 @@ class RandGeometryd(RandomizableTransform, MapTransform):
         if not 0 < low <= high:
             raise ValueError(f"zoom_range must be two positive numbers, the smaller first, got {zoom_range}.")
         self.zoom_range = (low, high)
-        self.warps, self.padding_mode = list(warps), padding_mode
+        self.warps, self.padding_mode, self.prolongation = list(warps), padding_mode, prolongation
 
     def set_random_state(self, seed: int | None = None, state: np.random.RandomState | None = None) -> RandGeometryd:
-        """Seed the affine map and the warps."""
+        """Seed the affine map, the warps and the prolongation."""
         super().set_random_state(seed, state)
-        for part in (self.affine, *self.warps):
+        for part in (self.affine, *self.warps, *([self.prolongation] if self.prolongation else [])):
             part.set_random_state(seed=int(self.R.randint(np.iinfo(np.int32).max)))
         return self
 
@@ -82,6 +85,7 @@ class RandGeometryd(RandomizableTransform, MapTransform):
         shape = image_size(type(self).__name__, {key: d[key] for key in images})
         present = [key for key in self.landmark_keys if key in d or not self.allow_missing_keys]
         points = {key: convert_to_tensor(d[key], dtype=torch.float32, track_meta=False) for key in present}
+        cut = next(iter(points.values()), None)
         matrix, shift = self._draw_affine(shape)
         points = {key: torch.linalg.solve(matrix, (value - shift).T).T for key, value in points.items()}
         fields = []
@@ -91,6 +95,8 @@ class RandGeometryd(RandomizableTransform, MapTransform):
                 points = {key: follow_field(value, field) for key, value in points.items()}
                 fields.append(field)
         grid = self._pull(shape, fields) @ matrix.T + shift
+        if self.prolongation is not None:
+            grid = self.prolongation(grid, shape, cut)
         for key in images:
             image = convert_to_tensor(d[key], dtype=torch.float32, track_meta=False)
             d[key] = convert_to_dst_type(sample_image(image, grid, self.padding_mode), d[key])[0]

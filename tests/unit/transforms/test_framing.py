@@ -50,7 +50,7 @@ def test_a_sample_without_framing_is_left_alone() -> None:
 
 def test_unknown_framing() -> None:
     with pytest.raises(
-        ValueError, match=r"Unknown framing 'low'\. Available: as is, far, farther, near, high, aside, turned"
+        ValueError, match=r"Unknown framing 'low'\. Available: as is, far, farther, near, high, higher, aside, turned"
     ):
         Reframed("image")({**scene(), "framing": "low"})
 
