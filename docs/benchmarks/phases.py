@@ -55,7 +55,7 @@ def lower_bound(parser: ConfigParser) -> Callable[[], None]:
     network, flow = (parser.get_parsed_content(name).eval() for name in ("network", "flow"))
     maximizer, loss = parser.get_parsed_content("maximizer"), parser.get_parsed_content("loss")
     dtype = parser.get_parsed_content("autocast_dtype")
-    image = torch.rand(maximizer.data_loader.batch_size, 3, 32, 32)
+    image = torch.rand(maximizer.sampler.batch_size, 3, 32, 32)
     target = torch.randint(10, (len(image),))
 
     def work() -> None:

@@ -19,8 +19,10 @@ from monai_degia.experiments.evaluation import DATASETS, evaluate_digits
 from monai_degia.experiments.grids import Run
 from monai_degia.experiments.pictures import collect_pictures
 from monai_degia.experiments.plots import plot_results
-from monai_degia.experiments.runner import evaluate_grid, run_grid
+from monai_degia.experiments.runner import evaluate_grid, read_results, run_grid
 from monai_degia.experiments.tables import markdown_table, write_tables
+
+Result = dict[str, Any]
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -50,19 +52,17 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--evaluate_with", metavar="OVERLAY", help="evaluate the runs a second time, e.g. with run/self_consistent"
     )
+    parser.add_argument(
+        "--results", type=Path, metavar="DIR", help="run nothing: tables and plots of the result files in this folder"
+    )
     options = parser.parse_args(arguments)
     output_dir = options.output_dir or Path("runs") / options.grid
-    dataset_dir = options.dataset_dir or output_dir / "data"
     grid = GRIDS[options.grid]
     runs = grid.runs(options.seeds, options.only, _overrides(options.set))
-    if options.grid == "demo":
-        _render(dataset_dir)
-    results = run_grid(runs, options.root.resolve(), output_dir, dataset_dir, options.jobs)
-    if options.evaluate_with:
-        again = evaluate_grid(
-            runs, options.evaluate_with, options.root.resolve(), output_dir, dataset_dir, options.jobs
-        )
+    results, again = _read(options, runs) if options.results else _run(options, runs, output_dir)
+    if again:
         results = [{**result, "labels": {**result["labels"], "inference": "one look"}} for result in results] + again
+    output_dir.mkdir(parents=True, exist_ok=True)
     write_tables(results, output_dir)
     print(f"\n{grid.caption}\n\n{markdown_table(results, grid.figure)}\n")
     print(f"Tables:           {output_dir / 'summary.md'}, {output_dir / 'summary.csv'}")
@@ -71,6 +71,22 @@ def main(arguments: list[str] | None = None) -> None:
         if path := draw(results, output_dir / name):
             print(f"                  {path}")
     _pictures(runs, output_dir)
+
+
+def _run(options: argparse.Namespace, runs: list[Run], output_dir: Path) -> tuple[list[Result], list[Result]]:
+    """The results of all runs, and of their second evaluation if one is asked for."""
+    dataset_dir = options.dataset_dir or output_dir / "data"
+    if options.grid == "demo":
+        _render(dataset_dir)
+    where = (options.root.resolve(), output_dir, dataset_dir, options.jobs)
+    results = run_grid(runs, *where)
+    return results, evaluate_grid(runs, options.evaluate_with, *where) if options.evaluate_with else []
+
+
+def _read(options: argparse.Namespace, runs: list[Run]) -> tuple[list[Result], list[Result]]:
+    """The same from result files."""
+    overlay = options.evaluate_with
+    return read_results(runs, options.results), read_results(runs, options.results, overlay) if overlay else []
 
 
 def _overrides(entries: list[str]) -> dict[str, Any]:

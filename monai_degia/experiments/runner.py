@@ -21,7 +21,7 @@ from tqdm import tqdm
 from monai_degia.data.files import whole_file
 from monai_degia.experiments.grids import Run
 
-__all__ = ["EVALUATION_CONFIG", "evaluate_grid", "finished", "run_configs", "run_grid"]
+__all__ = ["EVALUATION_CONFIG", "evaluate_grid", "finished", "read_results", "run_configs", "run_grid"]
 
 #: In the folder of a run: the whole config of its evaluation.
 EVALUATION_CONFIG = "evaluate.json"
@@ -104,6 +104,27 @@ def _in_processes(
         )
 
 
+def read_results(runs: Sequence[Run], folder: Path, overlay: str = "") -> list[dict[str, Any]]:
+    """The results among ``runs`` that a folder of result files holds, such as those kept in ``docs/results``.
+
+    Args:
+        runs: the grid.
+        folder: folder of ``<run>.json``, and of ``<run>+<name of the overlay>.json``.
+        overlay: read the evaluations with this overlay instead.
+
+    Raises:
+        ValueError: if it holds none of them, or one was made with other overrides.
+
+    """
+    found = [result for run in runs if (result := _read(run, folder / _file_name(run, overlay))) is not None]
+    if not found:
+        raise ValueError(
+            f"{folder} holds no result file of these runs, such as {_file_name(runs[0], overlay)}: name the folder "
+            "results/ of a grid's --output_dir, or one of docs/results."
+        )
+    return found
+
+
 def finished(run: Run, output_dir: Path, overlay: str = "") -> dict[str, Any] | None:
     """The result of a run, or of its evaluation with an overlay, or ``None`` if it has none yet.
 
@@ -111,7 +132,10 @@ def finished(run: Run, output_dir: Path, overlay: str = "") -> dict[str, Any] | 
         ValueError: if the result was made with other overrides.
 
     """
-    path = _result_file(run, output_dir, overlay)
+    return _read(run, _result_file(run, output_dir, overlay))
+
+
+def _read(run: Run, path: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     result = json.loads(path.read_text(encoding="utf-8"))
@@ -128,16 +152,20 @@ def _overlay(root: Path, overlay: str) -> Path:
 
 
 def _result_file(run: Run, output_dir: Path, overlay: str = "") -> Path:
-    return output_dir / "results" / (run.name + (f"+{Path(overlay).name}" if overlay else "") + ".json")
+    return output_dir / "results" / _file_name(run, overlay)
+
+
+def _file_name(run: Run, overlay: str) -> str:
+    return run.name + (f"+{Path(overlay).name}" if overlay else "") + ".json"
 
 
 def _run(run: Run, threads: int, root: Path, output_dir: Path, dataset_dir: Path) -> None:
     folder = output_dir / run.name
     with _logged(folder / "log.txt", threads):
         overrides = {"dataset_dir": str(dataset_dir), "ckpt_dir": str(folder), "seed": run.seed, **run.row.overrides}
-        start = time.perf_counter()
+        start, processor_start = time.perf_counter(), time.process_time()
         run_configs(run.configs(root), root, **overrides, output_dir=str(folder))
-        seconds = time.perf_counter() - start
+        seconds, processor_seconds = time.perf_counter() - start, time.process_time() - processor_start
         _export_evaluation(run, root, folder / EVALUATION_CONFIG)
         run_configs([str(folder / EVALUATION_CONFIG)], root, **overrides, output_dir=str(folder / "evaluation"))
     metrics = json.loads((folder / "evaluation" / "metrics.json").read_text(encoding="utf-8"))
@@ -148,6 +176,8 @@ def _run(run: Run, threads: int, root: Path, output_dir: Path, dataset_dir: Path
         "configs": [str(Path(c).relative_to(root)) for c in run.configs(root)],
         "overrides": run.row.overrides,
         "train_seconds": round(seconds, 1),
+        # What the clock on the wall says depends on what else the machine did, and on pauses.
+        "train_processor_seconds": round(processor_seconds, 1),
         "torch": torch.__version__,
         "python": platform.python_version(),
         "metrics": metrics,

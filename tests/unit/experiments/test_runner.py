@@ -28,6 +28,7 @@ def test_a_run_leaves_a_result_and_is_skipped_the_next_time(tmp_path: Path) -> N
     (first,) = run_grid([tiny()], ROOT, tmp_path / "out", tmp_path / "data")
     assert set(first["metrics"]) == {"photo", "depth", "xray"} and first["seed"] == 3
     assert first["configs"][-1] == "configs/method/degia.yaml"
+    assert 0 < first["train_processor_seconds"] < 10 * first["train_seconds"] + 10
     marked = {**first, "train_seconds": -1}
     (tmp_path / "out" / "results" / f"{first['run']}.json").write_text(json.dumps(marked))
     assert run_grid([tiny()], ROOT, tmp_path / "out", tmp_path / "data") == [marked]
@@ -60,6 +61,22 @@ def test_finished_runs_are_evaluated_once_more_with_an_overlay(
     assert {path: path.stat().st_mtime_ns for path in Path("runs/tiny/results").iterdir()} == before
     with pytest.raises(ValueError, match=r"There is no overlay .*run/nothing\.yaml"):
         main([*command[:-1], "run/nothing"])
+
+
+def test_tables_come_from_kept_result_files_without_a_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    kept = ROOT / "docs" / "results" / "hands"
+    main(["hands", "--results", str(kept), "--only", "erm", "degia", "--evaluate_with", "run/self_consistent"])
+    printed = capsys.readouterr().out
+    values = [json.loads((kept / f"resnet_erm_seed={seed}.json").read_text()) for seed in range(3)]
+    mean = 100 * sum(value["metrics"]["photo"]["nme"] for value in values) / 3
+    assert f"| resnet | erm | one look | {mean:.2f} ± " in printed and "| resnet | degia | self_consistent |" in printed
+    written = {path.name for path in Path("runs/hands").iterdir()}
+    assert {"summary.md", "summary.csv", "summary.png", "pck.png"} <= written and "results" not in written
+    with pytest.raises(ValueError, match=r"holds no result file of these runs, such as resnet_erm_seed=7\.json"):
+        main(["hands", "--results", str(kept), "--seeds", "7"])
 
 
 def test_root_must_be_a_checkout(tmp_path: Path) -> None:

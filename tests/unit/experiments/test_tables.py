@@ -33,10 +33,16 @@ def test_a_domain_that_a_row_lacks_is_a_dash() -> None:
     assert lines[2] == "| lenet | erm | 10.00 | - | 1 | 10 |" and "| - | 5.00 |" in lines[3]
 
 
+def test_seconds_are_the_processors_where_they_are_known() -> None:
+    known = {**result("erm", 0, 0.1), "train_processor_seconds": 4.0}
+    assert markdown_table([known, result("erm", 5000, 0.1)], NME).splitlines()[2].endswith("| 2 | 4 |")
+
+
 def test_files_hold_every_run(tmp_path: Path) -> None:
-    write_tables([result("erm", 0, 0.1), result("degia", 0, 0.05)], tmp_path)
+    write_tables([result("erm", 0, 0.1), {**result("degia", 0, 0.05), "train_processor_seconds": 4.0}], tmp_path)
     rows = list(csv.DictReader((tmp_path / "summary.csv").open()))
     assert [(row["method"], float(row["nme"])) for row in rows] == [("erm", 0.1), ("degia", 0.05)]
+    assert [(row["train_seconds"], row["train_processor_seconds"]) for row in rows] == [("10.0", ""), ("10.0", "4.0")]
     assert "MSE" in (tmp_path / "summary.md").read_text()
 
 
