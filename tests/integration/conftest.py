@@ -1,12 +1,16 @@
-"""What integration tests share: a Python command in a process of its own, as a user would start it."""
+"""What integration tests share: a Python command in a process of its own, as a user would start it, and digits."""
 
+import gzip
 import os
+import struct
 import subprocess
 import sys
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
 import pytest
+from PIL import Image
 
 REPO = Path(__file__).parents[2]
 
@@ -33,3 +37,35 @@ def run_python() -> RunPython:
         return done
 
     return run
+
+
+class WriteDigits(Protocol):
+    """A folder, and how many images of both splits."""
+
+    def __call__(self, folder: Path, train: int = 60, test: int = 20) -> None: ...
+
+
+@pytest.fixture(scope="session")
+def write_digits() -> WriteDigits:
+    """Digits in MNIST's own form that can be told by the row their bar is in, and two photographs for MNIST-M."""
+
+    def write(folder: Path, train: int = 60, test: int = 20) -> None:
+        noise = np.random.default_rng(0)
+        (folder / "mnist").mkdir(parents=True)
+        for name, count in (("train", train), ("t10k", test)):
+            labels = (np.arange(count) % 10).astype(np.uint8)
+            images = noise.integers(0, 40, (count, 28, 28), dtype=np.uint8)
+            for image, label in zip(images, labels, strict=True):
+                image[3 + 2 * label : 6 + 2 * label, 6:22] = 230
+            for kind, header, values in (
+                ("images-idx3", struct.pack(">IIII", 2051, count, 28, 28), images),
+                ("labels-idx1", struct.pack(">II", 2049, count), labels),
+            ):
+                packed = gzip.compress(header + values.tobytes())
+                (folder / "mnist" / f"{name}-{kind}-ubyte.gz").write_bytes(packed)
+        photos = folder / "bsds500" / "train"
+        photos.mkdir(parents=True)
+        for name in ("a.png", "b.png"):
+            Image.fromarray(noise.integers(0, 256, (40, 50, 3), dtype=np.uint8)).save(photos / name)
+
+    return write

@@ -18,7 +18,7 @@ def shortened(arguments: list[str]) -> list[str]:
     text = " ".join(arguments)
     if "monai_degia.experiments" in text:
         grid = arguments[arguments.index("monai_degia.experiments") + 1 :][0]
-        if grid not in {**ROWS, **DIGIT_ROWS}:
+        if grid not in {**ROWS, **DIGIT_ROWS} or "--results" in arguments:
             return arguments
         entries = DIGITS if grid in DIGIT_ROWS else HANDS
         more = ["unseen_lists=[]"] if grid in ("hands", "table2") else []  # the published sets are not rendered

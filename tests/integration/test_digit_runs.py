@@ -1,9 +1,7 @@
 """The digit overlays at work: every method through the same trainer, and the commands around them."""
 
-import gzip
 import json
 import re
-import struct
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,6 @@ import pytest
 import torch
 from ignite.engine import Events
 from monai.bundle import ConfigWorkflow
-from PIL import Image
 from torch import Tensor
 
 from monai_degia.experiments.__main__ import main
@@ -43,25 +40,10 @@ def own_excepthook(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Digits that can be told by the row their bar is in, in MNIST's form, and two photographs."""
+def data(tmp_path_factory: pytest.TempPathFactory, write_digits: Any) -> Path:
+    """Digits that a network can learn, in MNIST's form."""
     folder = tmp_path_factory.mktemp("data")
-    noise = np.random.default_rng(0)
-    (folder / "mnist").mkdir()
-    for name, count in (("train", 60), ("t10k", 20)):
-        labels = (np.arange(count) % 10).astype(np.uint8)
-        images = noise.integers(0, 40, (count, 28, 28), dtype=np.uint8)
-        for image, label in zip(images, labels, strict=True):
-            image[3 + 2 * label : 6 + 2 * label, 6:22] = 230
-        head = struct.pack(">IIII", 2051, count, 28, 28)
-        (folder / "mnist" / f"{name}-images-idx3-ubyte.gz").write_bytes(gzip.compress(head + images.tobytes()))
-        (folder / "mnist" / f"{name}-labels-idx1-ubyte.gz").write_bytes(
-            gzip.compress(struct.pack(">II", 2049, count) + labels.tobytes())
-        )
-    photos = folder / "bsds500" / "train"
-    photos.mkdir(parents=True)
-    for name in ("a.png", "b.png"):
-        Image.fromarray(noise.integers(0, 256, (40, 50, 3), dtype=np.uint8)).save(photos / name)
+    write_digits(folder)
     return folder
 
 

@@ -1,19 +1,17 @@
 """Every command in README and docs is run, in the order of its page, in a copy of what the page assumes."""
 
 import csv
-import gzip
 import os
 import re
 import shlex
 import shutil
-import struct
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
 import monai_degia
 
@@ -53,30 +51,15 @@ def rendered(folder: Path, modality: str, count: int, naming: str = "IMG_{}.png"
         writer.writerows(rows)
 
 
-def digits(folder: Path) -> None:
-    """Sets of noise in MNIST's form, and two photographs."""
-    noise = np.random.default_rng(0)
-    (folder / "mnist").mkdir(parents=True)
-    for name, count in (("train", 60), ("t10k", 20)):
-        images = noise.integers(0, 256, (count, 28, 28), dtype=np.uint8)
-        head, labels = struct.pack(">IIII", 2051, count, 28, 28), (np.arange(count) % 10).astype(np.uint8)
-        (folder / "mnist" / f"{name}-images-idx3-ubyte.gz").write_bytes(gzip.compress(head + images.tobytes()))
-        packed = gzip.compress(struct.pack(">II", 2049, count) + labels.tobytes())
-        (folder / "mnist" / f"{name}-labels-idx1-ubyte.gz").write_bytes(packed)
-    (folder / "bsds500" / "train").mkdir(parents=True)
-    for name in ("a.png", "b.png"):
-        Image.fromarray(noise.integers(0, 256, (40, 50, 3), dtype=np.uint8)).save(folder / "bsds500" / "train" / name)
-
-
 @pytest.fixture(scope="module")
-def assumed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def assumed(tmp_path_factory: pytest.TempPathFactory, write_digits: Any) -> Path:
     """Checkout and data as the pages assume them."""
     folder = tmp_path_factory.mktemp("assumed")
     data = folder / "DATA"
     rendered(data / "hand_rgb_signdigits", "photo", 40, good="1")
     rendered(data / "hand_depth_ntu", "depth", 4)
     rendered(data / "hand_xray_mednist", "xray", 4, good="1", thumb_on_right="1")
-    digits(data)
+    write_digits(data)
     rendered(folder / "my_hands", "photo", 40, "{}_hand.png")
     for name in ("my_xrays", "FOLDER", "IMAGES"):
         monai_degia.write_synthetic_dataset(folder / "rendered", "xray", 3)

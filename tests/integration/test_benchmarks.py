@@ -1,0 +1,37 @@
+"""The benchmarks in docs: each still runs, and prints the figures that the pages quote."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[2] / "docs" / "benchmarks"
+
+
+@pytest.mark.docs
+@pytest.mark.parametrize("method", ["degia_pixel", "degia_appearance"])
+def test_phases_against_the_lower_bound(method: str, run_python: Any, write_digits: Any, tmp_path: Path) -> None:
+    write_digits(tmp_path, train=200)
+    options = ("--dataset_dir", str(tmp_path), "--method", method, "--repeats", "1", "--images", "64")
+    printed = run_python("-W", "ignore", str(BENCHMARKS / "phases.py"), *options).stdout
+    speeds = re.findall(r"^(\w.+\w) +(\d+) images a second$", printed, re.MULTILINE)
+    assert [name for name, _ in speeds] == ["plain training", "minimisation", "maximisation", "lower bound"]
+    assert all(int(speed) > 0 for _, speed in speeds)
+    (ratio,) = re.findall(r"^maximisation / lower bound: (\d\.\d\d)$", printed, re.MULTILINE)
+    # Nothing is timed here: a round can only do more than what is in its lower bound, give or take the clock.
+    assert 0.5 < float(ratio) < 5
+
+
+@pytest.mark.docs
+@pytest.mark.parametrize(
+    ("name", "options"), [("flow_cost.py", []), ("geometry.py", []), ("pool_scale.py", ["--sizes", "100", "200"])]
+)
+def test_the_others_print_figures(name: str, options: list[str], run_python: Any) -> None:
+    printed = run_python("-W", "ignore", str(BENCHMARKS / name), *options).stdout
+    assert re.search(r"\d", printed), printed
+
+
+def test_every_benchmark_is_run_here() -> None:
+    names = {path.name for path in BENCHMARKS.glob("*.py")}
+    assert names == set(re.findall(r'"(\w+\.py)"', Path(__file__).read_text()))
