@@ -37,7 +37,8 @@ def main(arguments: list[str] | None = None) -> None:
         prog="python -m monai_degia.experiments",
         description="Train and compare the rows of a table.",
         epilog="evaluate RUN_DIR --dataset NAME --path PATH: accuracy of a finished run on any set of digits. "
-        "picture RUN_DIR --mnist PATH --unseen PATH: its generated digits, round by round.",
+        "picture RUN_DIR [RUN_DIR ...] --mnist PATH --unseen PATH: generated digits, of one run round by round, of "
+        "several those of each.",
     )
     parser.add_argument("grid", choices=sorted(GRIDS), help="demo: rendered hands, a few minutes; hands: real hands")
     parser.add_argument("--root", type=Path, default=Path(), help="checkout that holds bundle/ and configs/")
@@ -118,13 +119,17 @@ def _evaluate(arguments: list[str]) -> None:
 
 def _picture(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m monai_degia.experiments picture")
-    parser.add_argument("run_dir", type=Path, help="folder of a finished run of digits with an ascent")
+    parser.add_argument(
+        "run_dirs", type=Path, nargs="+", metavar="RUN_DIR", help="of finished runs of digits with an ascent"
+    )
+    parser.add_argument("--output", type=Path, help="default: digits.png in the folder of the run, or of all runs")
     parser.add_argument("--mnist", type=Path, required=True, help="the source digits")
     parser.add_argument("--unseen", type=Path, required=True, help="file or folder of the unseen digits")
     parser.add_argument("--name", default="MNIST-M", help="what to call them in the picture")
     options = parser.parse_args(arguments)
-    path = options.run_dir / "digits.png"
-    print(f"Picture: {draw_digits(options.run_dir, options.mnist, options.unseen, path, options.name)}")
+    first = options.run_dirs[0]
+    path = options.output or (first if len(options.run_dirs) == 1 else first.parent) / "digits.png"
+    print(f"Picture: {draw_digits(options.run_dirs, options.mnist, options.unseen, path, options.name)}")
 
 
 def _render(folder: Path) -> None:
