@@ -1,0 +1,39 @@
+"""The tables on the page of results are what the commands beside them print from the result files kept here."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from monai_degia.experiments.catalogue import GRIDS
+from monai_degia.experiments.runner import read_results
+from monai_degia.experiments.tables import figures_of, markdown_table
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "results.md").read_text(encoding="utf-8")
+#: Grid, which is also the folder of its results, and the overlay of a second evaluation if there is one.
+KEPT = {"hands": "run/self_consistent", "peers": "", "peers_short": "", "table1": ""}
+
+
+def kept_results(grid: str) -> list[dict[str, Any]]:
+    runs, folder, overlay = GRIDS[grid].runs(), DOCS / "results" / grid, KEPT[grid]
+    results = read_results(runs, folder)
+    if overlay:
+        results = [{**result, "labels": {**result["labels"], "inference": "one look"}} for result in results]
+        results += read_results(runs, folder, overlay)
+    return results
+
+
+@pytest.mark.parametrize("grid", KEPT)
+def test_the_table_of_every_grid_is_shown(grid: str) -> None:
+    table = markdown_table(kept_results(grid), GRIDS[grid].figure)
+    assert table in PAGE, f"docs/results.md lacks this table:\n{table}"
+
+
+def test_every_table_of_runs_is_of_result_files() -> None:
+    shown = [block.strip() for block in re.findall(r"(?:^\|.*\n)+", PAGE, re.MULTILINE)]
+    shown = [table for table in shown if table.splitlines()[0].endswith("| seeds | seconds |")]
+    kept = [kept_results(grid) for grid in KEPT]
+    printed = {markdown_table(results, figure) for results in kept for figure in figures_of(results)}
+    assert len(shown) >= len(KEPT) and set(shown) <= printed, [table for table in shown if table not in printed]
