@@ -24,6 +24,24 @@ def test_phases_against_the_lower_bound(method: str, run_python: Any, write_digi
 
 
 @pytest.mark.docs
+def test_terms_of_the_ascent_of_a_run(run_python: Any, write_digits: Any, tmp_path: Path) -> None:
+    write_digits(tmp_path)
+    entries = ("max_epochs=2", "iterations_per_epoch=2", "batch_size=8", "val_interval=1", "round_interval=1")
+    entries += ("images_per_round=8", "source_list::count=40", "splits::1::start=40", "splits::1::count=10")
+    grid = ("peers_short", "--only", "degia_pixel", "--seeds", "0", "--dataset_dir", str(tmp_path))
+    runs = tmp_path / "runs"
+    run_python("-m", "monai_degia.experiments", *grid, "--output_dir", str(runs), "--set", *entries)
+    script = str(BENCHMARKS / "ascent_terms.py")
+    options = ("--mnist", str(tmp_path / "mnist"), "--images", "10")
+    printed = run_python("-W", "ignore", script, str(runs / "degia_pixel_seed=0"), *options).stdout
+    rows = [line.split("|") for line in printed.splitlines() if line.count("|") == 4]
+    assert [row[0].strip() for row in rows[1:]] == ["task loss", "NLL", "transport cost", "prediction"]
+    for _, length, coarse, colour, along in rows[1:]:
+        assert float(length) > float(coarse) > 0, "part of a gradient is shorter than all of it"
+        assert 0 <= float(colour.rstrip(" %")) <= 100 and -1 <= float(along) <= 1
+
+
+@pytest.mark.docs
 @pytest.mark.parametrize(
     ("name", "options"), [("flow_cost.py", []), ("geometry.py", []), ("pool_scale.py", ["--sizes", "100", "200"])]
 )
