@@ -19,17 +19,19 @@ __all__ = ["ScoresHandler", "source_bits_per_dim"]
 class ScoresHandler:
     """Add to an evaluator's output ``disagreement`` (B, K) and, with a flow, ``bits_per_dim`` (B,).
 
-    With a calibration also ``confidence`` (B, K) and, with a flow, ``domain_shift`` (B,), which
-    :class:`monai_degia.LandmarkFileWriter` writes. Attach it before whatever reads them. Where the inferer looks at
-    either side, images whose meta data have a ``thumb_side`` are not mirrored by it: what goes by that stands before.
+    With a calibration also ``confidence`` (B, K), of the landmarks that the output ends up with, and, with a flow,
+    ``domain_shift`` (B,), which :class:`monai_degia.LandmarkFileWriter` writes. A calibration that was fitted to
+    refined landmarks alone says nothing of those of one look. Attach it before whatever reads them. Where the inferer
+    looks at either side, images whose meta data have a ``thumb_side`` are not mirrored by it: what goes by that stands
+    before.
 
     Args:
         network: the task network.
         flow: the flow prior, trained on source images.
         calibration: fitted on validation images of the source; ``None`` while it is made.
         inferer: asks the network under other framings, which is what the confidence costs.
-        refine: put what the inferer predicts in place of the prediction for the image as it is, with ``mirrored`` (B,)
-            if it looks at either side.
+        refine: put what the inferer predicts in place of the prediction for the image as it is, which moves to
+            ``one_look``, with ``mirrored`` (B,) if it looks at either side.
 
     """
 
@@ -56,13 +58,16 @@ class ScoresHandler:
             found = self.inferer.predict(images, self.network, side_known=_side_known(output[CommonKeys.IMAGE]))
         output[DeGIAKeys.DISAGREEMENT] = found.disagreement
         if self.refine:
+            if CommonKeys.PRED in output:
+                output[DeGIAKeys.ONE_LOOK] = output[CommonKeys.PRED]
             output[CommonKeys.PRED] = found.landmarks
             if self.inferer.either_side:
                 output["mirrored"] = found.mirrored
         if self.flow is not None:
             output[DeGIAKeys.BITS_PER_DIM] = source_bits_per_dim(self.flow, images)
         if self.calibration is not None:
-            output["confidence"] = self.calibration.confidence(output[DeGIAKeys.DISAGREEMENT])
+            if self.refine or self.calibration.knows_one_look:
+                output["confidence"] = self.calibration.confidence(found.disagreement, one_look=not self.refine)
             if self.flow is not None:
                 output["domain_shift"] = self.calibration.domain_shift(output[DeGIAKeys.BITS_PER_DIM])
 

@@ -17,14 +17,17 @@ __all__ = ["ScoreCalibration", "fit_calibration"]
 
 @dataclass(frozen=True)
 class ScoreCalibration:
-    """Two maps, fitted on validation images of the source.
+    """What turns disagreement and likelihood into numbers with a meaning, fitted on validation images of the source.
 
     Args:
-        intercept: of the logistic regression of "the error is small" on the logarithm of the disagreement.
+        intercept: of the logistic regression of "the error of refined landmarks is small" on the logarithm of the
+            disagreement.
         slope: of the same; negative where disagreement goes with errors.
         tolerance: the error that counts as small, as a fraction of the hand size.
         bits_mean: mean bits per dimension of source images under the flow, ``None`` without a flow.
         bits_std: their standard deviation.
+        one_look_intercept: as ``intercept``, for landmarks of one look at the image as it is; ``None`` if not fitted.
+        one_look_slope: as ``slope``, for those.
 
     """
 
@@ -33,10 +36,34 @@ class ScoreCalibration:
     tolerance: float
     bits_mean: float | None = None
     bits_std: float | None = None
+    one_look_intercept: float | None = None
+    one_look_slope: float | None = None
 
-    def confidence(self, disagreement: Tensor) -> Tensor:
-        """Estimated probability that a landmark's error is at most ``tolerance``; same shape, in [0, 1]."""
-        return torch.sigmoid(self.intercept + self.slope * disagreement.log())
+    @property
+    def knows_one_look(self) -> bool:
+        """Whether it was fitted to landmarks of one look as well."""
+        return self.one_look_intercept is not None and self.one_look_slope is not None
+
+    def confidence(self, disagreement: Tensor, one_look: bool = False) -> Tensor:
+        """Estimated probability that a landmark's error is at most ``tolerance``; same shape, in [0, 1].
+
+        Args:
+            disagreement: of copies of the image, positive.
+            one_look: of landmarks of one look, in place of those refined by the copies.
+
+        Raises:
+            ValueError: if one look is asked for and was not fitted.
+
+        """
+        intercept, slope = self.intercept, self.slope
+        if one_look:
+            if self.one_look_intercept is None or self.one_look_slope is None:
+                raise ValueError(
+                    "This calibration was fitted to refined landmarks and knows no confidence of one look: make it "
+                    "anew with configs/run/calibrate.yaml."
+                )
+            intercept, slope = self.one_look_intercept, self.one_look_slope
+        return torch.sigmoid(intercept + slope * disagreement.log())
 
     def domain_shift(self, bits_per_dim: Tensor) -> Tensor:
         """Distance of the likelihood from that of source images, in standard deviations; same shape, 0 or more.
@@ -73,20 +100,40 @@ class ScoreCalibration:
 
 
 def fit_calibration(
-    disagreement: Tensor, error: Tensor, bits_per_dim: Tensor | None = None, tolerance: float = 0.1
+    disagreement: Tensor,
+    error: Tensor,
+    bits_per_dim: Tensor | None = None,
+    tolerance: float = 0.1,
+    one_look_error: Tensor | None = None,
 ) -> ScoreCalibration:
-    """Fit both maps.
+    """Fit all maps.
 
     Args:
         disagreement: of landmarks, shape (N,), positive.
-        error: of the same landmarks, as a fraction of the hand size, shape (N,).
+        error: of the same landmarks, refined, as a fraction of the hand size, shape (N,).
         bits_per_dim: of source images, shape (M,), M at least 2, or ``None`` without a flow.
         tolerance: the error that counts as small.
+        one_look_error: of the same landmarks by one look, shape (N,), or ``None``.
 
     Raises:
         ValueError: if shapes differ, or all errors lie on one side of the tolerance, where nothing can be fitted.
 
     """
+    intercept, slope = _fit_confidence(disagreement, error, tolerance)
+    one_look = (None, None) if one_look_error is None else _fit_confidence(disagreement, one_look_error, tolerance)
+    return ScoreCalibration(
+        intercept=intercept,
+        slope=slope,
+        tolerance=tolerance,
+        bits_mean=None if bits_per_dim is None else float(bits_per_dim.double().mean()),
+        bits_std=None if bits_per_dim is None else float(bits_per_dim.double().std()),
+        one_look_intercept=one_look[0],
+        one_look_slope=one_look[1],
+    )
+
+
+def _fit_confidence(disagreement: Tensor, error: Tensor, tolerance: float) -> tuple[float, float]:
+    """Intercept and slope of the logistic regression."""
     if disagreement.shape != error.shape or disagreement.ndim != 1:
         raise ValueError(f"Expected two vectors of one length, got {tuple(disagreement.shape)}, {tuple(error.shape)}.")
     small = (error <= tolerance).double()
@@ -108,10 +155,4 @@ def fit_calibration(
         return float(value.detach()), gradient.tolist()
 
     offset, slope = minimize(value_and_gradient, [0.0, 0.0], jac=True, method="BFGS").x
-    return ScoreCalibration(
-        intercept=float(offset - slope * centre),
-        slope=float(slope),
-        tolerance=tolerance,
-        bits_mean=None if bits_per_dim is None else float(bits_per_dim.double().mean()),
-        bits_std=None if bits_per_dim is None else float(bits_per_dim.double().std()),
-    )
+    return float(offset - slope * centre), float(slope)

@@ -21,6 +21,8 @@ __all__ = ["CalibrationWriter"]
 class CalibrationWriter(CollectingWriter):
     """Fit a :class:`monai_degia.ScoreCalibration` on the images of an evaluator, which must be source images alone.
 
+    Attach it behind a :class:`monai_degia.ScoresHandler` that refines: landmarks of one look are then fitted as well.
+
     Args:
         output_dir: folder of the file, ``calibration.json``.
         source_domains: domains of images as they are; those of other domains, shifted copies, count for the confidence
@@ -36,21 +38,25 @@ class CalibrationWriter(CollectingWriter):
     def _collect(self, engine: Engine) -> None:
         batch, output = engine.state.batch, engine.state.output
         size = batch[CommonKeys.IMAGE].shape[2:]
-        pixels = [denormalize_landmarks(output[key], size) for key in (CommonKeys.PRED, CommonKeys.LABEL)]
-        error, bits = nme(*pixels), output.get(DeGIAKeys.BITS_PER_DIM)
+        found = {"error": output[CommonKeys.PRED], "one_look_error": output.get(DeGIAKeys.ONE_LOOK)}
+        label, bits = denormalize_landmarks(output[CommonKeys.LABEL], size), output.get(DeGIAKeys.BITS_PER_DIM)
+        columns = {
+            key: nme(denormalize_landmarks(points, size), label).cpu()
+            for key, points in found.items()
+            if points is not None
+        }
+        columns["disagreement"] = output[DeGIAKeys.DISAGREEMENT].cpu()
         for index, domain in enumerate(batch["domain"]):
-            row = {"disagreement": output[DeGIAKeys.DISAGREEMENT][index].cpu(), "error": error[index].cpu()}
+            row = {key: values[index] for key, values in columns.items()}
             if bits is not None and domain in self.source_domains:
                 row["bits"] = bits[index].cpu()
             self._rows.append(row)
 
     def _write(self, engine: Engine) -> None:
         bits = [row["bits"] for row in self._rows if "bits" in row]
+        columns = {key: torch.cat([row[key] for row in self._rows]) for key in self._rows[0] if key != "bits"}
         calibration = fit_calibration(
-            torch.cat([row["disagreement"] for row in self._rows]),
-            torch.cat([row["error"] for row in self._rows]),
-            torch.stack(bits) if bits else None,
-            self.tolerance,
+            **columns, bits_per_dim=torch.stack(bits) if bits else None, tolerance=self.tolerance
         )
         calibration.save(self.output_dir / "calibration.json")
         engine.logger.info(f"Calibration on {len(self._rows)} images written to {self.output_dir}")

@@ -27,8 +27,8 @@ class Network(nn.Module):
         return self.layers(x)
 
 
-def output(handler: ScoresHandler, images: Tensor) -> dict[str, Any]:
-    engine = Engine(lambda engine, batch: {"image": batch})
+def output(handler: ScoresHandler, images: Tensor, **others: Any) -> dict[str, Any]:
+    engine = Engine(lambda engine, batch: {"image": batch, **others})
     handler.attach(engine)
     engine.run([images], max_epochs=1)
     return engine.state.output
@@ -38,7 +38,7 @@ def test_scores_reach_the_output(make_flow: Callable[..., FlowPrior]) -> None:
     network, flow, images = Network().train(), make_flow(), torch.rand(5, 1, 8, 8)
     calibration = ScoreCalibration(-3.0, -1.5, 0.1, 6.0, 0.5)
     inferer = SelfConsistentInferer(num_views=6)
-    found = output(ScoresHandler(network, flow, calibration, inferer), images)
+    found = output(ScoresHandler(network, flow, calibration, inferer, refine=True), images)
     assert network.training, "the network's mode was not put back"
     disagreement = inferer.predict(images, network.eval()).disagreement
     assert_close(found["disagreement"], disagreement)
@@ -47,12 +47,24 @@ def test_scores_reach_the_output(make_flow: Callable[..., FlowPrior]) -> None:
     assert_close(found["domain_shift"], (found["bits_per_dim"] - 6).abs() / 0.5)
 
 
+def test_confidence_is_that_of_the_landmarks_that_are_put_out() -> None:
+    network, images, inferer = Network(), torch.rand(5, 1, 8, 8), SelfConsistentInferer(num_views=6)
+    both = ScoreCalibration(-3.0, -1.5, 0.1, one_look_intercept=-2.0, one_look_slope=-0.5)
+    found = output(ScoresHandler(network, None, both, inferer), images)
+    assert_close(found["confidence"], torch.sigmoid(-2 - 0.5 * found["disagreement"].log()))
+    found = output(ScoresHandler(network, None, ScoreCalibration(-3.0, -1.5, 0.1), inferer), images)
+    assert "confidence" not in found, "that of refined landmarks, beside those of one look"
+
+
 def test_the_refined_prediction_takes_the_place_of_the_first_if_asked() -> None:
     network, images = Network().eval(), torch.rand(5, 1, 8, 8)
     inferer = SelfConsistentInferer(num_views=6)
     found = output(ScoresHandler(network, inferer=inferer, refine=True), images)
     assert_close(found["pred"], inferer(images, network))
     assert not torch.allclose(found["pred"], network(images)) and "pred" not in output(ScoresHandler(network), images)
+    first = network(images)
+    found = output(ScoresHandler(network, inferer=inferer, refine=True), images, pred=first)
+    assert found["one_look"] is first and not torch.allclose(found["pred"], first)
 
 
 def test_the_side_is_found_unless_the_file_tells_it() -> None:

@@ -1,5 +1,6 @@
 """The fit of confidence and domain shift against what the data were drawn from."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,18 @@ def test_the_fit_finds_the_probability_that_was_drawn_from() -> None:
         assert (error[chosen] <= 0.1).float().mean() == pytest.approx(float(confidence[chosen].mean()), abs=0.03)
 
 
+def test_one_look_has_a_confidence_of_its_own() -> None:
+    disagreement, error = drawn()
+    one_look_error = torch.where(torch.rand(len(error)) < torch.sigmoid(-4 - 1.5 * disagreement.log()), 0.05, 0.3)
+    calibration = fit_calibration(disagreement, error, one_look_error=one_look_error)
+    assert calibration.knows_one_look and calibration.one_look_slope == pytest.approx(-1.5, abs=0.1)
+    assert calibration.slope == pytest.approx(-2.5, abs=0.1)
+    found = calibration.confidence(torch.tensor([0.1]), one_look=True)
+    torch.testing.assert_close(found, torch.sigmoid(torch.tensor([-4 - 1.5 * math.log(0.1)])), atol=0.02, rtol=0)
+    with pytest.raises(ValueError, match=r"knows no confidence of one look: make it anew"):
+        fit_calibration(disagreement, error).confidence(disagreement, one_look=True)
+
+
 def test_domain_shift_counts_standard_deviations_on_both_sides() -> None:
     bits = 4 + 0.5 * torch.randn(5000)
     calibration = fit_calibration(*drawn(500), bits)
@@ -33,7 +46,11 @@ def test_domain_shift_counts_standard_deviations_on_both_sides() -> None:
 
 
 def test_a_file_gives_back_what_was_saved(tmp_path: Path) -> None:
-    for calibration in (ScoreCalibration(-1.0, -2.0, 0.1), ScoreCalibration(-1.0, -2.0, 0.1, 3.5, 0.25)):
+    for calibration in (
+        ScoreCalibration(-1.0, -2.0, 0.1),
+        ScoreCalibration(-1.0, -2.0, 0.1, 3.5, 0.25),
+        ScoreCalibration(-1.0, -2.0, 0.1, 3.5, 0.25, -3.0, -4.0),
+    ):
         calibration.save(tmp_path / "c.json")
         assert ScoreCalibration.load(tmp_path / "c.json") == calibration
 

@@ -10,7 +10,7 @@ from ignite.engine import Engine
 from PIL import Image
 from torch import Tensor
 
-from monai_degia.metrics.calibration import ScoreCalibration
+from monai_degia.metrics.calibration import ScoreCalibration, fit_calibration
 from monai_degia.writers.calibration_file import CalibrationWriter
 from monai_degia.writers.collecting import CollectingWriter
 from monai_degia.writers.score_report import ScoreReport
@@ -76,6 +76,24 @@ def test_calibration_takes_bits_of_images_as_they_are_alone(tmp_path: Path) -> N
     calibration = ScoreCalibration.load(tmp_path / "calibration.json")
     assert calibration.bits_mean == pytest.approx(float(bits[::2].mean()))
     assert calibration.bits_std == pytest.approx(float(bits[::2].std()))
+    assert not calibration.knows_one_look
     del scores["bits_per_dim"]
     run(CalibrationWriter(tmp_path, ["photo"]), error, domains, **scores)
     assert ScoreCalibration.load(tmp_path / "calibration.json").bits_mean is None
+
+
+def test_calibration_fits_one_look_where_the_output_holds_it(tmp_path: Path) -> None:
+    disagreement = torch.exp(torch.randn(4000) - 2.5)
+    refined, one_look = (
+        torch.where(torch.rand(4000) < torch.sigmoid(a - 2 * disagreement.log()), 0.05, 0.3) for a in (-4.0, -6.0)
+    )
+    points = BOX.expand(4000, 3, 2).clone()
+    points[:, 0, 0] += 0.8 * one_look
+    scores = {"disagreement": three(disagreement), "one_look": points}
+    run(CalibrationWriter(tmp_path, ["photo"]), refined, ["photo"] * 4000, **scores)
+    calibration = ScoreCalibration.load(tmp_path / "calibration.json")
+    sure = torch.full((4000,), 0.05)  # the two other landmarks: always small, by both ways
+    for one, error in ((False, refined), (True, one_look)):
+        expected = fit_calibration(three(disagreement).flatten(), torch.stack([error, sure, sure], 1).flatten())
+        found = calibration.confidence(disagreement, one_look=one)
+        torch.testing.assert_close(found, expected.confidence(disagreement), atol=1e-3, rtol=0)
