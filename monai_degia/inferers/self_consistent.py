@@ -16,6 +16,7 @@ from monai_degia.metrics.errors import hand_size
 
 __all__ = ["SelfConsistent", "SelfConsistentInferer"]
 
+_BATCH = 64  # images that the network gets at once, where there are fewer
 _SMALLEST = 1e-4  # of the hand size; predictions that agree better than that agree
 
 
@@ -72,7 +73,7 @@ class SelfConsistentInferer(Inferer):
 
     def __init__(
         self,
-        num_views: int = 32,
+        num_views: int = 64,
         rotation: float = 0.6,
         scale_range: tuple[float, float] = (0.8, 1.9),
         translation: float = 0.15,
@@ -104,8 +105,8 @@ class SelfConsistentInferer(Inferer):
 
         Args:
             inputs: images, shape (B, C, X, Y).
-            network: images to landmarks (B, K, 2), normalised to the image side.
-            *args: further arguments of the network.
+            network: images to landmarks (B, K, 2), normalised to the image side; it gets several copies at once.
+            *args: further arguments of the network, the same for all copies.
             **kwargs: further arguments of the network.
 
         Returns:
@@ -127,8 +128,8 @@ class SelfConsistentInferer(Inferer):
 
         Args:
             inputs: images, shape (B, C, X, Y).
-            network: images to landmarks (B, K, 2), normalised to the image side.
-            *args: further arguments of the network.
+            network: images to landmarks (B, K, 2), normalised to the image side; it gets several copies at once.
+            *args: further arguments of the network, the same for all copies.
             side_known: images that show the trained side for certain and are not asked mirrored, boolean, shape (B,);
                 default: none.
             **kwargs: further arguments of the network.
@@ -153,11 +154,15 @@ class SelfConsistentInferer(Inferer):
     def _look(
         self, images: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any
     ) -> tuple[Tensor, Tensor, Tensor]:
-        size = images.shape[2:]
-        views = [
-            self.motions.carry_back(network(self.motions.move(images, index), *args, **kwargs), index, size)
-            for index in range(len(self.motions))
-        ]
+        size, views = images.shape[2:], []
+        # One image at a time leaves a processor idle: several motions of it make a batch.
+        for indices in torch.arange(len(self.motions)).split(max(1, _BATCH // len(images))):
+            moved = torch.cat([self.motions.move(images, int(index)) for index in indices])
+            predictions = network(moved, *args, **kwargs).split(len(images))
+            views += [
+                self.motions.carry_back(prediction, int(index), size)
+                for index, prediction in zip(indices, predictions, strict=True)
+            ]
         return self.believe(torch.stack(views, 1), size)
 
     def believe(self, views: Tensor, image_size: tuple[int, ...]) -> tuple[Tensor, Tensor, Tensor]:

@@ -100,7 +100,8 @@ def test_spread_is_that_of_the_predictions_in_hand_sizes() -> None:
     place, noise = points(20), torch.Generator().manual_seed(1)
 
     def network(images: Tensor) -> Tensor:
-        return place + 0.01 * torch.randn(place.shape, generator=noise) / torch.tensor(SIDES) * SIDES[0]
+        true = place.repeat(len(images) // len(place), 1, 1)
+        return true + 0.01 * torch.randn(true.shape, generator=noise) / torch.tensor(SIDES) * SIDES[0]
 
     still = {"rotation": 0.0, "scale_range": (1.0, 1.0), "translation": 0.0, "sharpness": 0.0}
     spread = narrow(num_views=64, num_neighbours=64, **still).predict(blobs(place), network).disagreement
@@ -115,6 +116,20 @@ def test_a_guess_that_ignores_the_image_disagrees() -> None:
     network = lambda images: fixed.expand(len(images), 4, 2)  # noqa: E731
     spread = SelfConsistentInferer().predict(blobs(points()), network).disagreement
     assert spread.median() > 0.05
+
+
+def test_few_images_are_asked_in_batches() -> None:
+    images, asked = blobs(points(20)), []
+
+    def network(views: Tensor) -> Tensor:
+        asked.append(len(views))
+        return centres_of_mass(views).square()
+
+    together = narrow().predict(images, network)
+    assert asked == [60] * 5 + [20], "three of 16 motions at once, of 64 copies at most"
+    one_motion = torch.cat([narrow().predict(image[None].repeat(64, 1, 1, 1), network)[0][:1] for image in images])
+    assert set(asked[6:]) == {64} and len(asked) == 6 + 20 * 16
+    assert_close(together.landmarks, one_motion)
 
 
 def test_an_image_gets_the_same_whatever_stands_beside_it() -> None:
@@ -162,7 +177,7 @@ def test_where_the_side_is_known_nothing_is_mirrored() -> None:
 
     found = narrow(either_side=True).predict(blobs(place), network, side_known=known)
     assert found.mirrored.tolist() == [False, True, False, False]
-    assert asked == [4] * 16 + [2] * 16, "only what is not known costs twice"
+    assert sum(asked) == 4 * 16 + 2 * 16, "only what is not known costs twice"
     alone = narrow().predict(blobs(place), reads_right_hands)
     assert_close(found.landmarks[[0, 2, 3]], alone.landmarks[[0, 2, 3]])
     assert_close(found.disagreement[[0, 2, 3]], alone.disagreement[[0, 2, 3]])
