@@ -19,7 +19,12 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 ROOT = Path(__file__).resolve().parents[2]
-CONFIGS = ("bundle/configs/train.json", "configs/data/hands.yaml", "bundle/configs/evaluate.json")
+CONFIGS = (
+    "bundle/configs/train.json",
+    "configs/data/hands.yaml",
+    "bundle/configs/evaluate.json",
+    "configs/run/self_consistent.yaml",
+)
 FEW = "$monai_degia.merge_datalists(@splits[2][::7], @unseen_lists[1][::300])"
 
 
