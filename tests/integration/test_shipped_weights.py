@@ -53,8 +53,8 @@ def test_the_side_of_photographed_hands_is_found(tmp_path: Path) -> None:
         other[:, 0], taken_as_is[:, 0] = width - 1 - other[:, 0], width - 1 - taken_as_is[:, 0]
         for name, place in zip(errors, (points(found[f"{index}.png"]), other, taken_as_is), strict=True):
             errors[name].append(float(np.linalg.norm(place - true, axis=1).mean() / size))
-    believed = [name for name, entry in found.items() if entry["mirrored"]]
-    assert len(believed) >= len(items) - 1 and all(name.endswith("_mirrored.png") for name in believed)
+    wrong = [name for name, entry in found.items() if entry["mirrored"] != name.endswith("_mirrored.png")]
+    assert len(wrong) <= 1, wrong  # of 18; of 357 photographs two are taken for the other side
     middle = {name: np.median(values) for name, values in errors.items()}
     assert middle["as is"] < 0.04 > middle["mirrored"] and middle["mirrored, side not looked for"] > 0.2
 
