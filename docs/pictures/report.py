@@ -39,6 +39,7 @@ def write_report(data: Path, folder: Path) -> Path:
         output_dir=str(folder),
         evaluation_list=FEW,
         write_report=True,
+        **{"validate::inferer::num_views": 64},  # as inference looks
     )
     workflow.initialize()
     workflow.run()
