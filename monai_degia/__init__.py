@@ -19,7 +19,7 @@ from monai_degia.data.published.rsna import load_rsna
 from monai_degia.data.sampler import GrowingSampler
 from monai_degia.data.splits import merge_datalists, split_datalist
 from monai_degia.data.xray.reader import XRayReader
-from monai_degia.engines.autocast import AutocastInferer
+from monai_degia.engines.autocast import AutocastInferer, native_bfloat16
 from monai_degia.engines.batches import PrepareClassBatch, PrepareLandmarkBatch
 from monai_degia.engines.checkpoints import BestModelSaver, RunCheckpoint
 from monai_degia.engines.errors import show_short_errors
@@ -242,6 +242,7 @@ __all__ = [
     "make_mnist_m",
     "mapped_joints",
     "merge_datalists",
+    "native_bfloat16",
     "negative_log_likelihood",
     "nme",
     "normalize_landmarks",

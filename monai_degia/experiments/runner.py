@@ -178,6 +178,8 @@ def _run(run: Run, threads: int, root: Path, output_dir: Path, dataset_dir: Path
         "train_seconds": round(seconds, 1),
         # What the clock on the wall says depends on what else the machine did, and on pauses.
         "train_processor_seconds": round(processor_seconds, 1),
+        # bfloat16 or float32 is the processor's own choice in some configs.
+        "precision": _precision(folder / EVALUATION_CONFIG),
         "torch": torch.__version__,
         "python": platform.python_version(),
         "metrics": metrics,
@@ -252,3 +254,11 @@ def _export_evaluation(run: Run, root: Path, path: Path) -> None:
     parser.update(run.row.overrides)
     with whole_file(path) as partial:
         partial.write_text(json.dumps(parser.get(), indent=1) + "\n", encoding="utf-8")
+
+
+def _precision(config_file: Path) -> str:
+    """What the task network was trained in on this machine."""
+    from monai.bundle import ConfigParser
+
+    parser = ConfigParser(ConfigParser.load_config_file(config_file))
+    return str(parser.get_parsed_content("autocast_dtype") or torch.float32).removeprefix("torch.")

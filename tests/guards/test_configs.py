@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from monai.bundle import ConfigParser
 from monai.bundle.reference_resolver import ReferenceResolver
 
@@ -183,3 +184,16 @@ def test_no_absolute_path(path: Path) -> None:
         # In an expression a literal may begin with a slash only where it goes on from something.
         literal = [value for value in values if value.startswith("$") and re.search(r"(?<!\+ )['\"]/", value)]
         assert not plain and not literal
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_every_overlay_in_bfloat16_asks_the_device_first(monkeypatch: pytest.MonkeyPatch, native: bool) -> None:
+    """Emulated bfloat16 makes a run many times slower."""
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": native}, raising=False)
+    rounded = [path for path in OVERLAYS if "autocast_dtype" in ConfigParser.load_config_file(path)]
+    assert rounded
+    for path in rounded:
+        parser = ConfigParser(ConfigParser.load_config_files([str(TRAIN), str(path)]))
+        parser.update({"device": "cpu"})
+        dtype = parser.get_parsed_content("autocast_dtype")
+        assert dtype == (torch.bfloat16 if native else None), relative(path)

@@ -1,4 +1,4 @@
-"""Training in bfloat16: what is computed in it, and what is not."""
+"""Training in bfloat16: where it is chosen, what is computed in it, and what is not."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +10,7 @@ from monai.inferers import SimpleInferer
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from monai_degia.engines.autocast import AutocastInferer
+from monai_degia.engines.autocast import AutocastInferer, native_bfloat16
 from monai_degia.engines.views import ViewsInferer
 
 
@@ -73,3 +73,36 @@ def test_the_trainer_learns_in_bfloat16(two_phases: Callable[..., Any], tmp_path
     weights = [torch.cat([p.detach().flatten() for p in run.network.parameters()]) for run in (exact, low)]
     assert all(w.dtype == torch.float32 for w in weights)
     assert 0 < (weights[0] - weights[1]).abs().max() < 0.1
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "native"),
+    [
+        ({"avx2": True, "avx512_bf16": False, "amx_bf16": False}, False),
+        ({"avx512_f": True, "avx512_bf16": False}, False),
+        ({"avx512_f": True, "avx512_bf16": True}, True),
+        ({"amx_tile": True, "amx_bf16": True}, True),
+        ({"neon": True, "bf16": True}, True),
+        ({"neon": True, "bf16": False}, False),
+    ],
+)
+def test_a_processor_without_instructions_for_it_keeps_float32(
+    monkeypatch: pytest.MonkeyPatch, capabilities: dict[str, bool], native: bool
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
+    assert native_bfloat16("cpu") == (torch.bfloat16 if native else None)
+
+
+def test_what_torch_cannot_tell_is_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    assert native_bfloat16(torch.device("cpu")) is None
+    assert native_bfloat16("meta") is None
+
+
+@pytest.mark.parametrize("emulated", [True, False])
+def test_a_gpu_is_asked_without_emulation(monkeypatch: pytest.MonkeyPatch, emulated: bool) -> None:
+    def is_bf16_supported(including_emulation: bool = True) -> bool:
+        return including_emulation or not emulated
+
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", is_bf16_supported)
+    assert native_bfloat16("cuda:0") == (None if emulated else torch.bfloat16)

@@ -29,6 +29,7 @@ def test_a_run_leaves_a_result_and_is_skipped_the_next_time(tmp_path: Path) -> N
     assert set(first["metrics"]) == {"photo", "depth", "xray"} and first["seed"] == 3
     assert first["configs"][-1] == "configs/method/degia.yaml"
     assert 0 < first["train_processor_seconds"] < 10 * first["train_seconds"] + 10
+    assert first["precision"] == "float32"
     marked = {**first, "train_seconds": -1}
     (tmp_path / "out" / "results" / f"{first['run']}.json").write_text(json.dumps(marked))
     assert run_grid([tiny()], ROOT, tmp_path / "out", tmp_path / "data") == [marked]
@@ -46,13 +47,15 @@ def test_one_failed_run_is_named_and_the_others_are_kept(tmp_path: Path) -> None
 def test_finished_runs_are_evaluated_once_more_with_an_overlay(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(GRIDS, "tiny", Grid([tiny("erm").row], (3,), "NME (% of hand size)"))
+    rounded = tiny("erm", autocast_dtype="$torch.bfloat16")
+    monkeypatch.setitem(GRIDS, "tiny", Grid([rounded.row], (3,), "NME (% of hand size)"))
     monkeypatch.chdir(tmp_path)
     command = ["tiny", "--root", str(ROOT), "--jobs", "1", "--evaluate_with", "run/self_consistent"]
     main(command)
     printed = capsys.readouterr().out
     assert "| lenet | erm | one look |" in printed and "| lenet | erm | self_consistent |" in printed
     one, other = (json.loads(path.read_text()) for path in sorted(Path("runs/tiny/results").iterdir())[::-1])
+    assert one["precision"] == other["precision"] == "bfloat16"
     assert other["configs"] == [*one["configs"], "configs/run/self_consistent.yaml"]
     assert other["metrics"]["photo"]["count"] == one["metrics"]["photo"]["count"]
     assert other["metrics"]["photo"]["nme"] != one["metrics"]["photo"]["nme"]
