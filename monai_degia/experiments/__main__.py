@@ -13,6 +13,7 @@ import yaml
 from monai_degia.data.hands.dataset import write_synthetic_dataset
 from monai_degia.engines.errors import show_short_errors
 from monai_degia.experiments.catalogue import GRIDS
+from monai_degia.experiments.comparison import comparison_table
 from monai_degia.experiments.curves import plot_landmarks, plot_pck
 from monai_degia.experiments.digit_picture import draw_digits
 from monai_degia.experiments.evaluation import DATASETS, evaluate_digits
@@ -61,11 +62,15 @@ def main(arguments: list[str] | None = None) -> None:
     grid = GRIDS[options.grid]
     runs = grid.runs(options.seeds, options.only, _overrides(options.set))
     results, again = _read(options, runs) if options.results else _run(options, runs, output_dir)
+    comparisons = [comparison_table(looks, grid.figure, grid.published) for looks in (results, again)]
     if again:
         results = [{**result, "labels": {**result["labels"], "inference": "one look"}} for result in results] + again
     output_dir.mkdir(parents=True, exist_ok=True)
     write_tables(results, output_dir)
     print(f"\n{grid.caption}\n\n{markdown_table(results, grid.figure)}\n")
+    for evaluation, table in zip(("", f", evaluated with {options.evaluate_with}"), comparisons, strict=True):
+        if table:
+            print(f"DeGIA over plain training{evaluation}, beside the paper's:\n\n{table}\n")
     print(f"Tables:           {output_dir / 'summary.md'}, {output_dir / 'summary.csv'}")
     print(f"Plot:             {plot_results(results, grid.figure, output_dir / 'summary.png')}")
     for draw, name in ((plot_pck, "pck.png"), (plot_landmarks, "landmarks.png")):

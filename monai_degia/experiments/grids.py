@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from monai_degia.experiments.comparison import Published
+
 __all__ = ["Grid", "Row", "Run"]
 
 
@@ -56,6 +58,7 @@ class Grid:
         seeds: of each row.
         figure: the key of ``figures.FIGURES`` that the command prints.
         caption: a sentence above the printed table.
+        published: figures of a paper to show those of plain training and DeGIA beside.
 
     """
 
@@ -63,6 +66,7 @@ class Grid:
     seeds: Sequence[int]
     figure: str
     caption: str = ""
+    published: Published = field(default_factory=dict)
 
     def runs(
         self,

@@ -11,7 +11,7 @@ from typing import Any
 from monai_degia.data.files import whole_file
 from monai_degia.experiments.figures import FIGURES
 
-__all__ = ["domains_of", "figures_of", "group_results", "markdown_table", "values_of", "write_tables"]
+__all__ = ["domains_of", "figures_of", "group_results", "markdown", "markdown_table", "values_of", "write_tables"]
 
 Result = dict[str, Any]
 _PROCESSOR = "train_processor_seconds"
@@ -56,11 +56,17 @@ def markdown_table(results: Sequence[Result], figure: str) -> str:
     """
     domains = domains_of(results)
     header = [*results[0]["labels"], *domains, "seeds", "seconds"]
-    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
+    rows = []
     for labels, group in group_results(results).items():
         cells = [_cell(values_of(group, domain, figure), FIGURES[figure].form) for domain in domains]
-        lines.append("| " + " | ".join([*labels, *cells, str(len(group)), f"{_seconds(group):.0f}"]) + " |")
-    return "\n".join(lines)
+        rows.append([*labels, *cells, str(len(group)), f"{_seconds(group):.0f}"])
+    return markdown(header, rows)
+
+
+def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table as Markdown."""
+    line, *lines = ("| " + " | ".join(row) + " |" for row in (header, *rows))
+    return "\n".join([line, "|" + "---|" * len(header), *lines])
 
 
 def write_tables(results: Sequence[Result], folder: Path) -> None:
