@@ -13,7 +13,7 @@ from monai_degia.experiments.tables import figures_of, markdown_table
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "results.md").read_text(encoding="utf-8")
 #: Grid, which is also the folder of its results, and the overlay of a second evaluation if there is one.
-KEPT = {"hands": "run/self_consistent", "peers": "", "peers_short": "", "table1": ""}
+KEPT = {"hands": "run/self_consistent", "peers": "", "peers_short": "", "table1": "", "table1_full": ""}
 
 
 def kept_results(grid: str) -> list[dict[str, Any]]:
