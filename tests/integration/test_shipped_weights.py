@@ -54,7 +54,7 @@ def test_the_side_of_photographed_hands_is_found(tmp_path: Path) -> None:
         for name, place in zip(errors, (points(found[f"{index}.png"]), other, taken_as_is), strict=True):
             errors[name].append(float(np.linalg.norm(place - true, axis=1).mean() / size))
     wrong = [name for name, entry in found.items() if entry["mirrored"] != name.endswith("_mirrored.png")]
-    # One of the nine photographs is doubtful, as it is and mirrored; of 357, two are taken for the other side as they are.
+    # One of these nine is doubtful, as it is and mirrored; of 357, two are taken for the other side as they are.
     assert len({Path(name).stem.removesuffix("_mirrored") for name in wrong}) <= 1, wrong
     middle = {name: np.median(values) for name, values in errors.items()}
     assert middle["as is"] < 0.04 > middle["mirrored"] and middle["mirrored, side not looked for"] > 0.2
