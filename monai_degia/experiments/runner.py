@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from monai_degia.data.files import whole_file
 from monai_degia.experiments.grids import Run
+from monai_degia.experiments.stopped import epochs_done, start_anew
 
 __all__ = ["EVALUATION_CONFIG", "evaluate_grid", "finished", "read_results", "run_configs", "run_grid"]
 
@@ -31,6 +32,8 @@ def run_grid(
     runs: Sequence[Run], root: Path, output_dir: Path, dataset_dir: Path, jobs: int = 1
 ) -> list[dict[str, Any]]:
     """Run what is not finished, and return the results of all runs.
+
+    A run that was stopped on its way goes on from its last checkpoint, if its configs are still the same.
 
     Args:
         runs: the grid.
@@ -160,13 +163,19 @@ def _file_name(run: Run, overlay: str) -> str:
 
 
 def _run(run: Run, threads: int, root: Path, output_dir: Path, dataset_dir: Path) -> None:
-    folder = output_dir / run.name
-    with _logged(folder / "log.txt", threads):
+    folder, config = output_dir / run.name, _whole_config(run, root)
+    before, epochs = epochs_done(folder, config)
+    with _logged(folder / "log.txt", threads, append=before > 0):
         overrides = {"dataset_dir": str(dataset_dir), "ckpt_dir": str(folder), "seed": run.seed, **run.row.overrides}
+        if not before:
+            start_anew(folder, config)
         start, processor_start = time.perf_counter(), time.process_time()
-        run_configs(run.configs(root), root, **overrides, output_dir=str(folder))
+        if not before or before < epochs:
+            run_configs(run.configs(root), root, **overrides, output_dir=str(folder), resume=before > 0)
         seconds, processor_seconds = time.perf_counter() - start, time.process_time() - processor_start
-        _export_evaluation(run, root, folder / EVALUATION_CONFIG)
+        with whole_file(folder / EVALUATION_CONFIG) as partial:
+            # One file that says all: a finished run can be evaluated again when the configs have changed or are gone.
+            partial.write_text(_whole_config(run, root, evaluate=True), encoding="utf-8")
         run_configs([str(folder / EVALUATION_CONFIG)], root, **overrides, output_dir=str(folder / "evaluation"))
     metrics = json.loads((folder / "evaluation" / "metrics.json").read_text(encoding="utf-8"))
     result = {
@@ -175,9 +184,7 @@ def _run(run: Run, threads: int, root: Path, output_dir: Path, dataset_dir: Path
         "seed": run.seed,
         "configs": [str(Path(c).relative_to(root)) for c in run.configs(root)],
         "overrides": run.row.overrides,
-        "train_seconds": round(seconds, 1),
-        # What the clock on the wall says depends on what else the machine did, and on pauses.
-        "train_processor_seconds": round(processor_seconds, 1),
+        **_timing(seconds, processor_seconds, before),
         # bfloat16 or float32 is the processor's own choice in some configs.
         "precision": _precision(folder / EVALUATION_CONFIG),
         "torch": torch.__version__,
@@ -203,10 +210,10 @@ def _evaluate(run: Run, threads: int, root: Path, output_dir: Path, dataset_dir:
 
 
 @contextmanager
-def _logged(log: Path, threads: int) -> Iterator[None]:
+def _logged(log: Path, threads: int, append: bool = False) -> Iterator[None]:
     log.parent.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(threads)
-    with log.open("w", encoding="utf-8") as file:
+    with log.open("a" if append else "w", encoding="utf-8") as file:
         # Loggers that were made at import hold the streams of this worker, so the streams themselves are moved.
         sys.stdout.flush()
         os.dup2(file.fileno(), 1)
@@ -246,14 +253,20 @@ def run_configs(configs: Sequence[str], root: Path | None = None, **overrides: A
     workflow.finalize()
 
 
-def _export_evaluation(run: Run, root: Path, path: Path) -> None:
-    # One file that says all: a finished run can be evaluated again when the configs have changed or are gone.
+def _whole_config(run: Run, root: Path, evaluate: bool = False) -> str:
     from monai.bundle import ConfigParser
 
-    parser = ConfigParser(ConfigParser.load_config_files(run.configs(root, evaluate=True)))
+    parser = ConfigParser(ConfigParser.load_config_files(run.configs(root, evaluate)))
     parser.update(run.row.overrides)
-    with whole_file(path) as partial:
-        partial.write_text(json.dumps(parser.get(), indent=1) + "\n", encoding="utf-8")
+    return json.dumps(parser.get(), indent=1) + "\n"
+
+
+def _timing(seconds: float, processor_seconds: float, epochs_before: int) -> dict[str, Any]:
+    if epochs_before:
+        # Nobody timed the epochs before the run was stopped.
+        return {"train_seconds": None, "continued_after_epoch": epochs_before}
+    # What the clock on the wall says depends on what else the machine did, and on pauses.
+    return {"train_seconds": round(seconds, 1), "train_processor_seconds": round(processor_seconds, 1)}
 
 
 def _precision(config_file: Path) -> str:

@@ -51,7 +51,8 @@ def markdown_table(results: Sequence[Result], figure: str) -> str:
 
     Returns:
         A Markdown table; with several seeds each cell is mean ± standard deviation (of the sample, n - 1). Seconds are
-        the processor's for training a run, by the wall clock where no result of the row holds them.
+        the processor's for training a run, by the wall clock where no result of the row holds them; runs that were
+        stopped and went on are not counted there.
 
     """
     domains = domains_of(results)
@@ -59,7 +60,7 @@ def markdown_table(results: Sequence[Result], figure: str) -> str:
     rows = []
     for labels, group in group_results(results).items():
         cells = [_cell(values_of(group, domain, figure), FIGURES[figure].form) for domain in domains]
-        rows.append([*labels, *cells, str(len(group)), f"{_seconds(group):.0f}"])
+        rows.append([*labels, *cells, str(len(group)), _seconds(group)])
     return markdown(header, rows)
 
 
@@ -87,9 +88,10 @@ def write_tables(results: Sequence[Result], folder: Path) -> None:
                 writer.writerow([*row, *("" if value is None else value for value in shown)])
 
 
-def _seconds(group: Sequence[Result]) -> float:
+def _seconds(group: Sequence[Result]) -> str:
     measured = [result[_PROCESSOR] for result in group if _PROCESSOR in result]
-    return statistics.mean(measured or [result["train_seconds"] for result in group])
+    timed = measured or [result["train_seconds"] for result in group if result["train_seconds"] is not None]
+    return f"{statistics.mean(timed):.0f}" if timed else "-"
 
 
 def _cell(values: Sequence[float], form: str) -> str:

@@ -1,13 +1,21 @@
 import json
+import os
+import pickle
 import re
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from monai_degia.experiments.__main__ import main
 from monai_degia.experiments.catalogue import GRIDS
 from monai_degia.experiments.grids import Grid, Row, Run
 from monai_degia.experiments.runner import finished, run_grid
+from monai_degia.experiments.stopped import epochs_done, start_anew
 
 ROOT = Path(__file__).parents[3]
 
@@ -33,6 +41,46 @@ def test_a_run_leaves_a_result_and_is_skipped_the_next_time(tmp_path: Path) -> N
     marked = {**first, "train_seconds": -1}
     (tmp_path / "out" / "results" / f"{first['run']}.json").write_text(json.dumps(marked))
     assert run_grid([tiny()], ROOT, tmp_path / "out", tmp_path / "data") == [marked]
+
+
+@pytest.mark.slow
+def test_a_run_that_was_killed_goes_on_and_ends_like_one_that_was_not(tmp_path: Path) -> None:
+    run, data, folder = tiny("degia", max_epochs=3), tmp_path / "data", tmp_path / "killed" / "lenet_degia_seed=3"
+    (whole,) = run_grid([run], ROOT, tmp_path / "whole", data)
+    (tmp_path / "run.pkl").write_bytes(pickle.dumps(([run], ROOT, tmp_path / "killed", data)))
+    start = "import pickle, sys; from monai_degia.experiments.runner import run_grid; "
+    start += "run_grid(*pickle.load(open(sys.argv[1], 'rb')))"
+    process = subprocess.Popen([sys.executable, "-c", start, str(tmp_path / "run.pkl")], start_new_session=True)
+    while not (folder / "checkpoint.pt").is_file() and process.poll() is None:
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    (result,) = run_grid([run], ROOT, tmp_path / "killed", data)
+    assert result["continued_after_epoch"] in (1, 2) and result["train_seconds"] is None
+    assert result["metrics"] == whole["metrics"]
+    log = (folder / "log.txt").read_text()
+    _, _, second = log.split("DeGIATrainer - INFO - Engine run resuming")
+    epochs = [int(epoch) for epoch in re.findall(r"DeGIATrainer - INFO - Epoch\[(\d)\] Complete", second)]
+    assert epochs == list(range(result["continued_after_epoch"] + 1, 4))
+
+
+@pytest.mark.slow
+def test_a_run_that_was_stopped_in_its_evaluation_is_not_trained_again(tmp_path: Path) -> None:
+    (whole,) = run_grid([tiny("erm")], ROOT, tmp_path / "out", tmp_path / "data")
+    (tmp_path / "out" / "results" / f"{whole['run']}.json").unlink()
+    trained = (tmp_path / "out" / whole["run"] / "checkpoint.pt").stat().st_mtime_ns
+    (result,) = run_grid([tiny("erm")], ROOT, tmp_path / "out", tmp_path / "data")
+    assert (tmp_path / "out" / whole["run"] / "checkpoint.pt").stat().st_mtime_ns == trained
+    assert result["metrics"] == whole["metrics"] and result["continued_after_epoch"] == 2
+
+
+def test_a_checkpoint_of_other_configs_is_not_gone_on_from(tmp_path: Path) -> None:
+    start_anew(tmp_path, "one")
+    assert epochs_done(tmp_path, "one") == (0, 0)
+    torch.save({"trainer": {"iteration": 200, "epoch_length": 100, "max_epochs": 24}}, tmp_path / "checkpoint.pt")
+    assert epochs_done(tmp_path, "one") == (2, 24) and epochs_done(tmp_path, "other") == (0, 0)
+    start_anew(tmp_path, "other")
+    assert epochs_done(tmp_path, "other") == (0, 0)
 
 
 @pytest.mark.slow

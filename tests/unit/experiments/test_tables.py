@@ -38,6 +38,14 @@ def test_seconds_are_the_processors_where_they_are_known() -> None:
     assert markdown_table([known, result("erm", 5000, 0.1)], NME).splitlines()[2].endswith("| 2 | 4 |")
 
 
+def test_runs_that_went_on_after_a_stop_have_no_seconds(tmp_path: Path) -> None:
+    stopped = {**result("erm", 1, 0.1), "train_seconds": None}
+    assert markdown_table([result("erm", 0, 0.1), stopped], NME).splitlines()[2].endswith("| 2 | 10 |")
+    assert markdown_table([stopped], NME).splitlines()[2].endswith("| 1 | - |")
+    write_tables([stopped], tmp_path)
+    assert next(csv.DictReader((tmp_path / "summary.csv").open()))["train_seconds"] == ""
+
+
 def test_files_hold_every_run(tmp_path: Path) -> None:
     write_tables([result("erm", 0, 0.1), {**result("degia", 0, 0.05), "train_processor_seconds": 4.0}], tmp_path)
     rows = list(csv.DictReader((tmp_path / "summary.csv").open()))

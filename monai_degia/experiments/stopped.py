@@ -1,0 +1,43 @@
+"""A run that was stopped on its way: whether it can go on, and from where."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from monai_degia.data.files import whole_file
+
+__all__ = ["TRAINING_CONFIG", "epochs_done", "start_anew"]
+
+#: In the folder of a run: the whole config of its training.
+TRAINING_CONFIG = "train.json"
+
+_CHECKPOINT = "checkpoint.pt"
+
+
+def epochs_done(folder: Path, config: str) -> tuple[int, int]:
+    """How far a run of this very config has come.
+
+    Args:
+        folder: folder of the run.
+        config: whole config of the training, as text.
+
+    Returns:
+        Epochs in its checkpoint, and epochs that it is to do; (0, 0) if there is nothing to go on from: no
+        checkpoint, or one of a run with another config.
+
+    """
+    file, checkpoint = folder / TRAINING_CONFIG, folder / _CHECKPOINT
+    if not (file.is_file() and checkpoint.is_file() and file.read_text(encoding="utf-8") == config):
+        return 0, 0
+    trainer = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["trainer"]
+    return trainer["iteration"] // trainer["epoch_length"], trainer["max_epochs"]
+
+
+def start_anew(folder: Path, config: str) -> None:
+    """Write the config that the run starts with, and leave no checkpoint of another one beside it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / _CHECKPOINT).unlink(missing_ok=True)
+    with whole_file(folder / TRAINING_CONFIG) as partial:
+        partial.write_text(config, encoding="utf-8")
