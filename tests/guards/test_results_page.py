@@ -7,17 +7,23 @@ from typing import Any
 import pytest
 
 from monai_degia.experiments.catalogue import GRIDS
+from monai_degia.experiments.comparison import comparison_table
 from monai_degia.experiments.runner import read_results
 from monai_degia.experiments.tables import figures_of, markdown_table
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "results.md").read_text(encoding="utf-8")
-#: Grid, which is also the folder of its results, and the overlay of a second evaluation if there is one.
-KEPT = {"hands": "run/self_consistent", "peers": "", "peers_short": "", "table1": "", "table1_full": ""}
+SEVERAL = "run/self_consistent"
+#: Grid to the overlay of a second evaluation if there is one. The rows of ``hands`` are among those of ``table2``.
+KEPT = {"hands": SEVERAL, "table2": SEVERAL, "peers": "", "peers_short": "", "table1": "", "table1_full": ""}
+
+
+def folder_of(grid: str) -> Path:
+    return DOCS / "results" / {"table2": "hands"}.get(grid, grid)
 
 
 def kept_results(grid: str) -> list[dict[str, Any]]:
-    runs, folder, overlay = GRIDS[grid].runs(), DOCS / "results" / grid, KEPT[grid]
+    runs, folder, overlay = GRIDS[grid].runs(), folder_of(grid), KEPT[grid]
     results = read_results(runs, folder)
     if overlay:
         results = [{**result, "labels": {**result["labels"], "inference": "one look"}} for result in results]
@@ -28,6 +34,13 @@ def kept_results(grid: str) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("grid", KEPT)
 def test_the_table_of_every_grid_is_shown(grid: str) -> None:
     table = markdown_table(kept_results(grid), GRIDS[grid].figure)
+    assert table in PAGE, f"docs/results.md lacks this table:\n{table}"
+
+
+@pytest.mark.parametrize("overlay", ["", SEVERAL])
+def test_the_ratios_beside_the_papers_are_shown(overlay: str) -> None:
+    grid = GRIDS["table2"]
+    table = comparison_table(read_results(grid.runs(), folder_of("table2"), overlay), grid.figure, grid.published)
     assert table in PAGE, f"docs/results.md lacks this table:\n{table}"
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import monai_degia
+from monai_degia.experiments.catalogue import GRIDS
 
 REPO = Path(__file__).parents[2]
 PAGES = ["README.md", "configs/README.md", "bundle/docs/README.md"]
@@ -70,10 +71,15 @@ def assumed(tmp_path_factory: pytest.TempPathFactory, write_digits: Any) -> Path
 
 
 def sandbox(folder: Path, assumed: Path, page: str) -> Path:
-    shutil.copytree(assumed, folder, dirs_exist_ok=True)
+    shutil.copytree(assumed, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("grids"))
     shutil.copytree(REPO / "bundle", folder / "bundle", ignore=shutil.ignore_patterns("eval", "*.ts", "*.onnx"))
     for name in ("configs", "docs", "monai_degia"):
         (folder / name).symlink_to(REPO / name)
+    # Several pages name the same grid: the next one skips the runs that are made, as it would for a reader of both.
+    (folder / "runs").mkdir()
+    for grid in GRIDS:
+        (assumed / "grids" / grid).mkdir(parents=True, exist_ok=True)
+        (folder / "runs" / grid).symlink_to(assumed / "grids" / grid)
     for body in blocks(page, "yaml"):
         name = re.match(r"# (\w+\.yaml)\n", body)
         if name:
