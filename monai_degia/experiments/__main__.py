@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--output_dir", type=Path, help="default: runs/<grid>")
     parser.add_argument("--dataset_dir", type=Path, help="folder of the data sets; default: <output_dir>/data")
     parser.add_argument("--seeds", type=int, nargs="+", help="default: those of the grid")
-    parser.add_argument("--only", nargs="+", help="labels of the rows to run, such as erm or degia; default: all")
+    parser.add_argument("--only", nargs="+", help="labels of the rows to run, e.g. resnet erm degia; default: all")
     parser.add_argument(
         "--set", nargs="+", default=[], metavar="KEY=VALUE", help="config entries for all runs, e.g. max_epochs=2"
     )

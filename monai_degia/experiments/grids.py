@@ -78,17 +78,21 @@ class Grid:
 
         Args:
             seeds: other seeds than the grid's.
-            only: keep the rows of which a label is among these.
+            only: labels of the rows to keep: those of one column are alternatives, and every column that is named must
+                fit, so that ``("lenet", "erm", "degia")`` are two rows.
             overrides: entries of the config on top of those of every row.
 
         Raises:
-            ValueError: if a name among ``only`` is no row's label.
+            ValueError: if a name among ``only`` is no row's label, or no row has them all.
 
         """
         known = {label for row in self.rows for label in row.labels.values()}
         unknown = sorted(set(only or ()) - known)
         if unknown:
             raise ValueError(f"No row is called {', '.join(unknown)}. Known: {', '.join(sorted(known))}.")
-        rows = [row for row in self.rows if not only or set(only) & set(row.labels.values())]
+        columns = {column for row in self.rows for column, label in row.labels.items() if label in set(only or ())}
+        rows = [row for row in self.rows if all(row.labels.get(column) in set(only or ()) for column in columns)]
+        if not rows:
+            raise ValueError(f"No row is {' and '.join(only or ())} at once: leave one of them out.")
         rows = [replace(row, overrides={**row.overrides, **(overrides or {})}) for row in rows]
         return [Run(row, seed) for seed in seeds or self.seeds for row in rows]

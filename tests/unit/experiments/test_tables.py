@@ -101,6 +101,17 @@ def test_seeds_are_outermost_and_names_differ() -> None:
     assert [run.seed for run in runs] == [0] * 4 + [1] * 4, "a grid that is stopped early holds whole comparisons"
 
 
+def test_labels_of_several_columns_narrow_each_other_down() -> None:
+    def kept(*only: str) -> list[tuple[str, ...]]:
+        return [tuple(run.row.labels.values()) for run in Grid(ROWS, (0,), NME).runs(only=only)]
+
+    assert kept("b", "x") == [("b", "x")] and kept("x", "y z", "a") == [("a", "x"), ("a", "y z")]
+    assert len(kept("a", "b")) == len(kept()) == 4
+    sparse = Grid([Row({"network": "a", "method": "x"}, ()), Row({"network": "b", "method": "y"}, ())], (0,), NME)
+    with pytest.raises(ValueError, match=r"No row is a and y at once: leave"):
+        sparse.runs(only=["a", "y"])
+
+
 def test_only_keeps_rows_by_label() -> None:
     runs = Grid(ROWS, (0, 1), NME).runs(seeds=[5], only=["b"])
     assert [run.row.labels["network"] for run in runs] == ["b", "b"] and {run.seed for run in runs} == {5}
