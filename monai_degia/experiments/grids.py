@@ -87,11 +87,12 @@ class Grid:
 
         """
         known = {label for row in self.rows for label in row.labels.values()}
-        unknown = sorted(set(only or ()) - known)
+        wanted = set(only or ())
+        unknown = sorted(wanted - known)
         if unknown:
             raise ValueError(f"No row is called {', '.join(unknown)}. Known: {', '.join(sorted(known))}.")
-        columns = {column for row in self.rows for column, label in row.labels.items() if label in set(only or ())}
-        rows = [row for row in self.rows if all(row.labels.get(column) in set(only or ()) for column in columns)]
+        columns = {column for row in self.rows for column, label in row.labels.items() if label in wanted}
+        rows = [row for row in self.rows if all(row.labels.get(column) in wanted for column in columns)]
         if not rows:
             raise ValueError(f"No row is {' and '.join(only or ())} at once: leave one of them out.")
         rows = [replace(row, overrides={**row.overrides, **(overrides or {})}) for row in rows]
