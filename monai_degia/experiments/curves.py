@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,9 +13,15 @@ from monai_degia.experiments.tables import Result, domains_of, group_results
 
 __all__ = ["plot_landmarks", "plot_pck"]
 
+#: The label that has a row of panels of its own for each of its values.
+_NETWORK = "network"
+_DASHES = ("-", "--", ":", "-.")
+
 
 def plot_pck(results: Sequence[Result], path: Path) -> Path | None:
     """Draw the share of landmarks within a distance over the distance, one panel a domain and one line a row.
+
+    Several networks have a row of panels each.
 
     Args:
         results: results of runs; lines are means over seeds.
@@ -34,6 +41,8 @@ def plot_pck(results: Sequence[Result], path: Path) -> Path | None:
 
 def plot_landmarks(results: Sequence[Result], path: Path) -> Path | None:
     """Draw the error of each landmark, one panel a domain and one line a row.
+
+    Several networks have a row of panels each.
 
     Args:
         results: results of runs; lines are means over seeds.
@@ -67,30 +76,61 @@ def _panels(
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    columns = min(3, len(domains))
-    rows = -(-len(domains) // columns)
+    networks = list(dict.fromkeys(result["labels"].get(_NETWORK, "") for result in results))
+    several = len(networks) > 1
+    columns = len(domains) if several else min(3, len(domains))
+    rows = -(-len(networks) * len(domains) // columns)
+    # Panels of one domain share their axes only where they stand in one column.
     canvas, grid = plt.subplots(
-        rows, columns, figsize=(1 + 3.6 * columns, 0.8 + 3.2 * rows), layout="constrained", squeeze=False
+        rows,
+        columns,
+        figsize=(1 + (2.8 if several else 3.6) * columns, 0.8 + (2.2 if several else 3.2) * rows),
+        layout="constrained",
+        squeeze=False,
+        sharex="col" if several else "none",
+        sharey="col" if several else "none",
     )
-    styles = [(color, dash) for dash in ("-", "--", ":") for color in plt.get_cmap("tab10")(range(10))]
+    styles = _styles(results)
     lines: dict[str, Any] = {}
-    for axes, domain in zip(grid.flat, domains, strict=False):
-        for (labels, group), (color, dash) in zip(group_results(results).items(), styles * len(results), strict=False):
+    for axes, (network, domain) in zip(grid.flat, itertools.product(networks, domains), strict=False):
+        shown = [result for result in results if result["labels"].get(_NETWORK, "") == network]
+        for group in group_results(shown).values():
             seeds = [found for result in group if (found := read(result["metrics"].get(domain, {})))]
             if seeds:
                 means = {key: statistics.mean(found[key] for found in seeds if key in found) for key in seeds[0]}
+                name = _line(group[0])
+                color, dash = styles[name]
                 (line,) = axes.plot(list(means), list(means.values()), dash, color=color, linewidth=1.2)
-                lines.setdefault(", ".join(labels), line)
-        axes.set_title(domain, fontsize=10)
-        axes.set(xlabel=x_label, ylabel=y_label, ylim=(0, None))
+                lines.setdefault(", ".join(name), line)
+        axes.set_title(f"{network}: {domain}" if several else domain, fontsize=10)
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
+        if not several or axes in grid[-1]:
+            axes.set_xlabel(x_label)
+        if not several or axes in grid[:, 0]:
+            axes.set_ylabel(y_label)
         if not x_label:
             axes.tick_params(axis="x", rotation=90, labelsize=7)
-    for axes in list(grid.flat)[len(domains) :]:
+    for axes in grid.flat:
+        # Behind all lines: a limit ends the scaling of every panel that shares it.
+        axes.set_ylim(bottom=0)
+    for axes in list(grid.flat)[len(networks) * len(domains) :]:
         axes.set_axis_off()
-    canvas.legend(lines.values(), lines.keys(), loc="outside lower center", ncols=columns, frameon=False, fontsize=8)
+    canvas.legend(lines.values(), lines.keys(), loc="outside lower center", ncols=min(4, columns), frameon=False)
     with whole_file(path) as partial:
         canvas.savefig(partial, dpi=140, format="png")
     plt.close(canvas)
     return path
+
+
+def _line(result: Result) -> tuple[str, ...]:
+    """What a line is called: the labels of its row but for the network, which its panel names."""
+    return tuple(label for column, label in result["labels"].items() if column != _NETWORK)
+
+
+def _styles(results: Sequence[Result]) -> dict[tuple[str, ...], tuple[str, str]]:
+    """A colour for each method and a dash for each way to ask it, the same in all panels."""
+    names = list(dict.fromkeys(_line(result) for result in results))
+    methods, ways = (list(dict.fromkeys(parts)) for parts in ((n[:1] for n in names), (n[1:] for n in names)))
+    # "C0" to "C9" are matplotlib's names for the colours of its cycle, which starts again behind them.
+    return {name: (f"C{methods.index(name[:1])}", _DASHES[ways.index(name[1:]) % len(_DASHES)]) for name in names}

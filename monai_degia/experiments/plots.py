@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from monai_degia.data.files import whole_file
+from monai_degia.experiments.figures import FIGURES
 from monai_degia.experiments.tables import Result, domains_of, group_results, values_of
 
 __all__ = ["plot_results"]
@@ -40,9 +41,9 @@ def plot_results(results: Sequence[Result], figure: str, path: Path) -> Path:
         means = [statistics.mean(seeds) for seeds in values if seeds]
         spread = [statistics.stdev(seeds) if len(seeds) > 1 else 0.0 for seeds in values if seeds]
         bars = axes.barh(positions, means, height * 0.92, xerr=spread, label=domain, error_kw={"linewidth": 0.8})
-        axes.bar_label(bars, fmt="%.1f", padding=3, fontsize=7)
+        axes.bar_label(bars, fmt=f"{{:{FIGURES[figure].form}}}", padding=3, fontsize=7)
     axes.set_yticks([row + 0.4 - height / 2 for row in range(len(groups))], [", ".join(key) for key in groups])
-    axes.invert_yaxis()
+    axes.set_ylim(len(groups) - 0.1, -0.3)
     axes.set_xlabel(figure)
     axes.margins(x=0.1)
     axes.spines[["top", "right"]].set_visible(False)

@@ -5,6 +5,7 @@ from typing import Any
 
 import matplotlib.axes
 import pytest
+from matplotlib.figure import Figure
 
 from monai_degia.experiments.curves import plot_landmarks, plot_pck
 
@@ -47,6 +48,43 @@ def test_errors_of_landmarks_by_name(drawn: list, tmp_path: Path) -> None:
     assert plot_landmarks(RESULTS, tmp_path / "landmarks.png").stat().st_size > 5000
     assert drawn[0] == (["wrist", "tip"], [pytest.approx(15), pytest.approx(30)])
     assert drawn[2] == (["wrist"], [50])
+
+
+@pytest.fixture
+def figures(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
+    saved, save = [], Figure.savefig
+
+    def keep(self: Figure, *args: Any, **kwargs: Any) -> None:
+        saved.append(self)
+        save(self, *args, **kwargs)
+
+    monkeypatch.setattr(Figure, "savefig", keep)
+    return saved
+
+
+def test_networks_have_panels_of_their_own_and_methods_keep_their_colour(figures: list, tmp_path: Path) -> None:
+    rows = [
+        {**result(method, 0, {"photo": ([0.1, rate], {}), "xray": ([0.1, rate], {})}), "labels": labels}
+        for network, rate in (("lenet", 0.2), ("resnet", 0.9))
+        for method in ("erm", "degia")
+        for look in ("one look", "several")
+        if (labels := {"network": network, "method": method, "inference": look})
+    ]
+    plot_pck(rows[1:], tmp_path / "pck.png")
+    (figure,) = figures
+    panels = {axes.get_title(): axes for axes in figure.axes}
+    assert list(panels) == ["lenet: photo", "lenet: xray", "resnet: photo", "resnet: xray"]
+    looks = [[(line.get_color(), line.get_linestyle()) for line in axes.lines] for axes in panels.values()]
+    assert looks[0] == looks[1] == looks[2][1:] and len(set(map(str, looks[2]))) == 4
+    assert looks[2][0][0] == looks[2][1][0] != looks[2][2][0], "the colour is the method's"
+    assert looks[2][0][1] == looks[2][2][1] != looks[2][1][1], "the dash is the way's"
+    assert all(axes.get_ylim()[1] > 90 for axes in panels.values()), "a line leaves its panel"
+    assert [text.get_text() for text in figure.legends[0].texts] == [
+        "erm, several",
+        "degia, one look",
+        "degia, several",
+        "erm, one look",
+    ]
 
 
 def test_nothing_is_drawn_of_digits(tmp_path: Path) -> None:

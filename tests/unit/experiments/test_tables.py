@@ -2,6 +2,7 @@ import csv
 from pathlib import Path
 
 import pytest
+from matplotlib.axes import Axes
 from PIL import Image
 
 from monai_degia.experiments.catalogue import GRIDS
@@ -81,6 +82,18 @@ def test_plot_grows_with_the_rows(tmp_path: Path) -> None:
     few = plot_results([result("erm", 0, 0.1)], NME, tmp_path / "few.png")
     many = plot_results([result(f"m{i}", 0, 0.1) for i in range(9)], NME, tmp_path / "many.png")
     assert Image.open(many).height > 1.5 * Image.open(few).height
+
+
+@pytest.mark.parametrize(("figure", "shown"), [(NME, "1.24"), ("MSE (normalised)", "0.01235")])
+def test_bars_are_labelled_as_the_table_is(
+    figure: str, shown: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels, draw = [], Axes.bar_label
+    monkeypatch.setattr(Axes, "bar_label", lambda self, *a, **k: labels.extend(draw(self, *a, **k)))
+    row = result("erm", 0, 0.1, "photo")
+    row["metrics"]["photo"] |= {"nme": 0.012351, "mse": 0.012351}
+    plot_results([row], figure, tmp_path / "bars.png")
+    assert [label.get_text() for label in labels] == [shown]
 
 
 @pytest.mark.parametrize("name", GRIDS)
