@@ -60,7 +60,7 @@ setup(
     install_requires=[
         "jinja2>=3.1",
         "markupsafe",
-        "matplotlib",
+        "matplotlib>=3.7",
         "monai>=1.6",
         "nibabel",
         "numpy",
