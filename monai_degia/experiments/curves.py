@@ -6,7 +6,7 @@ import itertools
 import statistics
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from monai_degia.data.files import whole_file
 from monai_degia.experiments.tables import Result, domains_of, group_results
@@ -81,34 +81,19 @@ def _panels(
     columns = len(domains) if several else min(3, len(domains))
     rows = -(-len(networks) * len(domains) // columns)
     # Panels of one domain share their axes only where they stand in one column.
+    share: Literal["col", "none"] = "col" if several else "none"
+    size = (1 + (2.8 if several else 3.6) * columns, 0.8 + (2.2 if several else 3.2) * rows)
     canvas, grid = plt.subplots(
-        rows,
-        columns,
-        figsize=(1 + (2.8 if several else 3.6) * columns, 0.8 + (2.2 if several else 3.2) * rows),
-        layout="constrained",
-        squeeze=False,
-        sharex="col" if several else "none",
-        sharey="col" if several else "none",
+        rows, columns, figsize=size, layout="constrained", squeeze=False, sharex=share, sharey=share
     )
     styles = _styles(results)
     lines: dict[str, Any] = {}
     for axes, (network, domain) in zip(grid.flat, itertools.product(networks, domains), strict=False):
         shown = [result for result in results if result["labels"].get(_NETWORK, "") == network]
-        for group in group_results(shown).values():
-            seeds = [found for result in group if (found := read(result["metrics"].get(domain, {})))]
-            if seeds:
-                means = {key: statistics.mean(found[key] for found in seeds if key in found) for key in seeds[0]}
-                name = _line(group[0])
-                color, dash = styles[name]
-                (line,) = axes.plot(list(means), list(means.values()), dash, color=color, linewidth=1.2)
-                lines.setdefault(", ".join(name), line)
+        lines |= _draw_lines(axes, shown, domain, read, styles)
         axes.set_title(f"{network}: {domain}" if several else domain, fontsize=10)
-        axes.grid(alpha=0.3)
-        axes.spines[["top", "right"]].set_visible(False)
-        if not several or axes in grid[-1]:
-            axes.set_xlabel(x_label)
-        if not several or axes in grid[:, 0]:
-            axes.set_ylabel(y_label)
+        axes.set_xlabel(x_label if not several or axes in grid[-1] else "")
+        axes.set_ylabel(y_label if not several or axes in grid[:, 0] else "")
         if not x_label:
             axes.tick_params(axis="x", rotation=90, labelsize=7)
     for axes in grid.flat:
@@ -121,6 +106,27 @@ def _panels(
         canvas.savefig(partial, dpi=140, format="png")
     plt.close(canvas)
     return path
+
+
+def _draw_lines(
+    axes: Any,
+    results: Sequence[Result],
+    domain: str,
+    read: Callable[[dict[str, Any]], dict[Any, float] | None],
+    styles: dict[tuple[str, ...], tuple[str, str]],
+) -> dict[str, Any]:
+    """Draw a line for each row of one network, and give the lines by name."""
+    lines = {}
+    for group in group_results(results).values():
+        seeds = [found for result in group if (found := read(result["metrics"].get(domain, {})))]
+        if seeds:
+            means = {key: statistics.mean(found[key] for found in seeds if key in found) for key in seeds[0]}
+            color, dash = styles[_line(group[0])]
+            (line,) = axes.plot(list(means), list(means.values()), dash, color=color, linewidth=1.2)
+            lines[", ".join(_line(group[0]))] = line
+    axes.grid(alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+    return lines
 
 
 def _line(result: Result) -> tuple[str, ...]:
