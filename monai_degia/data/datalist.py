@@ -48,8 +48,10 @@ def load_datalist(
         where: keep the rows whose column equals the value, or one of a list of values; compared as text.
         class_column: column with the class, an integer from 0; JSON items may simply have ``class``.
         num_classes: if given, classes must be smaller.
-        mirror_where: like ``where``; marks the rows whose image must be mirrored. A row's own ``mirror`` adds to it.
-        spacing: pixel size in mm, one number or [x, y]. A row's own ``spacing_mm`` (JSON: or ``spacing``) goes before.
+        mirror_where: like ``where``; marks the rows whose image must be mirrored. A row's own ``mirror`` adds to it,
+            or ``mirrored``, as inference names it.
+        spacing: pixel size in mm, one number or [x, y]. A row's own ``spacing_mm`` (JSON: or ``spacing``) goes before;
+            as text it is one number, or x and y with a blank between.
         outside_margin: how far a landmark may lie beyond the image's edge, as a fraction of the side: labels of
             a hand that is cut off by the image are often extrapolated.
         allow_outside: accept landmarks at any distance beyond the edge.

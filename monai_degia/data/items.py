@@ -160,15 +160,17 @@ def _class(value: Any, rules: ItemRules) -> int:
 
 
 def _mirror(record: Record, where: Mapping[str, Any]) -> bool:
-    own = str(record.fields.get("mirror", "")).lower()
-    if own not in _YES | _NO:
-        raise ValueError(f"mirror is {own!r}, expected true or false")
-    return own in _YES or (bool(where) and matches(record, where))
+    flags = {key: str(record.fields.get(key, "")).lower() for key in ("mirror", "mirrored")}
+    for key, flag in flags.items():
+        if flag not in _YES | _NO:
+            raise ValueError(f"{key} is {flag!r}, expected true or false")
+    return not _YES.isdisjoint(flags.values()) or (bool(where) and matches(record, where))
 
 
 def _spacing(value: Any) -> np.ndarray:
     try:
-        spacing = np.broadcast_to(np.array(value, dtype=np.float32), (2,)).copy()
+        sides = value.split() if isinstance(value, str) else value
+        spacing = np.broadcast_to(np.array(sides, dtype=np.float32), (2,)).copy()
     except (TypeError, ValueError):
         raise ValueError(f"spacing {value!r} is not one number or a pair [x, y] in mm") from None
     if not (np.isfinite(spacing).all() and (spacing > 0).all()):

@@ -41,14 +41,19 @@ class MetaImageReader(ImageReader):
             The image.
 
         Raises:
-            ValueError: if several files are given.
-            RuntimeError: if SimpleITK cannot read the file.
+            ValueError: if several files are given, the name is not UTF-8, or SimpleITK cannot read the file.
 
         """
         paths = ensure_tuple(data)
         if len(paths) != 1:
             raise ValueError(f"MetaImageReader makes one image of one file, got {len(paths)} files. Load each alone.")
-        return SimpleITK.ReadImage(str(paths[0]), **kwargs)
+        try:
+            str(paths[0]).encode()  # ITK ends the whole process at a name that is not UTF-8
+            return SimpleITK.ReadImage(str(paths[0]), **kwargs)
+        except UnicodeEncodeError:
+            raise ValueError("the name of the file is not UTF-8. Rename it.") from None
+        except RuntimeError as error:
+            raise ValueError(str(error).strip().splitlines()[-1]) from error  # the lines before tell ITK's own place
 
     def get_data(self, img: SimpleITK.Image) -> tuple[np.ndarray, dict[str, Any]]:
         """Pixels and meta data of what was read.

@@ -13,6 +13,7 @@ from monai.data import decollate_batch
 from monai.utils import CommonKeys
 
 from monai_degia.data.datalist import IMAGE_SUFFIXES
+from monai_degia.data.files import printable
 from monai_degia.data.landmark_sets import landmark_names
 from monai_degia.writers.collecting import CollectingWriter
 from monai_degia.writers.landmark_tables import landmark_entry, write_csv, write_failures, write_json
@@ -46,8 +47,9 @@ class LandmarkFileWriter(CollectingWriter):
     ``landmarks.csv`` has a row an image: ``image``, ``<joint>_x`` and ``<joint>_y`` in pixels (pixel centres at
     integers), ``outside`` (1 if any landmark lies beyond the image's edge), ``spacing_mm`` (mm a pixel, or x and y
     where they differ), ``spacing_source``, ``confidence`` (mean of the landmarks, in [0, 1]), ``domain_shift``,
-    ``mirrored``, ``sop_instance_uid`` and ``model_version``; what is unknown is empty. ``load_datalist`` reads it, so
-    corrected predictions can be trained on. ``landmarks.json`` adds millimetres and the confidence of each landmark.
+    ``modality``, ``mirrored``, ``sop_instance_uid`` and ``model_version``; what is unknown is empty. ``load_datalist``
+    reads it, modality, sides and spacing included, so corrected predictions can be trained on. ``landmarks.json`` adds
+    millimetres and the confidence of each landmark.
     Both come at the end of the run, or with what there is if an error ends it. Images whose ``error`` in the batch says
     that they could not be read (:class:`monai_degia.GuardedCompose`), and images one of whose files could not be
     written, are listed with the reason in ``failures.csv``, which is there only if there are any. Files about one image
@@ -158,10 +160,12 @@ class LandmarkFileWriter(CollectingWriter):
     def _write_one(self, engine: Engine, writer: RecordWriter, record: LandmarkRecord) -> None:
         try:
             writer.write(record)
-        except ValueError as error:
-            self._fail(engine, record.image, str(error))
+        except Exception as error:  # whatever a library finds wrong with this image: the others have to be written
+            reason = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+            self._fail(engine, record.image, reason)
 
     def _fail(self, engine: Engine, image: str, reason: str) -> None:
+        reason = printable(reason)
         self.failures.append((image, reason))
         engine.logger.warning(f"{image}: {reason}")
 

@@ -13,8 +13,8 @@ from monai_degia.writers.records import LandmarkRecord, Point
 
 __all__ = ["landmark_entry", "write_csv", "write_failures", "write_json"]
 
-_ABOUT_IMAGE = ("outside", "spacing_mm", "spacing_source", "confidence", "domain_shift", "mirrored")
-_FURTHER = (*_ABOUT_IMAGE, "sop_instance_uid", "model_version")
+_ABOUT_IMAGE = ("outside", "spacing_mm", "spacing_source", "confidence", "domain_shift")
+_FURTHER = (*_ABOUT_IMAGE, "modality", "mirrored", "sop_instance_uid", "model_version")
 
 
 def landmark_entry(record: LandmarkRecord) -> dict[str, Any]:
@@ -42,6 +42,7 @@ def landmark_entry(record: LandmarkRecord) -> dict[str, Any]:
         "spacing_source": record.spacing_source,
         "confidence": None if record.image_confidence is None else round(record.image_confidence, 4),
         "domain_shift": None if record.domain_shift is None else float(f"{record.domain_shift:.6g}"),
+        "modality": record.modality,
         "mirrored": record.mirrored,
         "sop_instance_uid": record.sop_instance_uid,
         "model_version": record.model_version,

@@ -102,10 +102,11 @@ def _positions(record: LandmarkRecord) -> np.ndarray:
 def _shown_spacing(file: Path) -> tuple[float, float]:
     """Pixel size at which ITK, and so Slicer, shows a picture."""
     reader = SimpleITK.ImageFileReader()
-    reader.SetFileName(str(file))
     try:
+        str(file).encode()  # ITK ends the whole process at a name that is not UTF-8
+        reader.SetFileName(str(file))
         reader.ReadImageInformation()
-    except RuntimeError:  # not there any more, or of no format that ITK knows
+    except (UnicodeEncodeError, RuntimeError):  # or the file is gone, or of no format that ITK knows
         return 1.0, 1.0
     width, height = reader.GetSpacing()[:2]
     return float(width), float(height)

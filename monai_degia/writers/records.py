@@ -12,6 +12,7 @@ import torch
 from monai.data import MetaTensor
 from torch import Tensor
 
+from monai_degia.data.files import printable
 from monai_degia.transforms.landmarks import denormalize_landmarks, landmarks_to_original
 
 __all__ = ["LandmarkRecord", "Point", "is_mirrored", "original_points", "relative_name"]
@@ -138,4 +139,4 @@ def is_mirrored(image: MetaTensor) -> bool:
 
 def relative_name(file: str | Path, folder: str | Path | None) -> str:
     """Name of a file relative to a folder, with forward slashes; its last part alone if there is no folder."""
-    return Path(file).name if folder is None else Path(os.path.relpath(file, folder)).as_posix()
+    return printable(Path(file).name if folder is None else Path(os.path.relpath(file, folder)).as_posix())

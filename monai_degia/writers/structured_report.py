@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pydicom
+import pydicom.charset
 from monai.utils import optional_import
 from pydicom.misc import is_dicom
 
@@ -63,7 +64,8 @@ class StructuredReportWriter:
             The file written; None if the image is no DICOM file.
 
         Raises:
-            ValueError: if the DICOM file lacks the identifiers that a report must refer to.
+            ValueError: if the DICOM file lacks the identifiers that a report must refer to, names a character set that
+                DICOM does not have, or has attributes of patient or study that cannot be copied.
 
         """
         if not (record.sop_instance_uid or is_dicom(record.file)):
@@ -71,9 +73,17 @@ class StructuredReportWriter:
             return None
         path = self.output_dir / f"{record.output_name}.sr.dcm"
         with _discreet():
-            report = _report(record, _read_header(record))
+            source = _read_header(record)
             with whole_file(path) as partial:
-                report.save_as(partial, enforce_file_format=True)
+                try:
+                    _report(record, source).save_as(partial, enforce_file_format=True)
+                except OSError:
+                    raise
+                except Exception as error:  # its own words may repeat what it stumbled over, a patient's name
+                    raise ValueError(
+                        f"{record.image}: patient and study of this header cannot be copied into a structured report "
+                        f"({type(error).__name__}). Leave out the report, or repair the file."
+                    ) from None
         return path
 
 
@@ -85,7 +95,18 @@ def _read_header(record: LandmarkRecord) -> pydicom.Dataset:
             f"{record.image} has no {', '.join(missing)}, which a structured report must refer to. Leave out the "
             "report, or repair the file."
         )
+    if not set(_character_sets(source)) <= set(pydicom.charset.python_encoding):
+        raise ValueError(
+            f"{record.image} has a SpecificCharacterSet that DICOM does not have, so the patient's name cannot be copied "
+            "into a structured report. Leave out the report, or repair the file."
+        )
     return source
+
+
+def _character_sets(source: pydicom.Dataset) -> list[str]:
+    """Values of SpecificCharacterSet; an empty one, as the first of several may be, stands for ASCII."""
+    given = source.get("SpecificCharacterSet")
+    return [given or ""] if given is None or isinstance(given, str) else list(given)
 
 
 def _report(record: LandmarkRecord, source: pydicom.Dataset) -> Any:
@@ -101,13 +122,13 @@ def _report(record: LandmarkRecord, source: pydicom.Dataset) -> Any:
         manufacturer_model_name=name,
         software_versions=version,
         series_description="Landmarks found by a model, research use only",
-        specific_character_set=source.get("SpecificCharacterSet") or None,
         is_complete=True,
         is_final=False,
     )
     # As they stand in the source: highdicom would refuse, or log, a name or date that breaks the rules.
-    for keyword in (*_PATIENT, *_STUDY):
-        if keyword in source:
+    # That goes for the character set too, of whose values highdicom knows some only.
+    for keyword in ("SpecificCharacterSet", *_PATIENT, *_STUDY):
+        if source.get(keyword) not in (None, ""):
             report[keyword] = source[keyword]
     report.CodingSchemeIdentificationSequence = [_coding_scheme()]
     report.ReferencedPerformedProcedureStepSequence = []  # type 2: this series comes from no step of a worklist

@@ -11,7 +11,7 @@ import numpy as np
 
 from monai_degia.data.annotations import Record
 from monai_degia.data.landmark_sets import HAND21
-from monai_degia.data.published.coco import coco_record, read_coco
+from monai_degia.data.published.coco import CocoHand, coco_record, read_coco
 from monai_degia.data.published.joints import ONEHAND10K_JOINTS, joint_sources, pick_joints
 from monai_degia.data.published.listing import (
     check_choice,
@@ -27,6 +27,7 @@ __all__ = ["FREIHAND_VERSIONS", "load_freihand", "load_onehand10k"]
 #: Background of the training images, in the order in which the four copies are numbered: green screen, then three
 #: ways of putting another background behind the hand.
 FREIHAND_VERSIONS = ("gs", "hom", "sample", "auto")
+_ENOUGH_HANDS = 10  # in a file of fewer, most may happen to be fists
 
 
 def load_freihand(
@@ -127,7 +128,8 @@ def load_onehand10k(
 
     The files are COCO: ``keypoints`` are 21 times x, y, visibility, names are those of the category or, if it has
     none, ``ONEHAND10K_JOINTS``. Unlabelled points (0, 0, 0) are frequent, and an item has all its landmarks: see
-    ``incomplete``. Other sets that MMPose gives in this form (FreiHAND, RHD, CMU Panoptic) are read too. Format:
+    ``incomplete``. Other sets that MMPose gives in this form (FreiHAND, CMU Panoptic) are read too. RHD is not: under
+    the same names it numbers each finger from the tip, which the points tell. Format:
     github.com/open-mmlab/mmpose, configs/_base_/datasets/onehand10k.py and docs on 2D hand key points.
 
     Terms: none are stated in the annotation files; the images come from the authors
@@ -150,14 +152,17 @@ def load_onehand10k(
         ``crop_box`` [x_start, y_start, x_end, y_end] in pixels, ends exclusive.
 
     Raises:
-        ValueError: if a folder, file or image is missing, a joint is not named, or annotations do not fit.
+        ValueError: if a folder, file or image is missing, a joint is not named, annotations do not fit, or fingers are
+            numbered from the tip.
 
     """
     root = dataset_folder(folder, "OneHand10K")
     sources = joint_sources("onehand10k", landmarks)
     file = find_in(root, [annotations], "annotations")
     hands, own_names = read_coco(file, len(ONEHAND10K_JOINTS))
-    records = [coco_record(hand, own_names or ONEHAND10K_JOINTS, sources, crop_margin) for hand in hands]
+    joints = own_names or ONEHAND10K_JOINTS
+    _check_direction(file, hands, joints)
+    records = [coco_record(hand, joints, sources, crop_margin) for hand in hands]
     return list_items(
         file,
         settle_incomplete(file, records, incomplete),
@@ -168,3 +173,20 @@ def load_onehand10k(
         outside_margin=outside_margin,
         keep=("crop_box",),
     )
+
+
+def _check_direction(file: Path, hands: Sequence[CocoHand], joints: Sequence[str]) -> None:
+    """A clenched finger points back to the wrist, most of many fingers do not."""
+    places = [list(joints).index(name) for name in ONEHAND10K_JOINTS if name in joints]
+    whole = [hand.points[places] for hand in hands if hand.labelled.all()]
+    if len(places) < len(ONEHAND10K_JOINTS) or len(whole) < _ENOUGH_HANDS:
+        return
+    points = np.stack(whole)
+    away = np.linalg.norm(points[:, 1:] - points[:, :1], axis=-1).reshape(len(whole), 5, 4)
+    backwards = float((away[..., 3] < away[..., 0]).mean())
+    if backwards > 0.5:
+        raise ValueError(
+            f"{file}: {backwards:.0%} of the fingers of {len(whole)} hands end nearer to the wrist than they begin, as if "
+            "numbered from the tip. Name the key points in the file's category in their true order, "
+            f"{', '.join(ONEHAND10K_JOINTS[1:5])} leading from palm to tip."
+        )

@@ -17,7 +17,7 @@ from monai_degia.data.published.rhpe import read_rhpe_hands
 __all__ = ["load_rsna"]
 
 _ID_COLUMNS = ("id", "image id", "case id")
-_AGE_COLUMNS = ("boneage", "bone age (months)")
+_AGE_COLUMNS = ("boneage", "bone age (months)", "ground truth bone age (months)")
 
 
 def load_rsna(

@@ -1,10 +1,11 @@
 """Files that are written whole or not at all."""
 
+import os
 from pathlib import Path
 
 import pytest
 
-from monai_degia.data.files import whole_file
+from monai_degia.data.files import printable, whole_file
 
 
 def test_a_new_file_in_a_new_folder(tmp_path: Path) -> None:
@@ -47,3 +48,23 @@ def test_the_name_to_write_to_keeps_the_suffix(tmp_path: Path, name: str) -> Non
         assert partial.parent == tmp_path and partial.suffix == Path(name).suffix
         assert partial.name != name and partial.name.startswith("."), "a listing of results would show it"
         partial.touch()
+
+
+def test_a_name_as_long_as_a_disk_allows(tmp_path: Path) -> None:
+    target = tmp_path / ("n" * 250 + ".json")
+    with whole_file(target) as partial:
+        partial.write_text("new")
+    assert [path.name for path in tmp_path.iterdir()] == [target.name]
+
+
+def test_two_files_of_one_folder_can_be_written_at_a_time(tmp_path: Path) -> None:
+    with whole_file(tmp_path / "a.json") as first, whole_file(tmp_path / "b.json") as second:
+        first.write_text("a")
+        second.write_text("b")
+    assert (tmp_path / "a.json").read_text() == "a" and (tmp_path / "b.json").read_text() == "b"
+
+
+def test_names_become_text() -> None:
+    assert printable("b/M\u00fcller \u624b.png") == "b/M\u00fcller \u624b.png"
+    text = printable(os.fsdecode(b"m\xfcller.png"))
+    assert text.startswith("m") and text.endswith("ller.png") and text.encode().isascii()

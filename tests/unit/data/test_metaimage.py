@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import numpy as np
@@ -40,3 +41,18 @@ def test_it_is_for_metaimage_alone() -> None:
     assert reader.verify_suffix("a.MHA") and reader.verify_suffix(["a.mhd"]) and not reader.verify_suffix("a.png")
     with pytest.raises(ValueError, match="one image of one file, got 2"):
         reader.read(["a.mha", "b.mha"])
+
+
+def test_a_damaged_file_gets_the_reason_of_itk_itself(tmp_path: Path) -> None:
+    path = tmp_path / "a.mha"
+    path.write_text("no header at all")
+    with pytest.raises(ValueError, match=r"a\.mha") as error:
+        MetaImageReader().read(path)
+    assert "Exception thrown" not in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_name_that_is_not_utf8_does_not_end_the_process(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"m\xfcller.mha")
+    path.write_bytes(b"")
+    with pytest.raises(ValueError, match="is not UTF-8. Rename it"):
+        MetaImageReader().read(path)

@@ -63,6 +63,23 @@ SIZES = [(50, 30), (20, 80), (64, 64)]
 FILES = ["a.png", "b/a.png", "c.png"]
 
 
+def test_csv_trains_on_images_as_they_were_taken(images: Path, tmp_path: Path) -> None:
+    modalities, sides, mirrors = (
+        ["photo", "depth", "xray"],
+        [[0.3, 0.5], [0.2, 0.2], [1e-05, 12.5]],
+        [True, False, True],
+    )
+    samples = [
+        {"image": str(images / name), "modality": modality, "spacing": spacing, "mirror": mirror}
+        for name, modality, spacing, mirror in zip(FILES, modalities, sides, mirrors, strict=True)
+    ]
+    steps = [FlipMarkedd("image"), Resized("image", (32, 32))]
+    run(samples, steps, torch.rand(3, 3, 2), LandmarkFileWriter(tmp_path, NAMES, image_dir=images))
+    items = load_datalist(tmp_path / "landmarks.csv", landmarks=NAMES, image_dir=images)
+    assert [item["modality"] for item in items] == modalities and [item["mirror"] for item in items] == mirrors
+    assert np.allclose([item["spacing"] for item in items], sides, rtol=1e-5)
+
+
 def test_points_come_back_in_pixels_of_each_file(images: Path, tmp_path: Path) -> None:
     true = torch.stack([torch.rand(3, 2) * torch.tensor(size) - 0.5 for size in SIZES])
     # Resizing keeps the place as a fraction of the side; the rest of the way is mirrored, then turned by a quarter.
@@ -100,7 +117,7 @@ def test_csv_is_a_data_list_with_the_same_figures(images: Path, tmp_path: Path) 
             assert np.allclose(item["spacing"], entry["spacing_mm"])
     assert [entry["spacing_mm"] for entry in entries] == [pytest.approx([0.25] * 2), pytest.approx([0.143] * 2), None]
     cells = list(csv.reader((tmp_path / "out" / "landmarks.csv").open()))
-    further = ["outside", "spacing_mm", "spacing_source", "confidence", "domain_shift", "mirrored"]
+    further = ["outside", "spacing_mm", "spacing_source", "confidence", "domain_shift", "modality", "mirrored"]
     further += ["sop_instance_uid", "model_version"]
     assert cells[0] == ["image", *(f"{n}_{a}" for n in NAMES for a in "xy"), *further]
     assert all(len(cell.partition(".")[2]) == 2 for row in cells[1:] for cell in row[1:7])
@@ -291,6 +308,28 @@ def test_one_image_whose_file_fails_does_not_stop_the_run(images: Path, tmp_path
     run([{"image": str(images / name)} for name in FILES], [Resized("image", (32, 32))], torch.rand(3, 3, 2), writer)
     assert writer.failures == [("b/a.png", "b/a.png is too narrow.")]
     assert len(json.loads((tmp_path / "landmarks.json").read_text())) == 3
+
+
+def test_whatever_goes_wrong_with_one_file_is_listed(images: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    (out / "a.mrk.json").mkdir(parents=True)  # a folder where the file should go
+    long = images / ("n" * 243 + ".png")
+    long.write_bytes((images / "c.png").read_bytes())
+    unreadable = images / os.fsdecode(b"m\xfcller.png")
+    unreadable.write_bytes((images / "c.png").read_bytes())
+    samples = [{"image": str(images / name)} for name in ("a.png", "c.png", long, unreadable)]
+    writer = LandmarkFileWriter(out, NAMES, image_dir=images, formats="markups")
+    run(samples, [Resized("image", (32, 32))], torch.rand(4, 3, 2), writer)
+    escaped = "m\\udcfcller"
+    names = ["a.png", "c.png", long.name, f"{escaped}.png"]
+    assert [entry["image"] for entry in json.loads((out / "landmarks.json").read_text())] == names
+    with (out / "landmarks.csv").open(newline="", encoding="utf-8") as file:
+        assert [row["image"] for row in csv.DictReader(file)] == names
+    assert [image for image, _ in writer.failures] == ["a.png"]
+    assert "IsADirectoryError" in (out / "failures.csv").read_text()
+    assert {path.name for path in out.glob("*.mrk.json") if path.is_file()} == {
+        f"{stem}.mrk.json" for stem in ("c", long.stem, escaped)
+    }
 
 
 def test_an_unknown_format_is_refused_at_once() -> None:

@@ -98,6 +98,43 @@ def test_patient_and_study_are_repeated_and_no_more(
     assert b"SENTINEL" not in path.read_bytes()
 
 
+@pytest.mark.parametrize(
+    ("charset", "name"),
+    [
+        (["", "ISO 2022 IR 87"], "Yamada^Tarou=\u5c71\u7530^\u592a\u90ce"),
+        (["", "ISO 2022 IR 149"], "Hong^Gildong=\u6d2a^\u5409\u6d1e"),
+        (["ISO 2022 IR 13", "ISO 2022 IR 87"], "\uff94\uff8f\uff80\uff9e^\uff80\uff9b\uff73=\u5c71\u7530^\u592a\u90ce"),
+        ("GB18030", "Wang^XiaoDong=\u738b^\u5c0f\u4e1c"),
+        ("ISO_IR 6", "Doe^Joerg"),
+    ],
+)
+def test_names_of_every_character_set(
+    tmp_path: Path, make_record: Make, write_dicom: WriteDicom, charset: Any, name: str
+) -> None:
+    write_dicom(tmp_path / "a.dcm", SpecificCharacterSet=charset, PatientName=name)
+    report = pydicom.dcmread(report_of(make_record(tmp_path / "a.dcm"), tmp_path))
+    assert str(report.PatientName) == name and list(report.SpecificCharacterSet) == list(charset)
+
+
+@pytest.mark.parametrize("fault", ["charset", "representation"])
+def test_a_header_that_cannot_be_copied_is_refused_without_its_words(
+    tmp_path: Path, make_record: Make, write_dicom: WriteDicom, fault: str
+) -> None:
+    path = tmp_path / "a.dcm"
+    write_dicom(path, SpecificCharacterSet="ISO_IR 100", PatientName="Doe^John")
+    content = path.read_bytes()
+    if fault == "charset":
+        path.write_bytes(content.replace(b"ISO_IR 100", b"SENTINEL  "))
+        words = r"a\.dcm has a SpecificCharacterSet that DICOM does not have"
+    else:
+        path.write_bytes(content.replace(b"\x10\x00\x10\x00PN", b"\x10\x00\x10\x00PL"))
+        words = r"a\.dcm: patient and study of this header cannot be copied .*\(NotImplementedError\)\. Leave out"
+    with pytest.raises(ValueError, match=words) as error:
+        StructuredReportWriter(tmp_path / "out").write(make_record(path))
+    assert "SENTINEL" not in str(error.value) and "Doe" not in str(error.value)
+    assert not list((tmp_path / "out").glob("*"))
+
+
 def test_values_that_break_the_rules_are_repeated_without_a_word(
     tmp_path: Path, make_record: Make, write_dicom: WriteDicom, caplog: pytest.LogCaptureFixture
 ) -> None:

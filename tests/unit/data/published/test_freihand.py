@@ -149,3 +149,27 @@ def test_onehand_with_other_names(tmp_path: Path, onehand: Make) -> None:
         load_onehand10k(tmp_path)
     with pytest.raises(ValueError, match=r"Found none of .*onehand10k_test\.json"):
         load_onehand10k(tmp_path, annotations="annotations/onehand10k_test.json")
+
+
+def test_fingers_numbered_from_the_tip_are_refused(
+    tmp_path: Path, joints: dict[str, np.ndarray], paint: Any, write_coco: Any
+) -> None:
+    hand = np.array([[*joints[name], 1] for name in HAND21], dtype=float)
+    fist = hand.copy()
+    fist[4::4, :2] = hand[:1, :2] + 1  # all tips at the wrist
+    paint(tmp_path / "Train" / "0.jpg", {name: joints[name] for name in HAND21})
+    for number in range(1, 12):
+        (tmp_path / "Train" / f"{number}.jpg").write_bytes((tmp_path / "Train" / "0.jpg").read_bytes())
+    file = tmp_path / "annotations" / "onehand10k_train.json"
+
+    def write(*hands: np.ndarray) -> None:
+        write_coco(file, {f"Train/{i}.jpg": h for i, h in enumerate(hands)}, ONEHAND10K_JOINTS)
+
+    write(*[hand] * 7, *[fist] * 5)
+    assert len(load_onehand10k(tmp_path)) == 12
+    write(*[fist] * 3)  # too few to tell
+    assert len(load_onehand10k(tmp_path)) == 3
+    backwards = hand[[0, *(4 * finger + k for finger in range(5) for k in (4, 3, 2, 1))]]
+    write(*[backwards] * 12)
+    with pytest.raises(ValueError, match=r"100% of the fingers of 12 hands end nearer .*numbered from the tip\. Name"):
+        load_onehand10k(tmp_path)
