@@ -16,6 +16,7 @@ from monai_degia.data.xray.files import DICOM_SUFFIXES, OTHER_SUFFIXES, is_dicom
 __all__ = ["IMAGE_SUFFIXES", "list_images", "load_datalist"]
 
 IMAGE_SUFFIXES = (*OTHER_SUFFIXES, *DICOM_SUFFIXES)
+_RESULT_SUFFIXES = (".overlay.png", ".sr.dcm")  # what inference writes, maybe beside the images
 
 
 def load_datalist(
@@ -96,7 +97,8 @@ def list_images(
     Args:
         folder: folder to search; sub-folders are left alone.
         suffixes: file endings that count as images, any case. With a DICOM ending among them, DICOM files without a
-            known ending count too; they are told by their first bytes.
+            known ending count too; they are told by their first bytes. Results of an inference (``.overlay.png``,
+            ``.sr.dcm``) do not count, links to files that are missing do: reading them says so.
         domain: name of the domain; by default that of the folder.
         modality: ``photo``, ``depth`` or ``xray``.
 
@@ -112,15 +114,21 @@ def list_images(
     if not root.is_dir():
         raise ValueError(f"{root} is not a folder. Pass the folder that holds the images.")
     dicom = any(s in endings for s in DICOM_SUFFIXES)
-    files = sorted(f for f in root.iterdir() if f.is_file() and _is_listed(f, endings, dicom))
+    files = sorted(f for f in root.iterdir() if _is_file(f) and _is_listed(f, endings, dicom))
     if not files:
         raise ValueError(f"{root} holds no image that ends in {', '.join(endings)}. Check the folder or the suffixes.")
     name = domain or root.resolve().name
     return [{"image": str(f), "domain": name, "modality": modality, "mirror": False} for f in files]
 
 
+def _is_file(path: Path) -> bool:
+    return path.is_file() or (path.is_symlink() and not path.exists())
+
+
 def _is_listed(file: Path, endings: tuple[str, ...], dicom: bool) -> bool:
     name = file.name.lower()
+    if name.endswith(_RESULT_SUFFIXES):
+        return False
     return name.endswith(endings) or (dicom and not name.endswith(DICOM_SUFFIXES) and is_dicom_file(file))
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Protocol
@@ -30,6 +31,9 @@ _PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 class RecordWriter(Protocol):
     """Writes a file about one image."""
 
+    ending: str
+    """Of the file, behind the record's ``output_name``."""
+
     def write(self, record: LandmarkRecord) -> Path | None:
         """Write the file, whole or not at all; None if there is nothing to write for such an image."""
 
@@ -52,9 +56,9 @@ class LandmarkFileWriter(CollectingWriter):
     millimetres and the confidence of each landmark.
     Both come at the end of the run, or with what there is if an error ends it. Images whose ``error`` in the batch says
     that they could not be read (:class:`monai_degia.GuardedCompose`), and images one of whose files could not be
-    written, are listed with the reason in ``failures.csv``, which is there only if there are any. Files about one image
-    are written at once, in the sub-folder of the image. Nothing of a file's header is written but its pixel size and
-    UID; the structured report alone repeats patient and study.
+    written, are listed with the reason in ``failures.csv``, which is there only if there are any; files that an earlier
+    run wrote in their place go. Files about one image are written at once, in the sub-folder of the image. Nothing of a
+    file's header is written but its pixel size and UID; the structured report alone repeats patient and study.
 
     The evaluator's batches hold images from :class:`FileGeometryd` and, optionally, their ``spacing`` in mm,
     ``spacing_source``, ``sop_instance_uid`` and ``modality``, of which the middle two may also be in the image's meta
@@ -115,6 +119,7 @@ class LandmarkFileWriter(CollectingWriter):
             if given.get("error"):
                 name = relative_name(image.meta["filename_or_obj"], self.image_dir)
                 self._fail(engine, name, str(given["error"]))
+                self._remove(self._output_name(name), self.writers.values())
                 continue
             record = self._record(image, given, _row(output, index))
             self._rows.append(landmark_entry(record))
@@ -163,6 +168,13 @@ class LandmarkFileWriter(CollectingWriter):
         except Exception as error:  # whatever a library finds wrong with this image: the others have to be written
             reason = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
             self._fail(engine, record.image, reason)
+            self._remove(record.output_name, [writer])
+
+    def _remove(self, output_name: str, writers: Iterable[RecordWriter]) -> None:
+        """What an earlier run wrote must not pass for a result of this one."""
+        for writer in writers:
+            with suppress(OSError):
+                (self.output_dir / f"{output_name}{writer.ending}").unlink()
 
     def _fail(self, engine: Engine, image: str, reason: str) -> None:
         reason = printable(reason)

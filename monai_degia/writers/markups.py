@@ -37,6 +37,8 @@ class MarkupsWriter:
 
     """
 
+    ending = ".mrk.json"
+
     def __init__(self, output_dir: str | Path) -> None:
         self.output_dir = Path(output_dir)
 
@@ -50,7 +52,7 @@ class MarkupsWriter:
             The file written.
 
         """
-        path = self.output_dir / f"{record.output_name}.mrk.json"
+        path = self.output_dir / f"{record.output_name}{self.ending}"
         unknown = record.spacing_mm is None
         markup = {
             "type": "Fiducial",

@@ -40,6 +40,8 @@ class OverlayWriter:
 
     """
 
+    ending = ".overlay.png"
+
     def __init__(self, output_dir: str | Path, long_side: int = 1024, doubtful_below: float = 0.5) -> None:
         if long_side < 64 or not 0 <= doubtful_below <= 1:
             raise ValueError(
@@ -61,7 +63,7 @@ class OverlayWriter:
             ValueError: if the file cannot be read.
 
         """
-        path = self.output_dir / f"{record.output_name}.overlay.png"
+        path = self.output_dir / f"{record.output_name}{self.ending}"
         sample: dict[Any, Any] = {"image": str(record.file), "modality": record.modality}
         for step in self._steps:
             sample = step(sample)

@@ -49,6 +49,8 @@ class StructuredReportWriter:
 
     """
 
+    ending = ".sr.dcm"
+
     def __init__(self, output_dir: str | Path) -> None:
         if not _has_highdicom:
             raise ImportError("Structured reports need highdicom: pip install highdicom.")
@@ -71,7 +73,7 @@ class StructuredReportWriter:
         if not (record.sop_instance_uid or is_dicom(record.file)):
             _logger.info("%s is no DICOM file: it gets no structured report.", record.image)
             return None
-        path = self.output_dir / f"{record.output_name}.sr.dcm"
+        path = self.output_dir / f"{record.output_name}{self.ending}"
         with _discreet():
             source = _read_header(record)
             with whole_file(path) as partial:
@@ -97,8 +99,8 @@ def _read_header(record: LandmarkRecord) -> pydicom.Dataset:
         )
     if not set(_character_sets(source)) <= set(pydicom.charset.python_encoding):
         raise ValueError(
-            f"{record.image} has a SpecificCharacterSet that DICOM does not have, so the patient's name cannot be copied "
-            "into a structured report. Leave out the report, or repair the file."
+            f"{record.image} has a SpecificCharacterSet that DICOM does not have, so the patient's name cannot be "
+            "copied into a structured report. Leave out the report, or repair the file."
         )
     return source
 

@@ -186,7 +186,7 @@ def _check_direction(file: Path, hands: Sequence[CocoHand], joints: Sequence[str
     backwards = float((away[..., 3] < away[..., 0]).mean())
     if backwards > 0.5:
         raise ValueError(
-            f"{file}: {backwards:.0%} of the fingers of {len(whole)} hands end nearer to the wrist than they begin, as if "
-            "numbered from the tip. Name the key points in the file's category in their true order, "
+            f"{file}: {backwards:.0%} of the fingers of {len(whole)} hands end nearer to the wrist than they begin, as "
+            "if numbered from the tip. Name the key points in the file's category in their true order, "
             f"{', '.join(ONEHAND10K_JOINTS[1:5])} leading from palm to tip."
         )

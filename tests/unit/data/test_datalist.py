@@ -243,3 +243,12 @@ def test_merged_domains_must_agree_on_the_number_of_landmarks() -> None:
     assert len(merged) == 2 and np.isnan(merged[1]["spacing"]).all() and "spacing" not in second[0]
     with pytest.raises(ValueError, match="at least one item"):
         merge_datalists([], [])
+
+
+def test_list_images_leaves_results_and_keeps_broken_links(tmp_path: Path) -> None:
+    for name in ("a.png", "a.overlay.png", "B.OVERLAY.PNG", "a.sr.dcm", "sr.dcm"):
+        (tmp_path / name).touch()
+    (tmp_path / "gone.png").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "link.png").symlink_to(tmp_path / "folder.png")
+    assert [Path(item["image"]).name for item in list_images(tmp_path)] == ["a.png", "gone.png", "sr.dcm"]

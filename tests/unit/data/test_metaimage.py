@@ -54,5 +54,5 @@ def test_a_damaged_file_gets_the_reason_of_itk_itself(tmp_path: Path) -> None:
 def test_a_name_that_is_not_utf8_does_not_end_the_process(tmp_path: Path) -> None:
     path = tmp_path / os.fsdecode(b"m\xfcller.mha")
     path.write_bytes(b"")
-    with pytest.raises(ValueError, match="is not UTF-8. Rename it"):
+    with pytest.raises(ValueError, match=r"is not UTF-8\. Rename it"):
         MetaImageReader().read(path)

@@ -17,10 +17,12 @@ from torch import Tensor, nn
 from monai_degia.data.datalist import load_datalist
 from monai_degia.engines.batches import PrepareLandmarkBatch
 from monai_degia.transforms.file_geometry import FileGeometryd
+from monai_degia.transforms.guarded import GuardedCompose
 from monai_degia.transforms.landmarks import FlipMarkedd, normalize_landmarks
 from monai_degia.transforms.modality import LoadAnyImaged
 from monai_degia.writers import landmark_tables
 from monai_degia.writers.landmark_files import LandmarkFileWriter
+from monai_degia.writers.overlay_files import OverlayWriter
 from monai_degia.writers.records import LandmarkRecord
 
 NAMES = ["sella", "nasion", "menton"]
@@ -299,6 +301,8 @@ def test_files_about_an_image_share_no_name(images: Path, tmp_path: Path) -> Non
 
 def test_one_image_whose_file_fails_does_not_stop_the_run(images: Path, tmp_path: Path) -> None:
     class Picky:
+        ending = ".picky"
+
         def write(self, record: LandmarkRecord) -> None:
             if record.image == "b/a.png":
                 raise ValueError("b/a.png is too narrow.")
@@ -329,6 +333,46 @@ def test_whatever_goes_wrong_with_one_file_is_listed(images: Path, tmp_path: Pat
     assert "IsADirectoryError" in (out / "failures.csv").read_text()
     assert {path.name for path in out.glob("*.mrk.json") if path.is_file()} == {
         f"{stem}.mrk.json" for stem in ("c", long.stem, escaped)
+    }
+
+
+def test_results_of_an_earlier_run_do_not_stay_beside_a_failure(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+
+    def infer() -> dict[str, str]:
+        writer = LandmarkFileWriter(out, NAMES, image_dir=images, formats=["markups", "overlay"])
+        loader = GuardedCompose(
+            [LoadAnyImaged("image"), Resized("image", (32, 32)), FileGeometryd("image")], (32, 32), 1
+        )
+        samples = [{"image": str(images / name), "modality": "photo"} for name in FILES]
+        SupervisedEvaluator(
+            device="cpu",
+            val_data_loader=DataLoader(Dataset(samples, loader), batch_size=2),
+            network=Answer(torch.rand(3, 3, 2)),
+            prepare_batch=PrepareLandmarkBatch(),
+            val_handlers=[writer],
+            decollate=False,
+        ).run()
+        return dict(writer.failures)
+
+    assert infer() == {}
+    (images / "a.png").write_bytes(b"damaged")
+    write = OverlayWriter.write
+
+    def fail_for_c(self: OverlayWriter, record: LandmarkRecord) -> Path:
+        if record.image == "c.png":
+            raise RuntimeError("no picture of this")
+        return write(self, record)
+
+    monkeypatch.setattr(OverlayWriter, "write", fail_for_c)
+    failures = infer()
+    assert list(failures) == ["a.png", "c.png"] and failures["c.png"] == "RuntimeError: no picture of this"
+    files = {path.relative_to(out).as_posix() for path in out.rglob("*.*")}
+    assert files == {
+        *("landmarks.csv", "landmarks.json", "failures.csv"),
+        *("b/a.mrk.json", "b/a.overlay.png", "c.mrk.json"),
     }
 
 
