@@ -11,6 +11,7 @@ from pydicom.dataset import FileDataset
 from pydicom.errors import InvalidDicomError
 from pydicom.misc import is_dicom
 
+from monai_degia.data.xray.functional_groups import GROUP_TAGS
 from monai_degia.data.xray.side import SIDE_TAGS
 
 __all__ = ["DICOM_SUFFIXES", "OTHER_SUFFIXES", "XRayFileError", "check_xray", "is_dicom_file", "numbers", "open_xray"]
@@ -27,6 +28,8 @@ _READ = (
     *("VOILUTSequence", "WindowCenter", "WindowWidth", "VOILUTFunction"),
     *("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing", "EstimatedRadiographicMagnificationFactor"),
     *("ImageOrientationPatient", "ImagePositionPatient"),
+    *("ExtendedOffsetTable", "ExtendedOffsetTableLengths"),
+    *GROUP_TAGS,
     *SIDE_TAGS,
 )
 
@@ -69,9 +72,11 @@ def open_xray(path: str | PathLike[str], **kwargs: Any) -> FileDataset:
         The data set, pixels not decoded.
 
     Raises:
-        XRayFileError: if the file is missing, is not DICOM or its header is damaged.
+        XRayFileError: if the file is missing, a folder or not DICOM, or its header is damaged.
 
     """
+    if Path(path).is_dir():
+        raise XRayFileError(f"{path} is a folder. Pass one DICOM file.")
     try:
         return pydicom.dcmread(path, **{"specific_tags": list(_READ), **kwargs})
     except FileNotFoundError as error:

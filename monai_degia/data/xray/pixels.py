@@ -43,7 +43,8 @@ def grey_values(
         slope, intercept = numbers(dataset, "RescaleSlope"), numbers(dataset, "RescaleIntercept")
         values = stored * (slope[0] if slope else 1.0) + (intercept[0] if intercept else 0.0)
     if tables := dataset.get("VOILUTSequence"):
-        table, bits = _look_up(np.rint(values).astype(np.int64), tables[0], dataset, f"{name}: the VOI LUT")
+        signed = _may_be_negative(dataset)
+        table, bits = _look_up(np.rint(values).astype(np.int64), tables[0], dataset, f"{name}: the VOI LUT", signed)
         grey = (table / (2.0**bits - 1)).clip(0, 1)
     else:
         grey = apply_window(values, *_window(values, padding, dataset, percentiles), name)
@@ -109,7 +110,19 @@ def _padding(stored: np.ndarray, dataset: Dataset) -> np.ndarray:
     return (stored >= min(ends)) & (stored <= max(ends))
 
 
-def _look_up(values: np.ndarray, item: Dataset, dataset: FileDataset, what: str) -> tuple[np.ndarray, int]:
+def _may_be_negative(dataset: Dataset) -> bool:
+    """Whether some stored value would be below 0 after rescaling; a modality LUT gives none that is."""
+    if dataset.get("ModalityLUTSequence"):
+        return False
+    bits = int(dataset.BitsStored)
+    ends = np.array([-(2 ** (bits - 1)), 2 ** (bits - 1) - 1] if dataset.PixelRepresentation else [0, 2**bits - 1])
+    slope, intercept = numbers(dataset, "RescaleSlope"), numbers(dataset, "RescaleIntercept")
+    return bool((ends * (slope[0] if slope else 1.0) + (intercept[0] if intercept else 0.0)).min() < 0)
+
+
+def _look_up(
+    values: np.ndarray, item: Dataset, dataset: FileDataset, what: str, signed: bool | None = None
+) -> tuple[np.ndarray, int]:
     # pydicom's functions index 8-bit tables modulo 256 and know no 12-bit modality table.
     try:
         entries, first, bits = (int(v) for v in item.LUTDescriptor)
@@ -117,6 +130,12 @@ def _look_up(values: np.ndarray, item: Dataset, dataset: FileDataset, what: str)
     except (AttributeError, TypeError, ValueError) as error:
         raise XRayFileError(f"{what} has no valid descriptor or data. Repair or delete it.") from error
     entries = (entries & 0xFFFF) or 0x10000
+    # Implicit VR does not tell the sign, which follows from the values that go in (PS3.3 C.11.2.1.1), and pydicom takes
+    # that of the stored ones. Some writers give the two's complement of a negative value in explicit VR, too.
+    if signed and first >= 0x8000:
+        first -= 0x10000
+    elif signed is False and first < 0 and dataset.file_meta.TransferSyntaxUID.is_implicit_VR:
+        first += 0x10000
     if isinstance(data, bytes):
         packed = bits <= 8 and len(data) < 2 * entries
         order = "<" if dataset.file_meta.TransferSyntaxUID.is_little_endian else ">"

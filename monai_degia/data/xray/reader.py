@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,15 @@ from monai.utils import MetaKeys, SpaceKeys, ensure_tuple
 from pydicom.dataset import FileDataset
 
 from monai_degia.data.xray.files import XRayFileError, check_xray, is_dicom_file, open_xray
+from monai_degia.data.xray.functional_groups import flatten_groups
 from monai_degia.data.xray.pixels import grey_values
 from monai_degia.data.xray.side import thumb_side
 from monai_degia.data.xray.spacing import pixel_spacing, plane_affine
 from monai_degia.data.xray.stored import stored_values
 
 __all__ = ["XRayReader"]
+
+_Read = FileDataset | XRayFileError
 
 
 class XRayReader(ImageReader):
@@ -59,7 +63,7 @@ class XRayReader(ImageReader):
         """
         return all(is_dicom_file(name) for name in ensure_tuple(filename))
 
-    def read(self, data: Sequence[PathLike | str] | PathLike | str, **kwargs: Any) -> FileDataset | list[FileDataset]:
+    def read(self, data: Sequence[PathLike | str] | PathLike | str, **kwargs: Any) -> _Read | list[_Read]:
         """Read the tags that the image needs and its coded pixels.
 
         Args:
@@ -67,16 +71,25 @@ class XRayReader(ImageReader):
             kwargs: passed to ``pydicom.dcmread``.
 
         Returns:
-            A data set a file; one alone is not put into a list.
+            A data set a file; one alone is not put into a list. The error in its place for a file that should be DICOM
+            and cannot be read, for a missing file and for a folder, which :meth:`get_data` raises: at one raised here,
+            ``LoadImage`` would go on to its other readers, which might give the same file's unscaled values.
 
         Raises:
-            XRayFileError: if a file is missing, is not DICOM or has a damaged header.
+            XRayFileError: if a file is something else, such as a picture, which is for those other readers.
 
         """
-        datasets = [open_xray(path, **kwargs) for path in ensure_tuple(data)]
+        datasets: list[_Read] = []
+        for path in ensure_tuple(data):
+            try:
+                datasets.append(open_xray(path, **kwargs))
+            except XRayFileError as error:
+                if Path(path).is_file() and not is_dicom_file(path):
+                    raise
+                datasets.append(error)
         return datasets[0] if len(datasets) == 1 else datasets
 
-    def get_data(self, img: FileDataset | Sequence[FileDataset]) -> tuple[np.ndarray, dict[str, Any]]:
+    def get_data(self, img: _Read | Sequence[_Read]) -> tuple[np.ndarray, dict[str, Any]]:
         """Pixels and meta data of what was read.
 
         Args:
@@ -86,16 +99,20 @@ class XRayReader(ImageReader):
             Float32 array (X, Y) in [0, 1], and the meta data that MONAI tracks.
 
         Raises:
-            XRayFileError: if these are several files, or the file holds no grey image that can be decoded.
+            XRayFileError: if these are several files, the file could not be read, or it holds no grey image that can be
+                decoded.
 
         """
-        datasets = [img] if isinstance(img, FileDataset) else list(img)
+        datasets = list(img) if isinstance(img, Sequence) else [img]
         if len(datasets) != 1:
             raise XRayFileError(f"XRayReader makes one image of one file, got {len(datasets)} files. Load each alone.")
         dataset = datasets[0]
+        if isinstance(dataset, XRayFileError):
+            raise dataset
         name = str(getattr(dataset, "filename", None) or "The DICOM data set")
         check_xray(dataset, name)
         stored = stored_values(dataset, name, self.frame)
+        flatten_groups(dataset, self.frame)
         image = np.ascontiguousarray(grey_values(stored, dataset, name, self.percentiles).T)
         spacing, source = pixel_spacing(dataset)
         affine = plane_affine(dataset, spacing)

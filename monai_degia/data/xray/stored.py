@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 import pydicom
+import pydicom.encaps
 import SimpleITK
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import RLELossless, SecondaryCaptureImageStorage, generate_uid
@@ -16,14 +19,16 @@ from monai_degia.data.xray.files import XRayFileError, numbers
 __all__ = ["stored_values"]
 
 _FORM = ("Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation")
+_ITK_OBJECT = re.compile(r"(ITK ERROR: )?\w+\(0x[0-9a-f]+\): ")  # tells another address in each run
 
 
 def stored_values(dataset: FileDataset, name: str, frame: int = 0) -> np.ndarray:
     """Decode one frame to the numbers that the file stores, before any look-up table, rescaling or inversion.
 
-    pydicom unpacks native and run-length coded pixels, and unused bits, where old files keep overlays, are cut off.
-    GDCM, through SimpleITK, decodes the JPEG family, 12-bit lossy JPEG included. It would rescale the values and
-    invert MONOCHROME1 by the header, so it is given a temporary file with the coded pixels and a bare header instead.
+    pydicom unpacks native and run-length coded pixels. GDCM, through SimpleITK, decodes the JPEG family, 12-bit lossy
+    JPEG included. It would rescale the values and invert MONOCHROME1 by the header, and not put together a frame that
+    is cut into fragments, so it is given a temporary file with that frame in one piece and a bare header instead.
+    Unused bits, where old files keep overlays, are cut off.
 
     Args:
         dataset: a grey image.
@@ -45,17 +50,32 @@ def stored_values(dataset: FileDataset, name: str, frame: int = 0) -> np.ndarray
         raise XRayFileError(f"{name} does not say its transfer syntax (0002,0010). Export the file anew.")
     by_pydicom = not syntax.is_compressed or syntax == RLELossless
     try:
-        values = (_unpack(dataset) if by_pydicom else _decode_by_gdcm(dataset)).reshape(shape)[frame]
+        if by_pydicom:
+            return _used_bits(_unpack(dataset).reshape(shape)[frame], dataset, numbers(dataset, "HighBit"))
+        values = np.squeeze(_decode_by_gdcm(dataset, _coded_frame(dataset, shape[0], frame)))
+        if values.shape != shape[1:]:
+            raise ValueError(f"they are {values.shape} rows and columns where the header says {shape[1:]}.")
+        return _used_bits(values, dataset, [])  # a codec knows of no bits above those stored
     except Exception as error:  # decoders raise whatever their libraries raise
-        reason = (str(error).strip().splitlines() or [""])[-1]
+        reason = _ITK_OBJECT.sub("", (str(error).strip().splitlines() or [""])[-1])
         raise XRayFileError(
             f"{name}: the pixels ({syntax.name}) cannot be decoded: {reason.strip()[:200]} "
             "The file may be cut short; otherwise convert it to an uncompressed transfer syntax."
         ) from error
-    return _used_bits(values, dataset) if by_pydicom else values.astype(np.int64)
 
 
-def _decode_by_gdcm(dataset: FileDataset) -> np.ndarray:
+def _coded_frame(dataset: FileDataset, count: int, frame: int) -> bytes:
+    """The whole code stream of a frame, which may be cut into fragments."""
+    coded = dataset.PixelData
+    if not hasattr(pydicom.encaps, "generate_frames"):  # before pydicom 3
+        return list(pydicom.encaps.generate_pixel_data_frame(coded, count))[frame]
+    tables = (dataset.get("ExtendedOffsetTable"), dataset.get("ExtendedOffsetTableLengths"))
+    offsets = tables if all(tables) else None
+    frames = pydicom.encaps.generate_frames(coded, number_of_frames=count, extended_offsets=offsets)
+    return next(islice(frames, frame, None))
+
+
+def _decode_by_gdcm(dataset: FileDataset, coded: bytes) -> np.ndarray:
     uid = generate_uid()
     meta = FileMetaDataset()
     meta.FileMetaInformationGroupLength = 0  # set when written
@@ -65,12 +85,13 @@ def _decode_by_gdcm(dataset: FileDataset) -> np.ndarray:
     bare = FileDataset("", {}, preamble=b"\x00" * 128, file_meta=meta, is_implicit_VR=False, is_little_endian=True)
     bare.SOPClassUID, bare.SOPInstanceUID = SecondaryCaptureImageStorage, uid
     bare.PhotometricInterpretation = "MONOCHROME2"
-    for keyword in (*_FORM, "NumberOfFrames"):
+    for keyword in _FORM:
         if dataset.get(keyword) is not None:
             setattr(bare, keyword, dataset.get(keyword))
-    bare["PixelData"] = dataset["PixelData"]
+    bare.add_new("PixelData", "OB", pydicom.encaps.encapsulate([coded]))
+    bare["PixelData"].is_undefined_length = True
     with TemporaryDirectory() as folder:
-        path = Path(folder) / "frames.dcm"
+        path = Path(folder) / "frame.dcm"
         pydicom.dcmwrite(path, bare)
         return SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(path), imageIO="GDCMImageIO"))
 
@@ -84,10 +105,9 @@ def _unpack(dataset: FileDataset) -> np.ndarray:
         dataset.BitsStored = bits
 
 
-def _used_bits(values: np.ndarray, dataset: FileDataset) -> np.ndarray:
+def _used_bits(values: np.ndarray, dataset: FileDataset, high_bit: list[float]) -> np.ndarray:
     bits = int(dataset.BitsStored)
-    high = dataset.get("HighBit")
-    shift = 0 if high is None else max(int(high) + 1 - bits, 0)
+    shift = max(int(high_bit[0]) + 1 - bits, 0) if high_bit else 0
     used = (values.astype(np.int64) >> shift) & ((1 << bits) - 1)
     if not dataset.PixelRepresentation:
         return used

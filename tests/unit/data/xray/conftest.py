@@ -7,7 +7,12 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.encaps import encapsulate
-from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import (
+    DigitalXRayImageStorageForPresentation,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    generate_uid,
+)
 
 Write = Callable[..., Path]
 
@@ -24,7 +29,10 @@ def write_xray(tmp_path: Path) -> Write:
         meta.FileMetaInformationVersion = b"\x00\x01"
         meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = DigitalXRayImageStorageForPresentation, "1.2.3"
         meta.TransferSyntaxUID = syntax
-        order = {"is_implicit_VR": False, "is_little_endian": syntax != "1.2.840.10008.1.2.2"}
+        order = {
+            "is_implicit_VR": syntax == ImplicitVRLittleEndian,
+            "is_little_endian": syntax != "1.2.840.10008.1.2.2",
+        }
         dataset = FileDataset("", {}, preamble=b"\x00" * 128, file_meta=meta, **order)
         known: dict[str, Any] = {
             "SOPClassUID": DigitalXRayImageStorageForPresentation,
@@ -59,9 +67,10 @@ def write_xray(tmp_path: Path) -> Write:
 def table() -> Callable[..., Dataset]:
     """One item of a look-up table sequence."""
 
-    def make(values: np.ndarray, first: int, bits: int, as_bytes: bool = True) -> Dataset:
+    def make(values: np.ndarray, first: int, bits: int, as_bytes: bool = True, signed: bool | None = None) -> Dataset:
         item = Dataset()
-        item.add_new("LUTDescriptor", "SS" if first < 0 else "US", [len(values) % 65536, first, bits])
+        signed = first < 0 if signed is None else signed
+        item.add_new("LUTDescriptor", "SS" if signed else "US", [len(values) % 65536, first, bits])
         data: Any = values.tobytes() if as_bytes else [int(v) for v in values]
         item.add_new("LUTData", "OW" if as_bytes else "US", data)
         return item

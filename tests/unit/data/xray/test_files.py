@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pydicom.dataset import Dataset
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from monai_degia.data.xray.files import XRayFileError, is_dicom_file, numbers, open_xray
 
@@ -33,8 +34,12 @@ def test_what_cannot_be_opened_is_named_with_the_cure(write_xray: Callable[..., 
     (tmp_path / "text.dcm").write_text("x" * 500)
     with pytest.raises(XRayFileError, match=r"text\.dcm is not a DICOM file.*Check the file"):
         open_xray(tmp_path / "text.dcm")
-    with pytest.raises(XRayFileError, match=r"cannot be read as DICOM.*anew"):
+    with pytest.raises(XRayFileError, match=r" is a folder\. Pass one DICOM file"):
         open_xray(tmp_path)
+    damaged = write_xray(np.zeros((4, 4), np.uint8), syntax=DeflatedExplicitVRLittleEndian)
+    damaged.write_bytes(damaged.read_bytes()[:-20] + b"\xff" * 20)
+    with pytest.raises(XRayFileError, match=r"cannot be read as DICOM.*anew"):
+        open_xray(damaged)
 
 
 @pytest.mark.parametrize(

@@ -111,6 +111,39 @@ def test_voi_lut_agrees_with_pydicom(write_xray: Write, table: Table) -> None:
     assert np.ptp(expected) > 0.5
 
 
+@pytest.mark.parametrize(
+    ("dtype", "intercept", "modality", "first"),
+    [
+        (np.uint16, -2048, False, -2048),  # pydicom takes the sign of the stored values, which is none
+        (np.uint16, 0, False, 40000),
+        (np.int16, 42048, False, 40000),
+        (np.int16, 0, False, -2048),
+        (np.int16, 0, True, 40000),
+    ],
+)
+@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2", "1.2.840.10008.1.2.1"], ids=["implicit", "explicit"])
+def test_a_voi_lut_begins_at_the_sign_of_the_values_that_go_in(
+    write_xray: Write, table: Table, dtype: type, intercept: int, modality: bool, first: int, syntax: str
+) -> None:
+    """PS3.3 C.11.2.1.1."""
+    entries = np.sort(RNG.integers(0, 4096, 4096)).astype(np.uint16)
+    values = VALUES.astype(int) + first
+    tags: dict[str, Any] = {"RescaleSlope": 1, "RescaleIntercept": intercept}
+    stored = (values - intercept).astype(dtype)
+    if modality:
+        stored = VALUES.astype(dtype)
+        tags = {"ModalityLUTSequence": [table((np.arange(4096) + first).astype(np.uint16), 0, 16, signed=True)]}
+    path = write_xray(stored, syntax=syntax, **tags, VOILUTSequence=[table(entries, first, 12)])
+    np.testing.assert_allclose(grey(path), entries[VALUES] / 4095, atol=1e-6)
+
+
+def test_the_twos_complement_of_a_negative_beginning(write_xray: Write, table: Table) -> None:
+    entries = np.sort(RNG.integers(0, 4096, 4096)).astype(np.uint16)
+    stored = (VALUES.astype(int) - 2048).astype(np.int16)
+    path = write_xray(stored, VOILUTSequence=[table(entries, 65536 - 2048, 12)])
+    np.testing.assert_allclose(grey(path), entries[VALUES] / 4095, atol=1e-6)
+
+
 def test_packed_tables_have_a_byte_an_entry(write_xray: Write, table: Table) -> None:
     entries = RNG.integers(0, 256, 4096).astype(np.uint8)
     path = write_xray(VALUES, VOILUTSequence=[table(entries, 0, 8)])

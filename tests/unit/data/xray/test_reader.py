@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydicom
 import pytest
 import torch
 from monai.data import DataLoader, Dataset
@@ -12,6 +13,7 @@ from PIL import Image
 from pydicom.uid import generate_uid
 
 from monai_degia.data.xray.files import XRayFileError
+from monai_degia.data.xray.pixels import apply_window
 from monai_degia.data.xray.reader import XRayReader
 from monai_degia.transforms.modality import ScaleModalityd
 
@@ -76,6 +78,49 @@ def test_pictures_go_on_to_the_readers_of_monai(tmp_path: Path) -> None:
     Image.fromarray(picture).save(tmp_path / "a.png")
     image = LoadImaged("image", reader=XRayReader)({"image": tmp_path / "a.png"})["image"]
     np.testing.assert_array_equal(image.numpy(), picture.T)
+
+
+def test_no_other_reader_steps_in_for_what_should_be_dicom(write_xray: Write, tmp_path: Path) -> None:
+    load = LoadImaged("image", reader=DOTTED, ensure_channel_first=True)
+    path = write_xray(VALUES, "IM1", PhotometricInterpretation="MONOCHROME1")
+    with pytest.raises(XRayFileError, match=r" is a folder\. Pass one DICOM file"):
+        load({"image": path.parent})
+    Image.fromarray(np.zeros((6, 5), np.uint8)).save(tmp_path / "x.dcm", "PNG")
+    (tmp_path / "empty.dcm").touch()
+    for name in ("x.dcm", "empty.dcm"):
+        with pytest.raises(XRayFileError, match=rf"{name} is not a DICOM file"):
+            load({"image": tmp_path / name})
+    for name in ("gone.dcm", "gone.png"):
+        with pytest.raises(XRayFileError, match=rf"{name} does not exist"):
+            load({"image": tmp_path / name})
+
+
+def test_files_of_functional_groups_are_shown_and_measured_as_they_say(write_xray: Write) -> None:
+    """Spacing and window of an enhanced file stand in sequences, for all frames or for each."""
+
+    def group(**sequences: dict[str, Any]) -> pydicom.Dataset:
+        outer = pydicom.Dataset()
+        for keyword, attributes in sequences.items():
+            item = pydicom.Dataset()
+            item.update(attributes)
+            setattr(outer, keyword, [item])
+        return outer
+
+    values = RNG.integers(0, 4096, (3, 6, 5), dtype=np.uint16)
+    shared = group(
+        PixelMeasuresSequence={"PixelSpacing": [0.1, 0.2]},
+        FrameVOILUTSequence={"WindowCenter": 1000, "WindowWidth": 500},
+    )
+    single = [group(), group(PixelValueTransformationSequence={"RescaleSlope": 2, "RescaleIntercept": 7}), group()]
+    single[2] = group(FrameVOILUTSequence={"WindowCenter": 3000, "WindowWidth": 99, "VOILUTFunction": "LINEAR_EXACT"})
+    path = write_xray(values, SharedFunctionalGroupsSequence=[shared], PerFrameFunctionalGroupsSequence=single)
+    windows = [(values[0], 1000, 500, "LINEAR"), (2.0 * values[1] + 7, 1000, 500, "LINEAR")]
+    windows.append((values[2], 3000, 99, "LINEAR_EXACT"))
+    for frame, (rescaled, *window) in enumerate(windows):
+        image, meta = XRayReader(frame).get_data(XRayReader(frame).read(path))
+        np.testing.assert_allclose(image.T, apply_window(rescaled.astype(float), *window), atol=1e-6)
+        assert meta["spacing_source"] == "PixelSpacing"
+        np.testing.assert_allclose(np.abs(np.diag(meta["affine"])[:2]), [0.2, 0.1])
 
 
 COLOUR: list[dict[str, Any]] = [
