@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
+from itertools import islice
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from monai_degia.data.xray.files import DICOM_SUFFIXES, OTHER_SUFFIXES, is_dicom
 __all__ = ["IMAGE_SUFFIXES", "list_images", "load_datalist"]
 
 IMAGE_SUFFIXES = (*OTHER_SUFFIXES, *DICOM_SUFFIXES)
+_logger = logging.getLogger(__name__)
 _RESULT_SUFFIXES = (".overlay.png", ".sr.dcm")  # what inference writes, maybe beside the images
 
 
@@ -95,7 +98,7 @@ def list_images(
     """List the images of a folder, without landmarks, for inference.
 
     Args:
-        folder: folder to search; sub-folders are left alone.
+        folder: folder to search; sub-folders are left alone, which the log says if they hold images.
         suffixes: file endings that count as images, any case. With a DICOM ending among them, DICOM files without a
             known ending count too; they are told by their first bytes. Results of an inference (``.overlay.png``,
             ``.sr.dcm``) do not count, links to files that are missing do: reading them says so.
@@ -115,10 +118,22 @@ def list_images(
         raise ValueError(f"{root} is not a folder. Pass the folder that holds the images.")
     dicom = any(s in endings for s in DICOM_SUFFIXES)
     files = sorted(f for f in root.iterdir() if _is_file(f) and _is_listed(f, endings, dicom))
+    deeper = _folders_with_images(root, endings, dicom)
     if not files:
-        raise ValueError(f"{root} holds no image that ends in {', '.join(endings)}. Check the folder or the suffixes.")
+        cure = f"Its sub-folders do, such as {deeper[0]}: pass one." if deeper else "Check the folder or the suffixes."
+        raise ValueError(f"{root} holds no image that ends in {', '.join(endings)}. {cure}")
+    if deeper:
+        _logger.warning("%s: sub-folders are not searched, images lie in %s.", root, ", ".join(map(str, deeper[:5])))
     name = domain or root.resolve().name
     return [{"image": str(f), "domain": name, "modality": modality, "mirror": False} for f in files]
+
+
+def _folders_with_images(root: Path, endings: tuple[str, ...], dicom: bool) -> list[Path]:
+    def has_image(folder: Path) -> bool:
+        # Some of the files are enough to tell, and telling DICOM without an ending opens each of them.
+        return any(f.is_file() and _is_listed(f, endings, dicom) for f in islice(folder.rglob("*"), 1000))
+
+    return sorted(folder for folder in root.iterdir() if folder.is_dir() and has_image(folder))
 
 
 def _is_file(path: Path) -> bool:
