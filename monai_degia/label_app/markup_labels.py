@@ -132,7 +132,7 @@ def _frame(file: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     except ValueError as error:
         raise RefusedRequest(" ".join(str(error).replace(str(file), file.name).split())) from None
     meta, spacing = sample["image"].meta, sample["spacing"]
-    affine = None if file.name.lower().endswith(_PICTURES) else meta["original_affine"].tolist()
+    affine = None if file.name.lower().endswith(_PICTURES) else meta["file_affine"].tolist()
     record = LandmarkRecord(
         image=file.name,
         file=file,

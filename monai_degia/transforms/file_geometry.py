@@ -21,7 +21,8 @@ class FileGeometryd(MapTransform):
 
     Each reader has meta data of its own, of which PNG, DICOM and NIfTI files in one batch cannot be collated, and those
     of a DICOM file may name a patient. What is left, the same for all formats: ``filename_or_obj``, ``spatial_shape``,
-    ``affine``, ``original_affine``, ``sop_instance_uid`` and ``thumb_side`` (empty if the file does not tell), and
+    ``affine``, ``original_affine``, ``file_affine`` (from pixel to the file's own place in space), ``sop_instance_uid``
+    and ``thumb_side`` (empty if the file does not tell), and
     ``spacing_source``: the DICOM tag that the pixel size comes from, ``given`` if the sample brought it, ``affine`` if
     another kind of file tells it, empty if it is unknown. Goes behind all transforms that move pixels.
 
@@ -67,6 +68,7 @@ class FileGeometryd(MapTransform):
             "filename_or_obj": str(meta["filename_or_obj"]),
             "spatial_shape": torch.tensor([int(side) for side in meta["spatial_shape"][:2]]),
             "original_affine": torch.as_tensor(meta["original_affine"], dtype=torch.float64),
+            "file_affine": torch.as_tensor(meta.get("file_affine", meta["original_affine"]), dtype=torch.float64),
             "sop_instance_uid": str(meta.get("sop_instance_uid") or ""),
             "thumb_side": str(meta.get("thumb_side") or ""),
         }

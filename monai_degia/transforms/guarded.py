@@ -49,6 +49,7 @@ class GuardedCompose(Compose):
             "filename_or_obj": file,
             "spatial_shape": torch.tensor([0, 0]),
             "original_affine": torch.eye(4, dtype=torch.float64),
+            "file_affine": torch.eye(4, dtype=torch.float64),
             "sop_instance_uid": "",
             "thumb_side": "",
             "spacing_source": "",

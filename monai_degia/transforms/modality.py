@@ -76,7 +76,9 @@ class LoadAnyImaged(MapTransform):
     Pictures (PNG, JPEG, BMP, TIFF; 8 and 16 bit, palettes) and MetaImage are added to what MONAI reads, and DICOM files
     go to :class:`~monai_degia.data.xray.reader.XRayReader`, which gives grey values in [0, 1]; one folder may mix them.
     A NIfTI or MetaImage file with a single slice loses its third axis. If its slice does not lie in the world's x-y
-    plane, the affine becomes one of the slice's own plane, spacing only, since 2-D points could not follow it.
+    plane, the affine becomes one of the slice's own plane, spacing only, since 2-D points could not follow it; the
+    file's own stays in the meta data as ``file_affine``. Rows are taken to run from top to bottom, as pictures store
+    them, whatever the affine says of up and down.
 
     Args:
         keys: image paths.
@@ -120,6 +122,7 @@ class LoadAnyImaged(MapTransform):
             image = MetaTensor(image.as_tensor()[..., 0], meta=image.meta)
         if image.ndim != 3:
             raise ValueError(f"{path} holds an array of shape {tuple(image.shape)}; one 2-D image a file is expected.")
+        image.meta.setdefault("file_affine", image.affine.clone())  # before it is bent into the plane
         image = _in_plane(image)
         # Readers of pictures leave it out, and the way back to the file's pixels needs it.
         image.meta.setdefault("original_affine", image.affine.clone())

@@ -143,7 +143,7 @@ class LandmarkFileWriter(CollectingWriter):
             size_px=(int(image.meta["spatial_shape"][0]), int(image.meta["spatial_shape"][1])),
             spacing_mm=(float(spacing[0]), float(spacing[1])) if known else None,
             spacing_source=_text("spacing_source", given, image.meta) if known else "",
-            affine=_rows(image.meta["original_affine"]) if has_affine else None,
+            affine=_rows(image.meta["file_affine"]) if has_affine else None,
             confidence=None if confidence is None else tuple(float(value) for value in confidence),
             domain_shift=None if shift is None else float(shift),
             mirrored=is_mirrored(image) != bool(found.get("mirrored", False)),

@@ -33,7 +33,8 @@ class LandmarkRecord:
         size_px: (X, Y) of the file in pixels.
         spacing_mm: (x, y) of a pixel in mm, None if unknown.
         spacing_source: where the spacing comes from, such as ``PixelSpacing``; empty if unknown.
-        affine: 4 x 4 rows of the file's own map from pixel index (x, y, 0) to RAS in mm; None for files without one.
+        affine: 4 x 4 rows of the file's own map from pixel index (x, y, 0) to RAS in mm, whichever plane that is; None
+            for files without one.
         confidence: K numbers in [0, 1], None if the model gives none.
         domain_shift: distance of the image from the training domain, None if not computed.
         mirrored: whether the network saw the image mirrored.

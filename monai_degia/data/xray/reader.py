@@ -16,7 +16,7 @@ from monai_degia.data.xray.files import XRayFileError, check_xray, is_dicom_file
 from monai_degia.data.xray.functional_groups import flatten_groups
 from monai_degia.data.xray.pixels import grey_values
 from monai_degia.data.xray.side import thumb_side
-from monai_degia.data.xray.spacing import pixel_spacing, plane_affine
+from monai_degia.data.xray.spacing import file_affine, pixel_spacing, plane_affine
 from monai_degia.data.xray.stored import stored_values
 
 __all__ = ["XRayReader"]
@@ -31,8 +31,9 @@ class XRayReader(ImageReader):
     as :func:`monai_degia.data.xray.pixels.grey_values` describes, the pixel size as
     :func:`monai_degia.data.xray.spacing.pixel_spacing` does. Transfer syntaxes: native, deflated, RLE, JPEG, JPEG-LS
     and JPEG 2000. The meta data hold nothing of the header but ``spacing_source`` (the tag that the pixel size comes
-    from, empty if unknown; the affine then has pixels of 1 mm), ``sop_instance_uid``, ``photometric_interpretation``
-    and ``thumb_side`` (:func:`monai_degia.data.xray.side.thumb_side`).
+    from, empty if unknown; the affine then has pixels of 1 mm), ``file_affine`` (the place in space that the file
+    states, where the affine of a 2-D image has to stay in its plane), ``sop_instance_uid``,
+    ``photometric_interpretation`` and ``thumb_side`` (:func:`monai_degia.data.xray.side.thumb_side`).
 
     Args:
         frame: which frame of a file with several, from 0.
@@ -115,7 +116,8 @@ class XRayReader(ImageReader):
         flatten_groups(dataset, self.frame)
         image = np.ascontiguousarray(grey_values(stored, dataset, name, self.percentiles).T)
         spacing, source = pixel_spacing(dataset)
-        affine = plane_affine(dataset, spacing)
+        in_space = file_affine(dataset, spacing)
+        affine = plane_affine(in_space)
         meta = {
             "filename_or_obj": name,
             MetaKeys.SPATIAL_SHAPE: np.array(image.shape),
@@ -123,6 +125,7 @@ class XRayReader(ImageReader):
             MetaKeys.AFFINE: affine,
             MetaKeys.ORIGINAL_AFFINE: affine.copy(),
             MetaKeys.SPACE: SpaceKeys.RAS,
+            "file_affine": in_space,
             "spacing_source": source,
             "sop_instance_uid": str(dataset.get("SOPInstanceUID") or ""),
             "photometric_interpretation": str(dataset.PhotometricInterpretation),

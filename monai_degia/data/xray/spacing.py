@@ -8,7 +8,7 @@ from pydicom.dataset import Dataset
 
 from monai_degia.data.xray.files import numbers
 
-__all__ = ["pixel_spacing", "plane_affine"]
+__all__ = ["file_affine", "pixel_spacing", "plane_affine"]
 
 
 def pixel_spacing(dataset: Dataset) -> tuple[tuple[float, float] | None, str]:
@@ -38,12 +38,12 @@ def pixel_spacing(dataset: Dataset) -> tuple[tuple[float, float] | None, str]:
     return None, ""
 
 
-def plane_affine(dataset: Dataset, spacing: tuple[float, float] | None) -> np.ndarray:
-    """Affine from pixel (x, y) to RAS millimetres, in the plane of the image.
+def file_affine(dataset: Dataset, spacing: tuple[float, float] | None) -> np.ndarray:
+    """Affine from pixel (x, y, 0) to RAS millimetres, as the file places itself in space.
 
-    A radiograph has no place in the body: pixel (0, 0) is the origin, and x and y run to the left and to the back as in
-    ITK. ``ImageOrientationPatient`` and ``ImagePositionPatient`` are followed where they stay in that plane. For a
-    plane of another direction they are not, since 2-D points could not follow.
+    ``ImageOrientationPatient`` and ``ImagePositionPatient`` are followed where they are there and sound. A radiograph
+    without them has no place in the body: pixel (0, 0) is the origin, and x and y run to the left and to the back as in
+    ITK.
 
     Args:
         dataset: header of the image.
@@ -57,8 +57,26 @@ def plane_affine(dataset: Dataset, spacing: tuple[float, float] | None) -> np.nd
     turn, origin = numbers(dataset, "ImageOrientationPatient"), numbers(dataset, "ImagePositionPatient")
     if len(turn) == 6 and len(origin) == 3 and np.isfinite([*turn, *origin]).all():
         x, y = np.array(turn[:3]), np.array(turn[3:])
-        normal = np.cross(x, y)
-        if abs(abs(normal[2]) - 1) < 1e-3 and abs(x[2]) + abs(y[2]) < 1e-6:
-            lps[:3, :3] = np.stack([x, y, np.array([0.0, 0.0, np.sign(normal[2])])], axis=1) @ lps[:3, :3]
+        if np.allclose([x @ x, y @ y, x @ y], [1, 1, 0], atol=2e-3):
+            lps[:3, :3] = np.stack([x, y, np.cross(x, y)], axis=1) @ lps[:3, :3]
             lps[:3, 3] = origin
     return np.asarray(orientation_ras_lps(lps), dtype=np.float64)
+
+
+def plane_affine(affine: np.ndarray) -> np.ndarray:
+    """Affine in which an image stays 2-D, for transforms: that of its file where this lies in the world's x-y plane.
+
+    For a plane of another direction spacing alone is left, with x and y as in ITK, since 2-D points could not follow.
+
+    Args:
+        affine: of the file (4, 4), from pixel to RAS millimetres, see :func:`file_affine`.
+
+    Returns:
+        Float64 array (4, 4).
+
+    """
+    if np.abs(affine[2, :2]).max() < 1e-6 and abs(np.linalg.det(affine[:2, :2])) > 1e-9:
+        normal = np.array([0.0, 0.0, np.sign(affine[2, 2])])
+        return np.column_stack([affine[:, :2], [*normal, 0.0], affine[:, 3]])
+    spacing = np.linalg.norm(affine[:3, :2], axis=0)
+    return np.asarray(orientation_ras_lps(np.diag([*spacing, 1.0, 1.0])), dtype=np.float64)

@@ -1,17 +1,20 @@
 import csv
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import SimpleITK
 import torch
 from ignite.engine import Engine, Events
 from monai.data import DataLoader, Dataset, MetaTensor
 from monai.engines import SupervisedEvaluator
 from monai.transforms import Compose, Flipd, Resized, Rotate90d
 from PIL import Image
+from pydicom.uid import CTImageStorage
 from torch import Tensor, nn
 
 from monai_degia.data.datalist import load_datalist
@@ -374,6 +377,43 @@ def test_results_of_an_earlier_run_do_not_stay_beside_a_failure(
         *("landmarks.csv", "landmarks.json", "failures.csv"),
         *("b/a.mrk.json", "b/a.overlay.png", "c.mrk.json"),
     }
+
+
+PLANES = {
+    "axial": ((1, 0, 0), (0, 1, 0)),
+    "turned": ((0.6, 0.8, 0), (-0.8, 0.6, 0)),
+    "coronal": ((1, 0, 0), (0, 0, -1)),
+    "sagittal": ((0, -1, 0), (0, 0, -1)),
+    "oblique": ((0.8, 0, 0.6), (0, 1, 0)),
+}
+
+
+@pytest.mark.parametrize("suffix", [".dcm", ".nii.gz", ".mha"])
+@pytest.mark.parametrize("plane", PLANES)
+def test_markups_lie_where_itk_shows_an_image_of_any_plane(
+    tmp_path: Path, write_dicom: Callable[..., Any], plane: str, suffix: str
+) -> None:
+    x, y = (np.array(axis, dtype=float) for axis in PLANES[plane])
+    file = tmp_path / f"a{suffix}"
+    if suffix == ".dcm":
+        # Of this kind of image ITK reads spacing and orientation.
+        place = {"ImageOrientationPatient": [*x, *y], "ImagePositionPatient": [10, -20, 30]}
+        write_dicom(file, SOPClassUID=CTImageStorage, PixelSpacing=[0.3, 0.2], **place)
+    else:
+        volume = SimpleITK.GetImageFromArray(np.zeros((1, 80, 60), dtype=np.float32))
+        volume.SetSpacing([0.2, 0.3, 1.0])
+        volume.SetOrigin([10, -20, 30])
+        volume.SetDirection(np.stack([x, y, np.cross(x, y)], axis=1).ravel().tolist())
+        SimpleITK.WriteImage(volume, str(file))
+    writer = LandmarkFileWriter(tmp_path / "out", NAMES, image_dir=tmp_path, formats="markups")
+    run([{"image": str(file)}], [Resized("image", (32, 32)), Flipd("image", 0)], torch.rand(1, 3, 2), writer)
+    (entry,) = json.loads((tmp_path / "out" / "landmarks.json").read_text())
+    shown = SimpleITK.ReadImage(str(file))
+    points = json.loads((tmp_path / "out" / "a.mrk.json").read_text())["markups"][0]["controlPoints"]
+    for point in points:
+        place = shown.TransformContinuousIndexToPhysicalPoint((*entry["landmarks"][point["label"]], 0.0))
+        assert np.allclose(point["position"], place, atol=0.005)
+    assert entry["spacing_mm"] == pytest.approx([0.2, 0.3])
 
 
 def test_an_unknown_format_is_refused_at_once() -> None:

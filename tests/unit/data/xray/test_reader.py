@@ -49,7 +49,15 @@ def test_nothing_that_names_a_patient_is_kept(write_xray: Write) -> None:
     told = repr(image.meta).encode() + pickle.dumps(image)
     assert not any(word in told for word in (b"Doe", b"SECRET", b"1970", b"Clinic", b"ACC1"))
     assert set(map(str, image.meta)) == {
-        *("filename_or_obj", "spatial_shape", "original_channel_dim", "affine", "original_affine", "space"),
+        *(
+            "filename_or_obj",
+            "spatial_shape",
+            "original_channel_dim",
+            "affine",
+            "original_affine",
+            "file_affine",
+            "space",
+        ),
         *("spacing_source", "sop_instance_uid", "photometric_interpretation", "thumb_side"),
     }
 

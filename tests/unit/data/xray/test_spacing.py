@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pydicom.dataset import Dataset
 
-from monai_degia.data.xray.spacing import pixel_spacing, plane_affine
+from monai_degia.data.xray.spacing import file_affine, pixel_spacing, plane_affine
 
 
 def header(**tags: Any) -> Dataset:
@@ -56,8 +56,9 @@ def test_spacing_is_x_y_and_says_where_it_is_from(
 
 
 def test_plane_without_a_place_is_that_of_itk() -> None:
-    np.testing.assert_allclose(plane_affine(header(), (0.3, 0.1)), np.diag([-0.3, -0.1, 1, 1]))
-    np.testing.assert_allclose(plane_affine(header(), None), np.diag([-1, -1, 1, 1]))
+    for affine, size in [(file_affine(header(), (0.3, 0.1)), (0.3, 0.1)), (file_affine(header(), None), (1, 1))]:
+        np.testing.assert_allclose(affine, np.diag([-size[0], -size[1], 1, 1]))
+        np.testing.assert_allclose(plane_affine(affine), affine)
 
 
 @pytest.mark.parametrize("degrees", [0, 90, 33])
@@ -66,14 +67,22 @@ def test_a_place_in_the_plane_is_followed(degrees: float, flip: int) -> None:
     a = np.deg2rad(degrees)
     x, y = np.array([np.cos(a), np.sin(a), 0]), flip * np.array([-np.sin(a), np.cos(a), 0])
     place = header(ImageOrientationPatient=[*x.round(9), *y.round(9)], ImagePositionPatient=[10, 20, 30])
-    affine = plane_affine(place, (0.3, 0.1))
+    affine = plane_affine(file_affine(place, (0.3, 0.1)))
     pixel = np.array([5, 7])
     lps = np.array([10, 20, 30]) + pixel[0] * 0.3 * x + pixel[1] * 0.1 * y  # PS3.3 C.7.6.2.1.1
     np.testing.assert_allclose((affine @ [*pixel, 0, 1])[:3], lps * [-1, -1, 1], atol=1e-6)
     assert not affine[2, :2].any() and abs(np.linalg.det(affine)) == pytest.approx(0.03)
 
 
-@pytest.mark.parametrize("turn", [[1, 0, 0, 0, 0, -1], [0.8, 0, 0.6, 0, 1, 0], [1, 0, 0, 1, 0, 0], [0] * 6, [1, 0]])
-def test_a_plane_of_another_direction_keeps_its_spacing_alone(turn: list[float]) -> None:
+@pytest.mark.parametrize("turn", [[1, 0, 0, 0, 0, -1], [0.8, 0, 0.6, 0, 1, 0], [0, 1, 0, 0, 0, -1]])
+def test_a_plane_of_another_direction_keeps_its_place_and_2d_points_their_spacing(turn: list[float]) -> None:
+    affine = file_affine(header(ImageOrientationPatient=turn, ImagePositionPatient=[10, 20, 30]), (0.3, 0.1))
+    lps = np.array([10, 20, 30]) + 5 * 0.3 * np.array(turn[:3]) + 7 * 0.1 * np.array(turn[3:])  # PS3.3 C.7.6.2.1.1
+    np.testing.assert_allclose((affine @ [5, 7, 0, 1])[:3], lps * [-1, -1, 1], atol=1e-9)
+    np.testing.assert_allclose(plane_affine(affine), np.diag([-0.3, -0.1, 1, 1]), atol=1e-9)
+
+
+@pytest.mark.parametrize("turn", [[1, 0, 0, 1, 0, 0], [0] * 6, [1, 0], [1, 0, 0, 0, 2, 0]])
+def test_an_orientation_that_is_none_is_not_followed(turn: list[float]) -> None:
     place = header(ImageOrientationPatient=turn, ImagePositionPatient=[10, 20, 30])
-    np.testing.assert_allclose(plane_affine(place, (0.3, 0.1)), np.diag([-0.3, -0.1, 1, 1]))
+    np.testing.assert_allclose(file_affine(place, (0.3, 0.1)), np.diag([-0.3, -0.1, 1, 1]))
