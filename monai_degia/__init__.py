@@ -106,6 +106,7 @@ from monai_degia.transforms.prolongation import RandProlongation
 from monai_degia.transforms.random_convolution import RandConv, RandConvd
 from monai_degia.transforms.shifts import AppearanceShiftd, shifted_copies
 from monai_degia.transforms.spacing import PixelSpacingd
+from monai_degia.transforms.upright import TurnUprightd
 from monai_degia.transforms.warp import RandPoseWarpd, RandSmoothWarpd
 from monai_degia.writers.calibration_file import CalibrationWriter
 from monai_degia.writers.class_report import ClassificationReport
@@ -212,6 +213,7 @@ __all__ = [
     "StructuredReportWriter",
     "SuccessDetectionRate",
     "SuccessDetectionRateMetric",
+    "TurnUprightd",
     "ViewsInferer",
     "ViewsLoss",
     "XRayReader",

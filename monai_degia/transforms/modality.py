@@ -20,6 +20,7 @@ from monai_degia.data.xray.reader import XRayReader
 
 __all__ = ["LoadAnyImaged", "MatchChannelsd", "ScaleModalityd", "depth_to_image"]
 
+_ORIENTATION = 0x0112  # tag of Exif
 _DEEP = "I"  # PIL's 16- and 32-bit integer modes
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, the weights of PIL's conversion to grey
 
@@ -69,12 +70,17 @@ class _PictureReader(PILReader):
         names = [filename] if isinstance(filename, str | PathLike) else filename
         return all(str(n).lower().endswith((".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")) for n in names)
 
+    def _get_meta_dict(self, img: Any) -> dict[Any, Any]:
+        return {**super()._get_meta_dict(img), "exif_orientation": int(img.getexif().get(_ORIENTATION, 1))}
+
 
 class LoadAnyImaged(MapTransform):
     """MONAI's ``LoadImaged`` for one 2-D image a file, float32 (C, X, Y) with a 4 x 4 affine, and readable failures.
 
     Pictures (PNG, JPEG, BMP, TIFF; 8 and 16 bit, palettes) and MetaImage are added to what MONAI reads, and DICOM files
     go to :class:`~monai_degia.data.xray.reader.XRayReader`, which gives grey values in [0, 1]; one folder may mix them.
+    Pictures are loaded as they are stored, with their ``exif_orientation`` (1 to 8) in the meta data:
+    :class:`TurnUprightd`.
     A NIfTI or MetaImage file with a single slice loses its third axis. If its slice does not lie in the world's x-y
     plane, the affine becomes one of the slice's own plane, spacing only, since 2-D points could not follow it; the
     file's own stays in the meta data as ``file_affine``. Rows are taken to run from top to bottom, as pictures store

@@ -13,7 +13,9 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from monai_degia.data.files import whole_file
+from monai_degia.transforms.landmarks import LandmarksToImaged, LandmarksToWorldd
 from monai_degia.transforms.modality import LoadAnyImaged, MatchChannelsd, ScaleModalityd
+from monai_degia.transforms.upright import TurnUprightd
 from monai_degia.writers.overlay import draw_landmarks
 from monai_degia.writers.records import LandmarkRecord
 
@@ -25,7 +27,7 @@ _MARK_SIZE = 0.65  # the joint itself should be seen
 
 
 class OverlayWriter:
-    """Write ``<output_name>.overlay.png``: the original image at a size to look at, its landmarks and bones.
+    """Write ``<output_name>.overlay.png``: the image, upright and at a size to look at, its landmarks and bones.
 
     A landmark of low confidence is a ring instead of a dot. The caption below says so, and that this is for research
     only; no name of a file or a person is written, but what is burned into the pixels stays.
@@ -48,7 +50,14 @@ class OverlayWriter:
                 f"Need long_side >= 64 and doubtful_below in [0, 1], got {long_side} and {doubtful_below}."
             )
         self.output_dir, self.long_side, self.doubtful_below = Path(output_dir), long_side, doubtful_below
-        self._steps = (LoadAnyImaged("image"), ScaleModalityd("image"), MatchChannelsd("image", 3))
+        self._steps = (
+            LoadAnyImaged("image"),
+            LandmarksToWorldd("landmarks"),
+            TurnUprightd("image"),
+            ScaleModalityd("image"),
+            MatchChannelsd("image", 3),
+            LandmarksToImaged("landmarks"),
+        )
 
     def write(self, record: LandmarkRecord) -> Path:
         """Write the picture of one image.
@@ -64,10 +73,11 @@ class OverlayWriter:
 
         """
         path = self.output_dir / f"{record.output_name}{self.ending}"
-        sample: dict[Any, Any] = {"image": str(record.file), "modality": record.modality}
+        points = torch.tensor(record.points_px, dtype=torch.float64)
+        sample: dict[Any, Any] = {"image": str(record.file), "landmarks": points, "modality": record.modality}
         for step in self._steps:
             sample = step(sample)
-        image, points = self._resize(sample["image"].as_tensor(), record)
+        image, points = self._resize(sample["image"].as_tensor(), sample["landmarks"].double())
         doubtful = None
         if record.confidence is not None:
             doubtful = [value < self.doubtful_below for value in record.confidence]
@@ -79,12 +89,12 @@ class OverlayWriter:
             Image.fromarray(_with_caption(picture, caption)).save(partial)
         return path
 
-    def _resize(self, image: Tensor, record: LandmarkRecord) -> tuple[Tensor, Tensor]:
+    def _resize(self, image: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
         factor = self.long_side / max(image.shape[1:])
         size = [max(1, round(side * factor)) for side in image.shape[1:]]
         resized = interpolate(image[None], size, mode="bilinear", antialias=True)[0].clamp(0, 1)
         scale = torch.tensor(size, dtype=torch.float64) / torch.tensor(image.shape[1:], dtype=torch.float64)
-        return resized, (torch.tensor(record.points_px, dtype=torch.float64) + 0.5) * scale - 0.5
+        return resized, (points + 0.5) * scale - 0.5
 
 
 def _with_caption(picture: NDArray[np.uint8], caption: str) -> NDArray[np.uint8]:

@@ -68,3 +68,24 @@ def test_landmarks_of_the_dicom_hand_lie_on_it(tmp_path: Path) -> None:
     (tmp_path / "images" / "hand.dcm").symlink_to(item["image"])
     (entry,) = infer(tmp_path / "images", tmp_path / "out").values()
     assert np.linalg.norm(points(entry) - true, axis=1).mean() < 0.12 * np.ptp(true, 0).max()
+
+
+def test_photographs_that_a_camera_stored_sideways(tmp_path: Path) -> None:
+    items = load_datalist(DATA / "hand_rgb_signdigits" / "landmarks.csv", where={"good": "1"})[::500]
+    (tmp_path / "images").mkdir()
+    ways = {3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}
+    for index, item in enumerate(items):
+        upright = Image.open(item["image"]).convert("RGB")
+        upright.save(tmp_path / "images" / f"{index}.png")
+        for orientation, way in ways.items():
+            exif = Image.Exif()
+            exif[0x0112] = orientation
+            upright.transpose(way).save(tmp_path / "images" / f"{index}_{orientation}.png", exif=exif)
+    found = infer(tmp_path / "images", tmp_path / "out", num_views=8)
+    for index, item in enumerate(items):
+        right, bottom = (side - 1 for side in Image.open(item["image"]).size)
+        x, y = points(found[f"{index}.png"]).T
+        for orientation, stored in {3: (right - x, bottom - y), 6: (y, right - x), 8: (bottom - y, x)}.items():
+            entry = found[f"{index}_{orientation}.png"]
+            np.testing.assert_allclose(points(entry), np.stack(stored, axis=1), atol=0.02)
+            assert not entry["mirrored"] and not entry["outside"]

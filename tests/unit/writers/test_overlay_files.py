@@ -34,6 +34,17 @@ def test_dots_lie_on_their_pixels_whatever_the_size(record: LandmarkRecord, tmp_
     assert (drawn[:8, :8] == 60).all()
 
 
+def test_a_photograph_stored_sideways_is_shown_upright(tmp_path: Path, make_record: Make) -> None:
+    shown = np.random.default_rng(1).integers(0, 256, (80, 60), dtype=np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned clockwise
+    Image.fromarray(shown).save(tmp_path / "upright.png")
+    Image.fromarray(shown).transpose(Image.Transpose.ROTATE_90).save(tmp_path / "sideways.png", exif=exif)
+    upright = make_record(tmp_path / "upright.png", points_px=POINTS)
+    sideways = make_record(tmp_path / "sideways.png", points_px=tuple((y, 59 - x) for x, y in POINTS), size_px=(80, 60))
+    np.testing.assert_array_equal(picture(sideways, tmp_path), picture(upright, tmp_path))
+
+
 def test_a_large_image_becomes_smaller(tmp_path: Path, make_record: Make) -> None:
     Image.fromarray(np.zeros((3000, 1500, 3), dtype=np.uint8)).save(tmp_path / "a.jpg")
     record = make_record(tmp_path / "a.jpg", points_px=((700.0, 900.0),) * 3, size_px=(1500, 3000))
