@@ -71,7 +71,14 @@ class _PictureReader(PILReader):
         return all(str(n).lower().endswith((".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")) for n in names)
 
     def _get_meta_dict(self, img: Any) -> dict[Any, Any]:
-        return {**super()._get_meta_dict(img), "exif_orientation": int(img.getexif().get(_ORIENTATION, 1))}
+        return {**super()._get_meta_dict(img), "exif_orientation": _orientation(img)}
+
+
+def _orientation(picture: Any) -> int:
+    try:
+        return int(picture.getexif().get(_ORIENTATION, 1))
+    except Exception:  # pixels are whole even if what is told beside them is damaged in one of many ways
+        return 1
 
 
 class LoadAnyImaged(MapTransform):

@@ -52,7 +52,8 @@ def stored_values(dataset: FileDataset, name: str, frame: int = 0) -> np.ndarray
     try:
         if by_pydicom:
             return _used_bits(_unpack(dataset).reshape(shape)[frame], dataset, numbers(dataset, "HighBit"))
-        values = np.squeeze(_decode_by_gdcm(dataset, _coded_frame(dataset, shape[0], frame)))
+        values = _decode_by_gdcm(dataset, _coded_frame(dataset, shape[0], frame))
+        values = values[0] if values.ndim == 3 else values
         if values.shape != shape[1:]:
             raise ValueError(f"they are {values.shape} rows and columns where the header says {shape[1:]}.")
         return _used_bits(values, dataset, [])  # a codec knows of no bits above those stored

@@ -46,3 +46,16 @@ def test_images_that_tell_nothing_are_left_alone() -> None:
     assert torch.equal(TurnUprightd("image")({"image": image})["image"], image)
     plain = torch.rand(1, 4, 6)
     assert TurnUprightd(["image", "other"], allow_missing_keys=True)({"image": plain})["image"] is plain
+
+
+@pytest.mark.parametrize(
+    "exif",
+    [
+        b"Exif\x00\x00damaged",
+        b"Exif\x00\x00II*\x00\x08\x00\x00\x00\x01\x00\x12\x01\x02\x00\x02\x00\x00\x00x\x00\x00\x00",
+    ],
+)
+def test_damaged_exif_does_not_hide_the_picture(tmp_path: Path, exif: bytes) -> None:
+    Image.fromarray(STORED).save(tmp_path / "a.png", exif=exif)
+    image = TurnUprightd("image")(LoadAnyImaged("image")({"image": str(tmp_path / "a.png")}))["image"]
+    np.testing.assert_array_equal(image.numpy(), STORED.transpose(2, 1, 0))

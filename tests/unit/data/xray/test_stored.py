@@ -140,6 +140,15 @@ def test_a_stream_of_another_shape_than_the_header_says_is_refused(write_xray: W
                 decode(path)
 
 
+@pytest.mark.parametrize("shape", [(1, 48), (32, 1)])
+def test_a_strip_keeps_both_its_sides(write_xray: Write, shape: tuple[int, int]) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(np.full(shape, 99, np.uint8)).save(buffer, "JPEG")
+    form = {"BitsAllocated": 8, "BitsStored": 8, "HighBit": 7, "PixelRepresentation": 0}
+    path = write_xray([buffer.getvalue()], syntax=JPEG_BASELINE, Rows=shape[0], Columns=shape[1], **form)
+    np.testing.assert_allclose(decode(path), np.full(shape, 99), atol=1)
+
+
 def test_pixels_that_cannot_be_decoded_are_named(write_xray: Write) -> None:
     values = RNG.integers(0, 4096, (50, 40), dtype=np.uint16)
     whole = write_xray(values)
