@@ -11,7 +11,6 @@ from pydicom.uid import (
     DigitalXRayImageStorageForPresentation,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
-    generate_uid,
 )
 
 Write = Callable[..., Path]
@@ -36,7 +35,7 @@ def write_xray(tmp_path: Path) -> Write:
         dataset = FileDataset("", {}, preamble=b"\x00" * 128, file_meta=meta, **order)
         known: dict[str, Any] = {
             "SOPClassUID": DigitalXRayImageStorageForPresentation,
-            "SOPInstanceUID": generate_uid(),
+            "SOPInstanceUID": "1.2.3",
             "PatientName": "Doe^Jane",
             "PatientID": "SECRET",
             "SamplesPerPixel": 1,

@@ -47,7 +47,7 @@ def test_nothing_that_names_a_patient_is_kept(write_xray: Write) -> None:
     tags = {"PatientBirthDate": "19700101", "InstitutionName": "Clinic", "AccessionNumber": "ACC1"}
     image = LoadImaged("image", reader=XRayReader)({"image": write_xray(VALUES, **tags)})["image"]
     told = repr(image.meta).encode() + pickle.dumps(image)
-    assert not any(word in told for word in (b"Doe", b"SECRET", b"1970", b"Clinic", b"ACC1"))
+    assert not any(word in told for word in (b"Doe", b"SECRET", b"19700101", b"Clinic", b"ACC1"))
     assert set(map(str, image.meta)) == {
         *(
             "filename_or_obj",
