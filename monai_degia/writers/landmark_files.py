@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
@@ -54,7 +55,8 @@ class LandmarkFileWriter(CollectingWriter):
     ``modality``, ``mirrored``, ``sop_instance_uid`` and ``model_version``; what is unknown is empty. ``load_datalist``
     reads it, modality, sides and spacing included, so corrected predictions can be trained on. ``landmarks.json`` adds
     millimetres and the confidence of each landmark.
-    Both come at the end of the run, or with what there is if an error ends it. Images whose ``error`` in the batch says
+    Both come at the end of the run, or with what there is if an error ends it; in a long run also now and then, so that
+    one that is killed leaves them too. Images whose ``error`` in the batch says
     that they could not be read (:class:`monai_degia.GuardedCompose`), and images one of whose files could not be
     written, are listed with the reason in ``failures.csv``, which is there only if there are any; files that an earlier
     run wrote in their place go. Files about one image are written at once, in the sub-folder of the image. Nothing of a
@@ -74,6 +76,7 @@ class LandmarkFileWriter(CollectingWriter):
         formats: files about each image: any of ``markups`` (3D Slicer), ``sr`` (DICOM structured report, for DICOM
             files) and ``overlay`` (a picture).
         modality: ``photo``, ``depth`` or ``xray``, for images whose batch does not say; the overlay needs it.
+        save_interval: seconds after which the tables are written with what there is, while the run goes on.
 
     Raises:
         ValueError: if a format is unknown; while the evaluator runs, if a prediction is not finite, or has another
@@ -90,16 +93,19 @@ class LandmarkFileWriter(CollectingWriter):
         model_version: str = "",
         formats: str | Sequence[str] = (),
         modality: str = "photo",
+        save_interval: float = 60.0,
     ) -> None:
         super().__init__(output_dir)
         self.names = landmark_names(landmarks)
         self.image_dir, self.model_version, self.modality = image_dir, model_version, modality
+        self.save_interval = save_interval
         wanted = (formats,) if isinstance(formats, str) else tuple(formats)
         self.writers = {name: _record_writer(name, self.output_dir) for name in wanted}
         self.failures: list[tuple[str, str]] = []
         """Name of an image and the reason why it has no result, or lacks one of its own files."""
         self._taken: set[str] = set()
         self._seen = 0
+        self._saved_at = 0.0
 
     def attach(self, engine: Engine) -> None:
         """Register with the evaluator."""
@@ -109,6 +115,7 @@ class LandmarkFileWriter(CollectingWriter):
     def _start(self, engine: Engine) -> None:
         super()._start(engine)
         self._taken, self.failures, self._seen = set(), [], 0
+        self._saved_at = time.monotonic()
 
     def _collect(self, engine: Engine) -> None:
         batch, output = engine.state.batch, engine.state.output
@@ -125,6 +132,8 @@ class LandmarkFileWriter(CollectingWriter):
             self._rows.append(landmark_entry(record))
             for writer in self.writers.values():
                 self._write_one(engine, writer, record)
+        if time.monotonic() - self._saved_at >= self.save_interval:
+            self._save()
 
     def _record(self, image: Any, given: dict[str, Any], found: dict[str, Any]) -> LandmarkRecord:
         file = image.meta["filename_or_obj"]
@@ -202,10 +211,14 @@ class LandmarkFileWriter(CollectingWriter):
         raise error
 
     def _write(self, engine: Engine) -> None:
+        self._save()
+        engine.logger.info(f"Landmarks of {len(self._rows)} images written to {self.output_dir}")
+
+    def _save(self) -> None:
         write_json(self.output_dir / "landmarks.json", self._rows)
         write_csv(self.output_dir / "landmarks.csv", self.names, self._rows)
         write_failures(self.output_dir / "failures.csv", self.failures)
-        engine.logger.info(f"Landmarks of {len(self._rows)} images written to {self.output_dir}")
+        self._saved_at = time.monotonic()
 
 
 def _record_writer(name: str, output_dir: Path) -> RecordWriter:

@@ -287,6 +287,25 @@ def test_what_is_collected_before_an_error_is_written(images: Path, tmp_path: Pa
     assert (tmp_path / "out" / "b" / "a.mrk.json").is_file()
 
 
+@pytest.mark.parametrize(("save_interval", "saved"), [(0.0, [2, 3]), (3600.0, [0, 0])])
+def test_a_run_that_is_killed_leaves_what_it_found(
+    images: Path, tmp_path: Path, save_interval: float, saved: list[int]
+) -> None:
+    """Nothing can be done about a signal that kills, so the tables are on disk before."""
+    out, rows = tmp_path / "out", []
+
+    class Look(LandmarkFileWriter):
+        def _collect(self, engine: Engine) -> None:
+            super()._collect(engine)
+            table = out / "landmarks.csv"
+            rows.append(len(load_datalist(table, landmarks=NAMES, image_dir=images)) if table.is_file() else 0)
+
+    writer = Look(out, NAMES, image_dir=images, save_interval=save_interval)
+    run([{"image": str(images / name)} for name in FILES], [Resized("image", (32, 32))], torch.rand(3, 3, 2), writer)
+    assert rows == saved
+    assert len(json.loads((out / "landmarks.json").read_text())) == 3
+
+
 def test_files_about_an_image_share_no_name(images: Path, tmp_path: Path) -> None:
     for name in ("a.jpg", "A.bmp"):
         Image.fromarray(np.zeros((8, 8), dtype=np.uint8)).save(images / name)
