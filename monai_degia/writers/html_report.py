@@ -23,6 +23,7 @@ from monai_degia.writers.collecting import CollectingWriter
 from monai_degia.writers.html_page import image_entry, write_page
 from monai_degia.writers.records import Point, original_points, relative_name
 from monai_degia.writers.report_thumbnails import ThumbnailEncoder
+from monai_degia.writers.upright_image import UprightImage
 
 __all__ = ["HtmlReport"]
 
@@ -48,8 +49,8 @@ class HtmlReport(CollectingWriter):
         landmarks: name of the landmark set, or the K names.
         image_dir: folder that image names are relative to; None takes the last part of each name.
         model_version: name and version of the model, for the head of the page.
-        pictures: ``file`` shows the file as it is, and needs the meta data of :class:`monai_degia.FileGeometryd`;
-            ``network`` shows what the network saw.
+        pictures: ``file`` shows the whole file, upright, and needs the meta data of
+            :class:`monai_degia.FileGeometryd`; ``network`` shows what the network saw.
         thumbnail_side: longer side of the pictures in pixels, at most. It decides the size of the page.
         doubtful_below: confidence in [0, 1] under which a landmark is drawn hollow.
 
@@ -78,7 +79,7 @@ class HtmlReport(CollectingWriter):
         self.names = landmark_names(landmarks)
         self.image_dir, self.model_version, self.pictures = image_dir, model_version, pictures
         self.doubtful_below = doubtful_below
-        self._encoder = ThumbnailEncoder(thumbnail_side)
+        self._encoder, self._upright = ThumbnailEncoder(thumbnail_side), UprightImage()
         self._spool: IO[bytes] | None = None
         self._unread = 0
 
@@ -103,11 +104,10 @@ class HtmlReport(CollectingWriter):
     def _add(self, engine: Engine, image: Tensor, row: dict[Any, Any]) -> None:
         file = getattr(image, "meta", {}).get("filename_or_obj")
         name = relative_name(file, self.image_dir) if file else f"image {len(self._rows) + self._unread + 1}"
-        size, prediction = self._size(image), self._points(row[CommonKeys.PRED], image, name)
-        label, error = row[CommonKeys.LABEL], None
+        points, label, error = [self._points(row[CommonKeys.PRED], image, name)], row[CommonKeys.LABEL], None
         if label is not None:
             error = _relative_error(row[CommonKeys.PRED], label, image.shape[1:])
-            label = self._points(label, image, name)
+            points.append(self._points(label, image, name))
         shift = None if row["domain_shift"] is None else float(row["domain_shift"])
         measured = {
             "domain": str(row["domain"] or row["modality"] or "all"),
@@ -116,8 +116,10 @@ class HtmlReport(CollectingWriter):
             "shift": None if shift is None else np.array([shift], np.float32),
         }
         self._rows.append(measured)
-        entry = image_entry(name, size, prediction, label, measured)
-        picture = self._picture(engine, image, name, str(row["modality"] or "auto"))
+        picture, size, (prediction, *labels) = self._picture(
+            engine, image, name, str(row["modality"] or "auto"), points
+        )
+        entry = image_entry(name, size, prediction, labels[0] if labels else None, measured)
         if self._spool is not None:
             self._spool.write(f"{entry}\n{base64.b64encode(picture).decode()}\n".encode("ascii"))
 
@@ -134,7 +136,7 @@ class HtmlReport(CollectingWriter):
 
     def _points(self, points: Tensor, image: Any, name: str) -> Sequence[Point]:
         """Normalised landmarks in pixels of the picture."""
-        points = points.detach().cpu()
+        points, size = points.detach().cpu(), self._size(image)
         if self.pictures == "file":
             return original_points(points, image, self.names, name)
         if points.shape != (len(self.names), 2) or not torch.isfinite(points).all():
@@ -143,16 +145,22 @@ class HtmlReport(CollectingWriter):
                 f"{int((~torch.isfinite(points)).sum())} numbers that are not finite. Use the landmarks that the "
                 "network was trained on, and weights that are of use."
             )
-        return denormalize_landmarks(points.double(), self._size(image)).tolist()
+        return denormalize_landmarks(points.double(), size).tolist()
 
-    def _picture(self, engine: Engine, image: Any, name: str, modality: str) -> bytes:
+    def _picture(
+        self, engine: Engine, image: Any, name: str, modality: str, points: list[Sequence[Point]]
+    ) -> tuple[bytes, tuple[int, int], list[Sequence[Point]]]:
+        """The picture as a file, its size before it was made smaller, and the points in pixels of that."""
+        size = self._size(image)
         if self.pictures == "network":
-            return self._encoder.from_tensor(image)
+            return self._encoder.from_tensor(image), size, points
+        stored = torch.tensor(points, dtype=torch.float64)
         try:
-            return self._encoder.from_file(image.meta["filename_or_obj"], modality)
+            shown, turned = self._upright(image.meta["filename_or_obj"], stored.flatten(0, 1), modality)
         except ValueError as error:
             engine.logger.warning(f"{name} has no picture in the report: {error}")
-            return b""
+            return b"", size, points
+        return self._encoder.from_tensor(shown), (shown.shape[1], shown.shape[2]), turned.view_as(stored).tolist()
 
     def _write(self, engine: Engine) -> None:
         path = self.output_dir / "report.html"

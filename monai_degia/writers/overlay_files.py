@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,11 +12,9 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from monai_degia.data.files import whole_file
-from monai_degia.transforms.landmarks import LandmarksToImaged, LandmarksToWorldd
-from monai_degia.transforms.modality import LoadAnyImaged, MatchChannelsd, ScaleModalityd
-from monai_degia.transforms.upright import TurnUprightd
 from monai_degia.writers.overlay import draw_landmarks
 from monai_degia.writers.records import LandmarkRecord
+from monai_degia.writers.upright_image import UprightImage
 
 __all__ = ["OverlayWriter"]
 
@@ -50,14 +47,7 @@ class OverlayWriter:
                 f"Need long_side >= 64 and doubtful_below in [0, 1], got {long_side} and {doubtful_below}."
             )
         self.output_dir, self.long_side, self.doubtful_below = Path(output_dir), long_side, doubtful_below
-        self._steps = (
-            LoadAnyImaged("image"),
-            LandmarksToWorldd("landmarks"),
-            TurnUprightd("image"),
-            ScaleModalityd("image"),
-            MatchChannelsd("image", 3),
-            LandmarksToImaged("landmarks"),
-        )
+        self._upright = UprightImage()
 
     def write(self, record: LandmarkRecord) -> Path:
         """Write the picture of one image.
@@ -74,10 +64,7 @@ class OverlayWriter:
         """
         path = self.output_dir / f"{record.output_name}{self.ending}"
         points = torch.tensor(record.points_px, dtype=torch.float64)
-        sample: dict[Any, Any] = {"image": str(record.file), "landmarks": points, "modality": record.modality}
-        for step in self._steps:
-            sample = step(sample)
-        image, points = self._resize(sample["image"].as_tensor(), sample["landmarks"].double())
+        image, points = self._resize(*self._upright(record.file, points, record.modality))
         doubtful = None
         if record.confidence is not None:
             doubtful = [value < self.doubtful_below for value in record.confidence]

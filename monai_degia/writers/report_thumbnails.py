@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import io
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 from torch import Tensor
-
-from monai_degia.transforms.modality import LoadAnyImaged, MatchChannelsd, ScaleModalityd
 
 __all__ = ["ThumbnailEncoder"]
 
@@ -32,26 +28,6 @@ class ThumbnailEncoder:
         if side < 16:
             raise ValueError(f"Thumbnails need a side of at least 16 pixels, got {side}.")
         self.side = side
-        self._steps = (LoadAnyImaged("image"), ScaleModalityd("image"), MatchChannelsd("image", 3))
-
-    def from_file(self, file: str | Path, modality: str = "auto") -> bytes:
-        """Read an image of any kind that inference reads.
-
-        Args:
-            file: the image file.
-            modality: ``photo``, ``depth``, ``xray`` or ``auto``, as for :class:`monai_degia.ScaleModalityd`.
-
-        Returns:
-            A WebP file.
-
-        Raises:
-            ValueError: if the file cannot be read.
-
-        """
-        sample: dict[Any, Any] = {"image": str(file), "modality": modality}
-        for step in self._steps:
-            sample = step(sample)
-        return self.from_tensor(sample["image"].as_tensor())
 
     def from_tensor(self, image: Tensor) -> bytes:
         """Encode an image as a network takes it.

@@ -21,9 +21,11 @@ from monai_degia.metrics.errors import nme
 from monai_degia.transforms.file_geometry import FileGeometryd
 from monai_degia.transforms.landmarks import denormalize_landmarks
 from monai_degia.transforms.modality import LoadAnyImaged, MatchChannelsd, ScaleModalityd
+from monai_degia.transforms.upright import TurnUprightd
 from monai_degia.writers import html_page
 from monai_degia.writers.html_report import HtmlReport
 from monai_degia.writers.report_thumbnails import ThumbnailEncoder
+from monai_degia.writers.upright_image import UprightImage
 
 HOSTILE = "a</script><img src=x onerror=alert(1)>'\"&<!--.png"
 
@@ -190,7 +192,8 @@ def test_a_picture_of_any_kind_becomes_a_small_one(tmp_path: Path, kind: str) ->
     }[kind]
     file = tmp_path / "a.png"
     Image.fromarray(pixels).save(file)
-    data = ThumbnailEncoder(45).from_file(file, "xray" if kind == "grey16" else "auto")
+    shown, _ = UprightImage()(file, torch.zeros(1, 2), "xray" if kind == "grey16" else "auto")
+    data = ThumbnailEncoder(45).from_tensor(shown)
     picture = Image.open(io.BytesIO(data))
     assert picture.format == "WEBP" and picture.size == (30, 45) and picture.mode == "RGB"
     small = np.asarray(picture).astype(int)
@@ -226,6 +229,29 @@ def test_points_are_pixels_of_the_file(tmp_path: Path) -> None:
     file.unlink()
     page = report_of(tmp_path / "out", given, found, pictures="file", image_dir=tmp_path)
     assert page.images == [image] and page.pictures == [b""]
+
+
+def test_a_photograph_stored_sideways_is_shown_upright_with_its_landmarks(tmp_path: Path) -> None:
+    """Both points are told in pixels as stored, and stay on what they mark."""
+    upright = np.full((40, 64, 3), 90, dtype=np.uint8)
+    upright[4:8, 50:54], upright[30:34, 10:14] = (250, 0, 0), (0, 250, 0)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned clockwise
+    file = tmp_path / "a.png"
+    Image.fromarray(upright).transpose(Image.Transpose.ROTATE_90).save(file, exif=exif)
+    sample: Any = {"image": str(file), "modality": "photo"}
+    for step in (LoadAnyImaged("image"), TurnUprightd("image"), FileGeometryd("image")):
+        sample = step(sample)
+    marks = torch.tensor([[[52.0, 6.0], [12.0, 32.0]]]) / torch.tensor([64.0, 40.0])  # red, green
+    given = {"pred": marks, "label": marks.flip(1)}
+    options: dict[str, Any] = {"landmarks": ["red", "green"], "pictures": "file"}
+    page = report_of(tmp_path / "out", list_data_collate([sample]), given, **options)
+    (image,) = page.images
+    picture = np.asarray(Image.open(io.BytesIO(page.pictures[0])).convert("RGB")).astype(int)
+    assert image["size"] == [64, 40] and picture.shape == upright.shape
+    assert np.abs(picture - upright).mean() < 12  # WebP
+    assert np.array(image["points"]) == pytest.approx(np.array([[51.5, 5.5], [11.5, 31.5]]), abs=0.01)
+    assert image["labels"] == image["points"][::-1]
 
 
 def test_images_without_a_result_are_counted(tmp_path: Path) -> None:
