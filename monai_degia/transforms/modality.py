@@ -22,6 +22,7 @@ __all__ = ["LoadAnyImaged", "MatchChannelsd", "ScaleModalityd", "depth_to_image"
 
 _ORIENTATION = 0x0112  # tag of Exif
 _DEEP = "I"  # PIL's 16- and 32-bit integer modes
+_THINNEST = 100  # longer over shorter side; such a strip would be resized to less than a pixel
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, the weights of PIL's conversion to grey
 
 
@@ -100,7 +101,8 @@ class LoadAnyImaged(MapTransform):
         kwargs: passed to ``LoadImaged``.
 
     Raises:
-        ValueError: on call, if the file is missing, damaged, of no known format, or not one 2-D image.
+        ValueError: on call, if the file is missing, damaged, of no known format, or not one 2-D image, or if one side
+            is more than a hundred times as long as the other.
 
     """
 
@@ -135,6 +137,12 @@ class LoadAnyImaged(MapTransform):
             image = MetaTensor(image.as_tensor()[..., 0], meta=image.meta)
         if image.ndim != 3:
             raise ValueError(f"{path} holds an array of shape {tuple(image.shape)}; one 2-D image a file is expected.")
+        long, short = max(image.shape[1:]), min(image.shape[1:])
+        if long > _THINNEST * short:
+            raise ValueError(
+                f"{path} has {image.shape[1]} x {image.shape[2]} pixels, a strip in which nothing can be found. "
+                f"Give an image whose sides differ {_THINNEST} times at most."
+            )
         image.meta.setdefault("file_affine", image.affine.clone())  # before it is bent into the plane
         image = _in_plane(image)
         # Readers of pictures leave it out, and the way back to the file's pixels needs it.

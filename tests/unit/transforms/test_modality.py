@@ -8,7 +8,7 @@ import pytest
 import SimpleITK
 import torch
 from monai.data import DataLoader, Dataset, MetaTensor
-from monai.transforms import Compose
+from monai.transforms import Compose, Resized
 from PIL import Image
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
@@ -143,6 +143,18 @@ def test_unreadable_files_end_in_one_message(tmp_path: Path) -> None:
     nibabel.Nifti1Image(np.zeros((4, 5, 6), np.float32), np.eye(4)).to_filename(tmp_path / "v.nii")
     with pytest.raises(ValueError, match=r"v\.nii holds an array of shape \(1, 4, 5, 6\); one 2-D image"):
         load({"image": tmp_path / "v.nii"})
+
+
+@pytest.mark.parametrize("shape", [(2, 200), (200, 2)])
+def test_a_strip_is_refused_before_it_is_resized_to_nothing(tmp_path: Path, shape: tuple[int, int]) -> None:
+    rows, columns = shape
+    Image.fromarray(np.zeros(shape, np.uint8)).save(tmp_path / "a.png")
+    image = LoadAnyImaged("image")({"image": tmp_path / "a.png"})["image"]
+    resized = Resized("image", 64, "longest", anti_aliasing=True)({"image": image})["image"]
+    assert sorted(resized.shape[1:]) == [1, 64]
+    Image.fromarray(np.zeros((rows + (rows > 2), columns + (columns > 2)), np.uint8)).save(tmp_path / "b.png")
+    with pytest.raises(ValueError, match=r"b\.png has \d+ x \d+ pixels, a strip"):
+        LoadAnyImaged("image")({"image": tmp_path / "b.png"})
 
 
 def test_depth_becomes_brightness() -> None:
