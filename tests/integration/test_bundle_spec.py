@@ -114,6 +114,21 @@ def test_network_takes_and_gives_what_the_metadata_say(name: str) -> None:
         )
 
 
+@pytest.mark.parametrize(("folder", "backbone"), [(".", "resnet"), ("densenet", "densenet")])
+def test_weights_that_come_along_are_whole(folder: str, backbone: str) -> None:
+    models = BUNDLE / "models" / folder
+    assert (models / "model.pt").stat().st_size < 25e6
+    parser = ConfigParser(ConfigParser.load_config_file(str(CONFIGS / "inference.json")))
+    parser.update({"bundle_root": str(BUNDLE), "ckpt_dir": str(models), "network_def#backbone": backbone})
+    for name, file in (("network_def", "model.pt"), ("flow_def", "flow.pt")):
+        weights = torch.load(models / file, map_location="cpu", weights_only=True)
+        assert all(torch.isfinite(values).all() for values in weights.values())
+        parser.get_parsed_content(name).load_state_dict(weights)
+    calibration = parser.get_parsed_content("calibration")
+    low, high = calibration.confidence(torch.tensor([0.5, 0.005]))
+    assert low < 0.5 < high and calibration.bits_std > 0
+
+
 def test_inference_sees_images_as_training_did() -> None:
     train, inference = (ConfigParser.load_config_file(str(CONFIGS / f"{n}.json")) for n in ("train", "inference"))
     assert inference["network_def"] == train["network_def"]
