@@ -56,11 +56,11 @@ class LandmarkFileWriter(CollectingWriter):
     reads it, modality, sides and spacing included, so corrected predictions can be trained on. ``landmarks.json`` adds
     millimetres and the confidence of each landmark.
     Both come at the end of the run, or with what there is if an error ends it; in a long run also now and then, so that
-    one that is killed leaves them too. Images whose ``error`` in the batch says
-    that they could not be read (:class:`monai_degia.GuardedCompose`), and images one of whose files could not be
-    written, are listed with the reason in ``failures.csv``, which is there only if there are any; files that an earlier
-    run wrote in their place go. Files about one image are written at once, in the sub-folder of the image. Nothing of a
-    file's header is written but its pixel size and UID; the structured report alone repeats patient and study.
+    one that is killed leaves them too. Images whose ``error`` in the batch says that they could not be read
+    (:class:`monai_degia.GuardedCompose`), and images one of whose files could not be written, are listed with the
+    reason in ``failures.csv``, which is there only if there are any; files that an earlier run wrote in their place go.
+    Files about one image are written at once, in the sub-folder of the image. Nothing of a file's header is written but
+    its pixel size and UID; the structured report alone repeats patient and study.
 
     The evaluator's batches hold images from :class:`FileGeometryd` and, optionally, their ``spacing`` in mm,
     ``spacing_source``, ``sop_instance_uid`` and ``modality``, of which the middle two may also be in the image's meta

@@ -70,7 +70,7 @@ function drawLabels(image, drawing, radius) {
   }
 }
 
-// A picture with its landmarks. Coordinates are pixels of the file, whatever the size of the picture.
+// A picture with its landmarks. Coordinates are pixels of the file, turned upright, whatever the size of the picture.
 function drawPicture(index, radius) {
   const image = images[index];
   const picture = element("span", "picture");
