@@ -16,6 +16,7 @@ from monai_degia.label_app.image_files import check_image_file, file_patterns, s
 from monai_degia.label_app.markup_labels import markup_pixels
 from monai_degia.label_app.refusals import RefusedRequest
 from monai_degia.label_app.request_rules import check_plain_name
+from monai_degia.label_app.uploads import dropped_if_refused
 
 __all__ = ["DICOMWebLandmarkStore", "FolderLandmarkStore", "open_datastore"]
 
@@ -29,6 +30,10 @@ class _LandmarkLabels(LocalDatastore):
     max_pixels = 0
 
     def add_image(self, image_id: str, image_filename: str, image_info: dict[str, Any]) -> str:
+        with dropped_if_refused(image_filename):
+            return self._add_image(image_id, image_filename, image_info)
+
+    def _add_image(self, image_id: str, image_filename: str, image_info: dict[str, Any]) -> str:
         check_plain_name("image", image_id)
         check_image_file(image_filename, self.max_pixels)
         if self.get_labels_by_image_id(image_id):
@@ -36,6 +41,10 @@ class _LandmarkLabels(LocalDatastore):
         return super().add_image(image_id, image_filename, image_info)
 
     def save_label(self, image_id: str, label_filename: str, label_tag: str, label_info: dict[str, Any]) -> str:
+        with dropped_if_refused(label_filename):
+            return self._save_label(image_id, label_filename, label_tag, label_info)
+
+    def _save_label(self, image_id: str, label_filename: str, label_tag: str, label_info: dict[str, Any]) -> str:
         check_plain_name("tag", label_tag)
         if image_id not in self.list_images():
             raise RefusedRequest(f"There is no image {image_id!r}.", 404)

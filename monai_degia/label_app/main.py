@@ -24,6 +24,7 @@ from monai_degia.label_app.request_guard import guard_requests
 from monai_degia.label_app.request_rules import RequestRules
 from monai_degia.label_app.strategies import MostDoubtfulFirst, RandomUnlabelled
 from monai_degia.label_app.train_task import LandmarkTrainTask
+from monai_degia.label_app.uploads import dropped_if_refused, keep_uploads_apart
 
 __all__ = ["MyApp"]
 
@@ -52,6 +53,7 @@ class MyApp(MONAILabelApp):
         for key in set(conf) - _CONF - {"server_mode"}:
             hint = "".join(f" Did you mean {match}?" for match in get_close_matches(key, _CONF, n=1))
             logger.warning(f"--conf {key} means nothing to this app.{hint}")
+        keep_uploads_apart()
         bundle = Path(conf.get("bundle") or Path(__file__).resolve().parents[2] / "bundle").expanduser().resolve()
         model = ModelFolder(Path(conf.get("model_dir") or Path(app_dir) / "model").expanduser().resolve(), bundle)
         self.max_pixels = _positive("max_pixels", conf.get("max_pixels", "64000000"))
@@ -107,7 +109,8 @@ class MyApp(MONAILabelApp):
         known = image in store.list_images()
         if not known and not Path(image).is_absolute():
             raise RefusedRequest(f"There is no image {image!r}.", 404)
-        path, entry = self.landmarks({**request, "image": store.get_image_uri(image) if known else image})
+        with dropped_if_refused(image):
+            path, entry = self.landmarks({**request, "image": store.get_image_uri(image) if known else image})
         entry["image"] = image if known else ""
         asked, label = request.get("label_tag") or DefaultLabelTag.ORIGINAL, path
         tag = asked.value if isinstance(asked, DefaultLabelTag) else str(asked)

@@ -58,7 +58,9 @@ def expected(studies: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
 
 @pytest.fixture(scope="module")
 def client(studies: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    with server.label_server(studies, tmp_path_factory.mktemp("server"), "--conf", "max_pixels", "20000") as client:
+    folder, temporary = tmp_path_factory.mktemp("server"), str(tmp_path_factory.mktemp("temporary"))
+    with server.label_server(studies, folder, "--conf", "max_pixels", "20000", TMPDIR=temporary) as client:
+        client.temporary = Path(temporary)
         yield client
 
 
@@ -173,6 +175,12 @@ def test_bad_requests_get_a_reason_and_the_server_lives_on(
     after = client("GET", "/datastore/", output="all")[1]["objects"]
     assert {name: after[name]["labels"] for name in before} == {name: {} for name in before}
     assert not list(studies.parent.rglob("passwd*")) and not (studies.parent / "x").exists()
+    (uploads,), left = client.temporary.glob("landmarks_uploads_*"), []
+    for _ in range(20):  # what was answered is removed behind the answer
+        if not (left := [path for path in uploads.rglob("*") if path.is_file()]):
+            break
+        server.time.sleep(1)
+    assert left == []  # neither of what was answered nor of what was refused
 
 
 def corrected(client: Any, image: str, pixels: float) -> dict[str, Any]:
