@@ -22,7 +22,7 @@ __all__ = ["LoadAnyImaged", "MatchChannelsd", "ScaleModalityd", "depth_to_image"
 
 _ORIENTATION = 0x0112  # tag of Exif
 _DEEP = "I"  # PIL's 16- and 32-bit integer modes
-_THINNEST = 100  # longer over shorter side; such a strip would be resized to less than a pixel
+_THINNEST = 100  # longer over shorter side; beyond, resizing to 64 pixels soon leaves less than one
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, the weights of PIL's conversion to grey
 
 
