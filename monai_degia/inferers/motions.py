@@ -53,26 +53,38 @@ class Motions:
     def __len__(self) -> int:
         return len(self.angle)
 
-    def matrix(self, index: int, image_size: Sequence[int]) -> Tensor:
-        """The turn and scale of one motion in coordinates normalised by the sides (X, Y), shape (2, 2)."""
-        cos, sin = self.scale[index] * self.angle[index].cos(), self.scale[index] * self.angle[index].sin()
+    def split(self, size: int) -> list[Motions]:
+        """The same motions in groups of ``size``, in order; the last group may be smaller."""
+        parts = (self.angle.split(size), self.scale.split(size), self.shift.split(size))
+        return [Motions(*part) for part in zip(*parts, strict=True)]
+
+    def matrices(self, image_size: Sequence[int]) -> Tensor:
+        """Turns and scales in coordinates normalised by the sides (X, Y), shape (N, 2, 2)."""
+        cos, sin = self.scale * self.angle.cos(), self.scale * self.angle.sin()
         # A turn is one in pixels: normalised by sides of different length it is a shear as well.
         ratio = image_size[1] / image_size[0]
-        return torch.stack([torch.stack([cos, -sin * ratio]), torch.stack([sin / ratio, cos])])
+        return torch.stack([torch.stack([cos, -sin * ratio], -1), torch.stack([sin / ratio, cos], -1)], -2)
 
-    def move(self, images: Tensor, index: int) -> Tensor:
-        """Images (B, C, X, Y) whose content went through one motion; beyond the edge the border is repeated."""
-        inverse = torch.linalg.inv(self.matrix(index, images.shape[2:]))
-        offset = -2 * (inverse @ self.shift[index][:, None])
+    def move(self, images: Tensor) -> Tensor:
+        """Images (B, C, X, Y) whose content went through each motion, shape (N, B, C, X, Y).
+
+        Beyond the edge the border is repeated.
+        """
+        inverse = torch.linalg.inv(self.matrices(images.shape[2:]))
+        offset = -2 * (inverse @ self.shift[..., None])
         # torch wants the last axis of the images first.
-        theta = torch.cat([inverse.flip(0, 1), offset.flip(0)], 1).to(images).expand(len(images), -1, -1)
-        grid = F.affine_grid(theta, list(images.shape), align_corners=False)
-        return F.grid_sample(images, grid, padding_mode="border", align_corners=False)
+        theta = torch.cat([inverse.flip(1, 2), offset.flip(1)], 2).to(images)
+        shape = (len(self), *images.shape)
+        grid = F.affine_grid(theta, [len(self), *images.shape[1:]], align_corners=False)
+        # One motion samples the channels of all images at once, which computes its grid once.
+        together = images.flatten(0, 1)[None].expand(len(self), -1, -1, -1)
+        return F.grid_sample(together, grid, padding_mode="border", align_corners=False).view(shape)
 
-    def carry_back(self, points: Tensor, index: int, image_size: Sequence[int]) -> Tensor:
-        """Normalised landmarks (B, K, 2) of moved images, in the coordinates of the images before the motion."""
-        inverse = torch.linalg.inv(self.matrix(index, image_size)).to(points)
-        return (points - 0.5 - self.shift[index].to(points)) @ inverse.T + 0.5
+    def carry_back(self, points: Tensor, image_size: Sequence[int]) -> Tensor:
+        """Normalised landmarks (N, B, K, 2) of moved images, in the coordinates of the images before each motion."""
+        inverse = torch.linalg.inv(self.matrices(image_size)).to(points)
+        centred = points - 0.5 - self.shift.to(points)[:, None, None]
+        return centred @ inverse.transpose(1, 2)[:, None] + 0.5
 
     def neighbours(self, count: int) -> Tensor:
         """Indices of the nearest motions to each, itself among them, shape (N, count); each range counts alike."""

@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 import torch
 from monai.inferers import Inferer
 from monai.utils import convert_to_tensor
-from torch import Tensor
+from torch import Tensor, nn
 
 from monai_degia.inferers.motions import Motions
 from monai_degia.metrics.errors import hand_size
+from monai_degia.networks.inference_copy import InferenceCopies
 
 __all__ = ["SelfConsistent", "SelfConsistentInferer"]
 
@@ -99,6 +100,7 @@ class SelfConsistentInferer(Inferer):
         self.sharpness, self.either_side, self.side_factor = sharpness, either_side, side_factor
         self.motions = Motions.spread_evenly(num_views, rotation, scale_range, translation, seed)
         self.groups = self.motions.neighbours(num_neighbours)
+        self._copies = InferenceCopies()
 
     def __call__(self, inputs: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
         """Predict landmarks.
@@ -154,16 +156,13 @@ class SelfConsistentInferer(Inferer):
     def _look(
         self, images: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any
     ) -> tuple[Tensor, Tensor, Tensor]:
-        size, views = images.shape[2:], []
+        size, predict = images.shape[2:], self._copies(network) if isinstance(network, nn.Module) else network
+        views = []
         # One image at a time leaves a processor idle: several motions of it make a batch.
-        for indices in torch.arange(len(self.motions)).split(max(1, _BATCH // len(images))):
-            moved = torch.cat([self.motions.move(images, int(index)) for index in indices])
-            predictions = network(moved, *args, **kwargs).split(len(images))
-            views += [
-                self.motions.carry_back(prediction, int(index), size)
-                for index, prediction in zip(indices, predictions, strict=True)
-            ]
-        return self.believe(torch.stack(views, 1), size)
+        for motions in self.motions.split(max(1, _BATCH // len(images))):
+            prediction = predict(motions.move(images).flatten(0, 1), *args, **kwargs)
+            views.append(motions.carry_back(prediction.unflatten(0, (len(motions), len(images))), size))
+        return self.believe(torch.cat(views).transpose(0, 1), size)
 
     def believe(self, views: Tensor, image_size: tuple[int, ...]) -> tuple[Tensor, Tensor, Tensor]:
         """Weigh predictions that were carried back to the image.

@@ -40,18 +40,26 @@ def narrow(**options: float) -> SelfConsistentInferer:
 
 def test_content_lands_where_the_motion_says_and_is_carried_back() -> None:
     place, motions = points(), Motions.spread_evenly(8, 0.4, (0.8, 1.2), 0.05, seed=1)
-    for index in range(len(motions)):
-        expected = (place - 0.5) @ motions.matrix(index, SIDES).T + 0.5 + motions.shift[index]
-        found = centres_of_mass(motions.move(blobs(place), index))
-        assert_close(found, expected, atol=4e-3, rtol=0)
-        assert_close(motions.carry_back(expected, index, SIDES), place, atol=1e-5, rtol=0)
-        assert (expected - place).abs().mean() > 0.005, "vacuous: nothing moved"
+    moved, matrices = motions.move(blobs(place)), motions.matrices(SIDES)
+    assert moved.shape == (8, *blobs(place).shape)
+    expected = torch.stack([(place - 0.5) @ m.T + 0.5 + shift for m, shift in zip(matrices, motions.shift, strict=True)])
+    for found, wanted in zip(moved, expected, strict=True):
+        assert_close(centres_of_mass(found), wanted, atol=4e-3, rtol=0)
+        assert (wanted - place).abs().mean() > 0.005, "vacuous: nothing moved"
+    assert_close(motions.carry_back(expected, SIDES), place.expand_as(expected), atol=1e-5, rtol=0)
+
+
+def test_groups_of_motions_move_as_all_of_them_do() -> None:
+    place, motions = points(2), Motions.spread_evenly(7, 0.4, (0.8, 1.2), 0.05)
+    parts = [group.move(blobs(place)) for group in motions.split(3)]
+    assert [len(part) for part in parts] == [3, 3, 1]
+    assert_close(torch.cat(parts), motions.move(blobs(place)), atol=0, rtol=0)
 
 
 def test_in_pixels_a_motion_turns_and_scales_and_does_not_shear() -> None:
     sides, motions = torch.diag(torch.tensor(SIDES, dtype=torch.float32)), Motions.spread_evenly(20, 0.4, (0.8, 1.9), 0)
-    for index in range(20):
-        in_pixels = sides @ motions.matrix(index, SIDES) @ torch.linalg.inv(sides)
+    for index, matrix in enumerate(motions.matrices(SIDES)):
+        in_pixels = sides @ matrix @ torch.linalg.inv(sides)
         assert_close(in_pixels.T @ in_pixels, motions.scale[index].square() * torch.eye(2), atol=1e-5, rtol=0)
         assert_close(torch.atan2(in_pixels[1, 0], in_pixels[0, 0]), motions.angle[index], atol=1e-5, rtol=0)
 

@@ -1,0 +1,77 @@
+"""Copies of trained networks that predict the same in less time."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.testing import assert_close
+
+from monai_degia.inferers.self_consistent import SelfConsistentInferer
+from monai_degia.networks.backbones import BACKBONES
+from monai_degia.networks.inference_copy import InferenceCopies, inference_copy
+from monai_degia.networks.regressor import LandmarkRegressor
+
+
+def trained(backbone: str, **options: object) -> LandmarkRegressor:
+    """A network whose normalisations have statistics of their own: folding a fresh one would prove nothing."""
+    network = LandmarkRegressor(backbone, num_landmarks=5, in_channels=3, normalize_input=True, **options)  # type: ignore[arg-type]
+    with torch.no_grad():
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.running_mean.normal_(0, 0.3)  # type: ignore[union-attr, operator]
+                module.running_var.uniform_(0.5, 2.0)  # type: ignore[union-attr, operator]
+                module.weight.uniform_(0.5, 1.5)
+                module.bias.normal_(0, 0.3)
+        network.head.output.weight.normal_(0, 1.0 if options.get("head") == "heatmap" else 0.05)  # type: ignore[union-attr, operator]
+    return network.eval()
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+@pytest.mark.parametrize("head", ["regression", "heatmap"])
+@torch.no_grad()
+def test_a_copy_predicts_what_its_network_does(backbone: str, head: str) -> None:
+    network, image = trained(backbone, head=head), torch.rand(3, 3, 64, 64)
+    expected, found = network(image), inference_copy(network)(image)
+    assert expected.std(0).max() > 1e-4, "vacuous: images do not matter"
+    assert_close(found, expected, atol=2e-4, rtol=0)
+
+
+@torch.no_grad()
+def test_a_copy_has_no_normalisation_left_behind_a_convolution_and_shares_no_weight() -> None:
+    network = trained("resnet")
+    found = inference_copy(network)
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in found.modules())
+    before = found(torch.ones(1, 3, 64, 64)).clone()
+    for parameter in network.parameters():
+        parameter.zero_()
+    assert_close(found(torch.ones(1, 3, 64, 64)), before)
+
+
+def test_what_is_no_landmark_regressor_stays_as_it_is() -> None:
+    other = nn.Conv2d(3, 3, 1)
+    assert inference_copy(other) is other and InferenceCopies()(other) is other
+
+
+@torch.no_grad()
+def test_new_weights_make_a_new_copy() -> None:
+    network, copies, image = trained("lenet"), InferenceCopies(), torch.rand(2, 3, 64, 64)
+    first = copies(network)
+    assert copies(network) is first and first is not network
+    network.head.output.bias.add_(0.25)  # type: ignore[union-attr, operator]
+    assert copies(network) is not first
+    assert_close(copies(network)(image), network(image), atol=1e-4, rtol=0)
+    network.load_state_dict(trained("lenet").state_dict())
+    assert_close(copies(network)(image), network(image), atol=1e-4, rtol=0)
+    other = trained("lenet")
+    assert_close(copies(other)(image), other(image), atol=1e-4, rtol=0)
+    assert copies(network.train()) is network, "a network that trains uses the statistics of its batches"
+
+
+def test_the_inferer_predicts_with_the_copy_what_the_network_predicts() -> None:
+    network, images = trained("resnet"), torch.rand(3, 3, 64, 64)
+    inferer = SelfConsistentInferer(num_views=16)
+
+    def plain(x: Tensor) -> Tensor:
+        return network(x)
+
+    for found, expected in zip(inferer.predict(images, network), inferer.predict(images, plain), strict=True):
+        assert_close(found, expected, atol=2e-4, rtol=0)
