@@ -120,7 +120,11 @@ class FlowPrior(nn.Module):
         their code length; without it the density can pile up on the levels and the number falls without limit.
         Arguments and errors as in ``log_prob``.
         """
-        return -self.log_prob(x, c, noise) / (self.num_dims * math.log(2)) + math.log2(GREY_LEVELS)
+        return self.to_bits_per_dim(self.log_prob(x, c, noise))
+
+    def to_bits_per_dim(self, log_prob: Tensor) -> Tensor:
+        """Log-densities in nats, any shape, as bits per dimension; see :meth:`bits_per_dim`."""
+        return -log_prob / (self.num_dims * math.log(2)) + math.log2(GREY_LEVELS)
 
     @torch.no_grad()
     def sample(self, c: Tensor, noise: Tensor | None = None) -> Tensor:

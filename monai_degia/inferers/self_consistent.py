@@ -60,6 +60,7 @@ class SelfConsistentInferer(Inferer):
             are the more likely ones.
         seed: decides the motions, which are the same for every image, so that what an image gets does not depend on
             those beside it.
+        autocast_dtype: ``torch.bfloat16`` runs a :class:`LandmarkRegressor` in that precision; ``None`` in its own.
 
     Raises:
         ValueError: if an option is out of range.
@@ -83,6 +84,7 @@ class SelfConsistentInferer(Inferer):
         either_side: bool = False,
         side_factor: float = 1.16,
         seed: int = 0,
+        autocast_dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
         if not 2 <= num_neighbours <= num_views:
@@ -100,7 +102,7 @@ class SelfConsistentInferer(Inferer):
         self.sharpness, self.either_side, self.side_factor = sharpness, either_side, side_factor
         self.motions = Motions.spread_evenly(num_views, rotation, scale_range, translation, seed)
         self.groups = self.motions.neighbours(num_neighbours)
-        self._copies = InferenceCopies()
+        self._copies = InferenceCopies(autocast_dtype)
 
     def __call__(self, inputs: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
         """Predict landmarks.

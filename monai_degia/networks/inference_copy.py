@@ -17,15 +17,17 @@ __all__ = ["InferenceCopies", "inference_copy"]
 _TOLERANCE = 1e-3  # of the image side: a copy that differs more is not used; rounding stays near 1e-6
 
 
-def inference_copy(network: nn.Module) -> nn.Module:
+def inference_copy(network: nn.Module, autocast_dtype: torch.dtype | None = None) -> nn.Module:
     """Copy a network for prediction: every batch normalisation becomes part of the convolution before it.
 
-    On a processor the weights are also packed once into the blocked layout of oneDNN, in which its convolutions run,
+    In float32 on a processor the weights are also packed once into the blocked layout of oneDNN, in which its convolutions run,
     and the maps between them stay in it: ResNet takes two thirds of the time (docs/performance.md). A backbone with an
     operation that cannot, such as DenseNet's concatenations, keeps torch's layout, channels last.
 
     Args:
         network: a trained :class:`LandmarkRegressor`; another module is returned as it is.
+        autocast_dtype: ``torch.bfloat16`` runs the copy in that precision, for devices that are faster in it
+            (:func:`monai_degia.native_bfloat16`); predictions are float32. ``None`` keeps that of the weights.
 
     Returns:
         A module in evaluation mode that shares no weight with ``network`` and takes no gradient.
@@ -34,9 +36,12 @@ def inference_copy(network: nn.Module) -> nn.Module:
     if not isinstance(network, LandmarkRegressor):
         return network
     whole = copy.deepcopy(network).eval().requires_grad_(False)
-    blocked = _can_be_blocked(whole)
+    blocked = autocast_dtype is None and _can_be_blocked(whole)
     whole.backbone = fuse(whole.backbone)
-    return _BlockedRegressor(whole) if blocked else whole.to(memory_format=torch.channels_last)
+    if blocked:
+        return _BlockedRegressor(whole)
+    whole = whole.to(memory_format=torch.channels_last)
+    return whole if autocast_dtype is None else _AutocastRegressor(whole, autocast_dtype)
 
 
 class _BlockedRegressor(nn.Module):
@@ -55,6 +60,19 @@ class _BlockedRegressor(nn.Module):
         return self.head(features.to_dense())
 
 
+class _AutocastRegressor(nn.Module):
+    """The same network in lower precision."""
+
+    def __init__(self, network: LandmarkRegressor, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.network, self.dtype = network, dtype
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Images (B, C, X, Y) to landmarks (B, K, 2), float32."""
+        with torch.autocast(image.device.type, dtype=self.dtype):
+            return self.network(image).float()
+
+
 @torch.no_grad()
 def _can_be_blocked(network: LandmarkRegressor) -> bool:
     """Whether all that the backbone does has a version in oneDNN's layout, which gives the same."""
@@ -70,9 +88,15 @@ def _can_be_blocked(network: LandmarkRegressor) -> bool:
 
 
 class InferenceCopies:
-    """The copy of the network that was asked for last, made anew when the network or one of its weights changes."""
+    """The copy of the network that was asked for last, made anew when the network or one of its weights changes.
 
-    def __init__(self) -> None:
+    Args:
+        autocast_dtype: see :func:`inference_copy`.
+
+    """
+
+    def __init__(self, autocast_dtype: torch.dtype | None = None) -> None:
+        self.autocast_dtype = autocast_dtype
         self._state: tuple[object, ...] = ()
         self._copy: nn.Module | None = None
 
@@ -83,5 +107,5 @@ class InferenceCopies:
         # In-place changes, which loading and optimisers make, count up a tensor's version.
         state = (id(network), *((p.data_ptr(), p._version) for p in network.state_dict(keep_vars=True).values()))
         if state != self._state or self._copy is None:
-            self._state, self._copy = state, inference_copy(network)
+            self._state, self._copy = state, inference_copy(network, self.autocast_dtype)
         return self._copy

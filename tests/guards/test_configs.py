@@ -189,7 +189,7 @@ def test_no_absolute_path(path: Path) -> None:
 @pytest.mark.parametrize("native", [True, False])
 def test_every_overlay_in_bfloat16_asks_the_device_first(monkeypatch: pytest.MonkeyPatch, native: bool) -> None:
     """Emulated bfloat16 makes a run many times slower."""
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": native}, raising=False)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": native}, raising=False)
     rounded = [path for path in OVERLAYS if "autocast_dtype" in ConfigParser.load_config_file(path)]
     assert rounded
     for path in rounded:

@@ -46,6 +46,14 @@ def test_a_copy_has_no_normalisation_left_behind_a_convolution_and_shares_no_wei
     assert_close(found(torch.ones(1, 3, 64, 64)), before)
 
 
+@torch.no_grad()
+def test_a_copy_in_lower_precision_rounds_and_predicts_float32() -> None:
+    network, image = trained("resnet"), torch.rand(3, 3, 64, 64)
+    expected, found = network(image), inference_copy(network, torch.bfloat16)(image)
+    assert found.dtype == torch.float32
+    assert 1e-5 < (found - expected).abs().max() < 0.05 * expected.abs().max()
+
+
 def test_what_is_no_landmark_regressor_stays_as_it_is() -> None:
     other = nn.Conv2d(3, 3, 1)
     assert inference_copy(other) is other and InferenceCopies()(other) is other
