@@ -10,6 +10,7 @@ from monai_degia.data.hands.dataset import render_hand, write_synthetic_dataset
 from monai_degia.data.landmark_sets import HAND17, HAND21, LANDMARK_SETS, flip_permutation, landmark_names
 from monai_degia.data.metaimage import MetaImageReader
 from monai_degia.data.pool import GeneratedPool
+from monai_degia.data.prefetch import PrefetchLoader
 from monai_degia.data.published.dha import load_dha
 from monai_degia.data.published.freihand import load_freihand, load_onehand10k
 from monai_degia.data.published.joints import JOINT_MAPPING, mapped_joints
@@ -70,6 +71,7 @@ from monai_degia.metrics.landmark_metrics import (
 from monai_degia.metrics.summary import summarize_landmarks
 from monai_degia.networks.backbones import BACKBONES, create_backbone
 from monai_degia.networks.digit_lenet import DigitLeNet
+from monai_degia.networks.inference_copy import inference_copy
 from monai_degia.networks.onnx_network import OnnxNetwork
 from monai_degia.networks.regressor import LandmarkRegressor
 from monai_degia.transforms.adversarial import AdversarialAscent, AdversarialAscentd
@@ -80,6 +82,7 @@ from monai_degia.transforms.convolution import random_convolution
 from monai_degia.transforms.crop import CropBoxd
 from monai_degia.transforms.depth_encoding import DecodeDepthd
 from monai_degia.transforms.file_geometry import FileGeometryd
+from monai_degia.transforms.fit import FitToSized
 from monai_degia.transforms.framing import Reframed
 from monai_degia.transforms.geometry import RandGeometryd
 from monai_degia.transforms.guarded import GuardedCompose
@@ -152,6 +155,7 @@ __all__ = [
     "DigitLeNet",
     "EpochSeedHandler",
     "FileGeometryd",
+    "FitToSized",
     "FlipMarkedd",
     "FlowPrior",
     "GeneratedImagesHandler",
@@ -192,6 +196,7 @@ __all__ = [
     "PixelParametrization",
     "PixelSpacingd",
     "PoseShiftd",
+    "PrefetchLoader",
     "PrepareClassBatch",
     "PrepareLandmarkBatch",
     "RandConv",
@@ -228,6 +233,7 @@ __all__ = [
     "gaussian_wasserstein",
     "gradient_ascent",
     "hand_size",
+    "inference_copy",
     "landmark_mse",
     "landmark_names",
     "landmarks_to_original",

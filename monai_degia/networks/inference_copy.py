@@ -20,9 +20,9 @@ _TOLERANCE = 1e-3  # of the image side: a copy that differs more is not used; ro
 def inference_copy(network: nn.Module, autocast_dtype: torch.dtype | None = None) -> nn.Module:
     """Copy a network for prediction: every batch normalisation becomes part of the convolution before it.
 
-    In float32 on a processor the weights are also packed once into the blocked layout of oneDNN, in which its convolutions run,
-    and the maps between them stay in it: ResNet takes two thirds of the time (docs/performance.md). A backbone with an
-    operation that cannot, such as DenseNet's concatenations, keeps torch's layout, channels last.
+    In float32 on a processor the weights are also packed once into the blocked layout of oneDNN, in which its
+    convolutions run, and the maps between them stay in it: ResNet takes two thirds of the time (docs/performance.md). A
+    backbone with an operation that cannot, such as DenseNet's concatenations, keeps torch's layout, channels last.
 
     Args:
         network: a trained :class:`LandmarkRegressor`; another module is returned as it is.

@@ -140,10 +140,32 @@ class DenormalizeLandmarksd(_LandmarkTransformd):
 
 
 class LandmarksToWorldd(_LandmarkTransformd):
-    """Pixels of ``image_key`` to world coordinates, (K, 2) to float32 (K, 2); goes right after loading."""
+    """Pixels of ``image_key`` to world coordinates, (K, 2) to float32 (K, 2).
+
+    Args:
+        keys: landmarks.
+        image_key: their image.
+        of_file: the landmarks count pixels of the file, as those of a data list do, not those of the image as it is
+            now, which may have been read at a fraction of its size.
+        allow_missing_keys: do not fail if a key is missing.
+
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection,
+        image_key: str = "image",
+        of_file: bool = False,
+        allow_missing_keys: bool = False,
+    ) -> None:
+        super().__init__(keys, image_key, allow_missing_keys)
+        self.of_file = of_file
 
     def _move(self, points: Any, image: Tensor) -> Tensor:
-        return _apply(points, self._affine(image), to_image=False).float()
+        affine = self._affine(image)
+        if self.of_file:
+            affine = convert_to_tensor(image.meta.get("original_affine", affine), track_meta=False)  # type: ignore[attr-defined]
+        return _apply(points, affine, to_image=False).float()
 
 
 class LandmarksToImaged(_LandmarkTransformd):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Mapping, Sequence
+from functools import cached_property, partial
 from os import PathLike
 from typing import Any
 
@@ -11,7 +13,7 @@ import torch
 from monai.config import KeysCollection
 from monai.data import MetaTensor, PILReader
 from monai.transforms import LoadImaged, MapTransform
-from monai.utils import convert_to_dst_type, convert_to_tensor
+from monai.utils import MetaKeys, convert_to_dst_type, convert_to_tensor
 from torch import Tensor
 
 from monai_degia.data.metaimage import MetaImageReader
@@ -63,8 +65,21 @@ class _PictureReader(PILReader):
 
     _CONVERT = {"P": "RGBA", "PA": "RGBA", "CMYK": "RGB", "YCbCr": "RGB", "1": "L", "LA": "L", "La": "L", "HSV": "RGB"}
 
-    def __init__(self) -> None:
-        super().__init__(converter=lambda image: image.convert(self._CONVERT.get(image.mode, image.mode)))
+    def __init__(self, min_side: int | None = None) -> None:
+        super().__init__(converter=self._prepare)
+        self.min_side = min_side
+
+    def _prepare(self, image: Any) -> Any:
+        """Choose what is decoded, before anything is, and convert it."""
+        whole, orientation, step = image.size, _orientation(image), 1
+        if self.min_side is not None:
+            # A JPEG decoder makes blocks of 8 x 8 pixels into 4 x 4, 2 x 2 or 1; other formats take no notice.
+            enough = [-(-side * self.min_side // max(whole)) for side in whole]
+            if (drafted := image.draft(None, tuple(enough))) is not None:
+                step = round(whole[0] / drafted[1][2])
+        read = image.convert(self._CONVERT.get(image.mode, image.mode))
+        read.info.update(whole=whole, orientation=orientation, step=step)
+        return read
 
     def verify_suffix(self, filename: Sequence[PathLike] | PathLike) -> bool:
         """Whether the file's ending is that of a picture."""
@@ -72,7 +87,19 @@ class _PictureReader(PILReader):
         return all(str(n).lower().endswith((".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")) for n in names)
 
     def _get_meta_dict(self, img: Any) -> dict[Any, Any]:
-        return {**super()._get_meta_dict(img), "exif_orientation": _orientation(img)}
+        step = img.info["step"]
+        affine = np.diag([step, step, 1.0, 1.0])
+        affine[:2, 3] = (step - 1) / 2  # pixel k is the mean of a block, whose middle is at (k + 0.5) * step - 0.5
+        return {
+            **super()._get_meta_dict(img),
+            "exif_orientation": img.info["orientation"],
+            MetaKeys.AFFINE: affine,
+            MetaKeys.ORIGINAL_AFFINE: np.eye(4),
+            "file_affine": np.eye(4),
+        }
+
+    def _get_spatial_shape(self, img: Any) -> np.ndarray:
+        return np.asarray(img.info["whole"])
 
 
 def _orientation(picture: Any) -> int:
@@ -94,10 +121,16 @@ class LoadAnyImaged(MapTransform):
     file's own stays in the meta data as ``file_affine``. Rows are taken to run from top to bottom, as pictures store
     them, whatever the affine says of up and down.
 
+    With ``min_side``, JPEG is decoded at a half, a quarter or an eighth of its size, and JPEG 2000 in DICOM at any power
+    of a half, as long as the longer side keeps so many pixels. The affine says where these lie;
+    ``original_affine`` and ``spatial_shape`` are always those of the file.
+
     Args:
         keys: image paths.
         reader: as for ``LoadImaged``; None chooses by the file's ending, or its first bytes where that is unknown.
         allow_missing_keys: do not fail if a key is missing.
+        min_side: pixels of the longer side that are enough; ``None`` decodes all of them.
+        whole_key: samples that have this key are decoded whole, since it counts pixels of the file.
         kwargs: passed to ``LoadImaged``.
 
     Raises:
@@ -107,24 +140,37 @@ class LoadAnyImaged(MapTransform):
     """
 
     def __init__(
-        self, keys: KeysCollection, reader: Any = None, allow_missing_keys: bool = False, **kwargs: Any
+        self,
+        keys: KeysCollection,
+        reader: Any = None,
+        allow_missing_keys: bool = False,
+        min_side: int | None = None,
+        whole_key: str = "crop_box",
+        **kwargs: Any,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
-        self.loader = LoadImaged("image", reader=reader, image_only=True, ensure_channel_first=True, **kwargs)
-        if reader is None:
-            for added in (_PictureReader(), MetaImageReader(), XRayReader()):
-                self.loader.register(added)
+        if min_side is not None and min_side < 1:
+            raise ValueError(f"min_side must be at least 1 pixel, or None to decode all, got {min_side}.")
+        self.whole_key = whole_key
+        self._reduced = _make_loader(reader, min_side, kwargs)
+        # The other way to read is seldom asked for, and MONAI's loader tells on the screen what it lacks.
+        self._make_whole = partial(_make_loader, reader, None, kwargs)
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Load the file of each key."""
         d = dict(data)
+        loader = self._reduced if d.get(self.whole_key) is None else self._whole
         for key in self.key_iterator(d):
-            d[key] = self._load(d[key])
+            d[key] = self._load(d[key], loader)
         return d
 
-    def _load(self, path: Any) -> MetaTensor:
+    @cached_property
+    def _whole(self) -> LoadImaged:
+        return self._make_whole()
+
+    def _load(self, path: Any, loader: LoadImaged) -> MetaTensor:
         try:
-            image = self.loader({"image": path})["image"]
+            image = loader({"image": path})["image"]
         except XRayFileError:
             raise  # says by itself what is wrong with which file
         except Exception as error:  # readers raise whatever their libraries raise
@@ -148,6 +194,14 @@ class LoadAnyImaged(MapTransform):
         # Readers of pictures leave it out, and the way back to the file's pixels needs it.
         image.meta.setdefault("original_affine", image.affine.clone())
         return image
+
+
+def _make_loader(reader: Any, min_side: int | None, options: dict[str, Any]) -> LoadImaged:
+    loader = LoadImaged("image", reader=reader, image_only=True, ensure_channel_first=True, **options)
+    if reader is None:
+        for added in (_PictureReader(min_side), MetaImageReader(), XRayReader(min_side=min_side)):
+            loader.register(added)
+    return loader
 
 
 def _in_plane(image: MetaTensor) -> MetaTensor:
@@ -213,13 +267,13 @@ class ScaleModalityd(MapTransform):
         return d
 
     def _scale(self, values: Tensor, modality: Any, mode: str) -> Tensor:
-        if not torch.isfinite(values).all():
+        low, high = (float(end) for end in torch.aminmax(values))  # NaN if any value is
+        if not math.isfinite(low + high):
             raise ValueError(f"{int((~torch.isfinite(values)).sum())} pixels are NaN or infinite. Repair or leave out.")
         if modality == "depth":
             return depth_to_image(values, self.depth_range_mm, self.floor)
         if modality not in ("photo", "xray"):
             raise ValueError(f"{self.modality_key} must be photo, depth or xray, got {modality!r}.")
-        low, high = float(values.min()), float(values.max())
         deep = mode.startswith(_DEEP)
         if low >= 0 and high <= 1 and not deep:
             return values
@@ -263,16 +317,24 @@ class MatchChannelsd(MapTransform):
         """Match the image of each key."""
         d = dict(data)
         for key in self.key_iterator(d):
-            d[key] = convert_to_dst_type(self._match(convert_to_tensor(d[key], track_meta=False)), d[key])[0]
+            matched = match_channels(convert_to_tensor(d[key], track_meta=False), self.channels)
+            d[key] = convert_to_dst_type(matched, d[key])[0]
         return d
 
-    def _match(self, image: Tensor) -> Tensor:
-        if image.ndim != 3 or len(image) not in (1, 3, 4):
-            raise ValueError(f"MatchChannelsd takes images (1, 3 or 4, X, Y), got shape {tuple(image.shape)}.")
-        if len(image) == 1:
-            return image.expand(self.channels, -1, -1).clone()
-        rgb = image[:3]
-        return rgb if self.channels == 3 else (rgb * rgb.new_tensor(_LUMA)[:, None, None]).sum(0, keepdim=True)
+
+def match_channels(image: Tensor, channels: int) -> Tensor:
+    """An image (1, 3 or 4, X, Y) with 1 or 3 channels: see :class:`MatchChannelsd`.
+
+    Raises:
+        ValueError: if the image has another number of channels.
+
+    """
+    if image.ndim != 3 or len(image) not in (1, 3, 4):
+        raise ValueError(f"An image must have 1, 3 or 4 channels (C, X, Y), got shape {tuple(image.shape)}.")
+    if len(image) == 1:
+        return image.expand(channels, -1, -1).clone()
+    rgb = image[:3]
+    return rgb if channels == 3 else (rgb * rgb.new_tensor(_LUMA)[:, None, None]).sum(0, keepdim=True)
 
 
 LoadAnyImageD = LoadAnyImageDict = LoadAnyImaged

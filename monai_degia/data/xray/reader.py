@@ -38,6 +38,9 @@ class XRayReader(ImageReader):
     Args:
         frame: which frame of a file with several, from 0.
         percentiles: low and high end, in percent of the pixels, of the window where the file has none.
+        min_side: pixels that are enough for the longer side. A JPEG 2000 file with more is decoded at a half, a quarter
+            and so on of its size, in a fraction of the time; ``affine`` then says where its pixels lie, ``spatial_shape``
+            and ``original_affine`` are those of the file. ``None`` decodes all.
 
     Raises:
         ValueError: if an option is out of range; on reading (as :class:`~monai_degia.data.xray.files.XRayFileError`),
@@ -45,12 +48,14 @@ class XRayReader(ImageReader):
 
     """
 
-    def __init__(self, frame: int = 0, percentiles: tuple[float, float] = (0.5, 99.5)) -> None:
+    def __init__(
+        self, frame: int = 0, percentiles: tuple[float, float] = (0.5, 99.5), min_side: int | None = None
+    ) -> None:
         super().__init__()
         low, high = percentiles
         if frame < 0 or not 0 <= low < high <= 100:
             raise ValueError(f"Need frame >= 0 and 0 <= low < high <= 100 percent, got {frame} and {percentiles}.")
-        self.frame, self.percentiles = frame, (low, high)
+        self.frame, self.percentiles, self.min_side = frame, (low, high), min_side
 
     def verify_suffix(self, filename: Sequence[PathLike | str] | PathLike | str) -> bool:
         """Whether all files are DICOM by their ending or, without a known one, by their first bytes.
@@ -112,17 +117,18 @@ class XRayReader(ImageReader):
             raise dataset
         name = str(getattr(dataset, "filename", None) or "The DICOM data set")
         check_xray(dataset, name)
-        stored = stored_values(dataset, name, self.frame)
+        stored, step = stored_values(dataset, name, self.frame, self.min_side)
         flatten_groups(dataset, self.frame)
-        image = np.ascontiguousarray(grey_values(stored, dataset, name, self.percentiles).T)
+        # To MONAI's order of axes while values are smallest.
+        image = grey_values(np.ascontiguousarray(stored.T), dataset, name, self.percentiles)
         spacing, source = pixel_spacing(dataset)
         in_space = file_affine(dataset, spacing)
         affine = plane_affine(in_space)
         meta = {
             "filename_or_obj": name,
-            MetaKeys.SPATIAL_SHAPE: np.array(image.shape),
+            MetaKeys.SPATIAL_SHAPE: np.array([int(dataset.Columns), int(dataset.Rows)]),
             MetaKeys.ORIGINAL_CHANNEL_DIM: float("nan"),  # MONAI's sign that there is none
-            MetaKeys.AFFINE: affine,
+            MetaKeys.AFFINE: affine @ np.diag([step, step, 1.0, 1.0]),
             MetaKeys.ORIGINAL_AFFINE: affine.copy(),
             MetaKeys.SPACE: SpaceKeys.RAS,
             "file_affine": in_space,

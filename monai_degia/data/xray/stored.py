@@ -15,6 +15,7 @@ from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import RLELossless, SecondaryCaptureImageStorage, generate_uid
 
 from monai_degia.data.xray.files import XRayFileError, numbers
+from monai_degia.data.xray.jpeg2000 import decode_reduced, is_jpeg2000, read_header
 
 __all__ = ["stored_values"]
 
@@ -22,7 +23,9 @@ _FORM = ("Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "BitsStored", "H
 _ITK_OBJECT = re.compile(r"(ITK ERROR: )?\w+\(0x[0-9a-f]+\): ")  # tells another address in each run
 
 
-def stored_values(dataset: FileDataset, name: str, frame: int = 0) -> np.ndarray:
+def stored_values(
+    dataset: FileDataset, name: str, frame: int = 0, min_side: int | None = None
+) -> tuple[np.ndarray, int]:
     """Decode one frame to the numbers that the file stores, before any look-up table, rescaling or inversion.
 
     pydicom unpacks native and run-length coded pixels. GDCM, through SimpleITK, decodes the JPEG family, 12-bit lossy
@@ -34,9 +37,12 @@ def stored_values(dataset: FileDataset, name: str, frame: int = 0) -> np.ndarray
         dataset: a grey image.
         name: of the file, for the message.
         frame: which frame, from 0.
+        min_side: pixels of the longer side that are enough: a JPEG 2000 stream of 9 to 16 bits is decoded at a half, a
+            quarter and so on of its sides as long as they are left. ``None`` decodes all.
 
     Returns:
-        Integers of shape (rows, columns).
+        Integers of shape (rows, columns), and the step s: value (i, j) belongs to pixel (s * i, s * j) of the file.
+        s is 1 unless less was decoded.
 
     Raises:
         XRayFileError: if the pixels cannot be decoded or there is no such frame.
@@ -51,18 +57,35 @@ def stored_values(dataset: FileDataset, name: str, frame: int = 0) -> np.ndarray
     by_pydicom = not syntax.is_compressed or syntax == RLELossless
     try:
         if by_pydicom:
-            return _used_bits(_unpack(dataset).reshape(shape)[frame], dataset, numbers(dataset, "HighBit"))
-        values = _decode_by_gdcm(dataset, _coded_frame(dataset, shape[0], frame))
+            return _used_bits(_unpack(dataset).reshape(shape)[frame], dataset, numbers(dataset, "HighBit")), 1
+        coded = _coded_frame(dataset, shape[0], frame)
+        if min_side is not None and is_jpeg2000(syntax) and (found := _decode_reduced(dataset, coded, min_side)):
+            return found
+        values = _decode_by_gdcm(dataset, coded)
         values = values[0] if values.ndim == 3 else values
         if values.shape != shape[1:]:
             raise ValueError(f"they are {values.shape} rows and columns where the header says {shape[1:]}.")
-        return _used_bits(values, dataset, [])  # a codec knows of no bits above those stored
+        return _used_bits(values, dataset, []), 1  # a codec knows of no bits above those stored
     except Exception as error:  # decoders raise whatever their libraries raise
         reason = _ITK_OBJECT.sub("", (str(error).strip().splitlines() or [""])[-1])
         raise XRayFileError(
             f"{name}: the pixels ({syntax.name}) cannot be decoded: {reason.strip()[:200]} "
             "The file may be cut short; otherwise convert it to an uncompressed transfer syntax."
         ) from error
+
+
+def _decode_reduced(dataset: FileDataset, coded: bytes, min_side: int) -> tuple[np.ndarray, int] | None:
+    header = read_header(coded)
+    if header is None or header.size != (dataset.Rows, dataset.Columns) or dataset.PixelRepresentation:
+        return None
+    try:
+        found = decode_reduced(coded, min_side)
+    except Exception:  # Pillow is stricter than GDCM about damaged streams, which then has its try
+        return None
+    if found is None:
+        return None
+    values, step = found
+    return values.clip(max=(1 << int(dataset.BitsStored)) - 1), step
 
 
 def _coded_frame(dataset: FileDataset, count: int, frame: int) -> bytes:
@@ -107,10 +130,16 @@ def _unpack(dataset: FileDataset) -> np.ndarray:
 
 
 def _used_bits(values: np.ndarray, dataset: FileDataset, high_bit: list[float]) -> np.ndarray:
-    bits = int(dataset.BitsStored)
+    bits, signed = int(dataset.BitsStored), bool(dataset.PixelRepresentation)
     shift = max(int(high_bit[0]) + 1 - bits, 0) if high_bit else 0
-    used = (values.astype(np.int64) >> shift) & ((1 << bits) - 1)
-    if not dataset.PixelRepresentation:
-        return used
+    if not np.issubdtype(values.dtype, np.integer):
+        values = values.astype(np.int64)
+    whole = values.astype(values.dtype.newbyteorder("="), copy=False)
+    unsigned, bits = whole.view(f"u{whole.itemsize}"), min(bits, 8 * whole.itemsize)
+    # In the type of the file: a wider one would be written and read four times.
+    if shift or bits < 8 * unsigned.itemsize:
+        unsigned = (unsigned >> shift) & ((1 << bits) - 1)
+    if not signed:
+        return unsigned
     sign = 1 << (bits - 1)
-    return (used ^ sign) - sign
+    return (unsigned.astype(np.int64) ^ sign) - sign

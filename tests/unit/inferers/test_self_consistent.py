@@ -42,7 +42,9 @@ def test_content_lands_where_the_motion_says_and_is_carried_back() -> None:
     place, motions = points(), Motions.spread_evenly(8, 0.4, (0.8, 1.2), 0.05, seed=1)
     moved, matrices = motions.move(blobs(place)), motions.matrices(SIDES)
     assert moved.shape == (8, *blobs(place).shape)
-    expected = torch.stack([(place - 0.5) @ m.T + 0.5 + shift for m, shift in zip(matrices, motions.shift, strict=True)])
+    expected = torch.stack(
+        [(place - 0.5) @ m.T + 0.5 + shift for m, shift in zip(matrices, motions.shift, strict=True)]
+    )
     for found, wanted in zip(moved, expected, strict=True):
         assert_close(centres_of_mass(found), wanted, atol=4e-3, rtol=0)
         assert (wanted - place).abs().mean() > 0.005, "vacuous: nothing moved"

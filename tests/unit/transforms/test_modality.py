@@ -16,7 +16,9 @@ from torch.testing import assert_close
 
 from monai_degia.data.datalist import list_images
 from monai_degia.transforms.file_geometry import FileGeometryd
+from monai_degia.transforms.landmarks import LandmarksToImaged, LandmarksToWorldd
 from monai_degia.transforms.modality import LoadAnyImaged, MatchChannelsd, ScaleModalityd, depth_to_image
+from monai_degia.transforms.upright import TurnUprightd
 
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 256, (12, 20), dtype=np.uint8)  # rows y, columns x
@@ -254,3 +256,46 @@ def test_the_modality_can_be_told_from_the_file(meta: dict[str, str], level: flo
     assert out["modality"] == modality
     expected = ScaleModalityd("image")({"image": image, "modality": modality})["image"]
     assert torch.equal(out["image"], expected) and expected.max() == pytest.approx(1.0 if modality == "depth" else 0.2)
+
+
+def photograph(path: Path, size: tuple[int, int], orientation: int = 1) -> tuple[float, float]:
+    """A smooth picture with one bright blob; returns its place (x, y) in pixels of the file."""
+    width, height = size
+    place = (0.37 * width, 0.58 * height)
+    y, x = np.mgrid[:height, :width]
+    grey = 240 * np.exp(-((x - place[0]) ** 2 + (y - place[1]) ** 2) / (0.004 * width * width)) + 10
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(np.stack([grey] * 3, -1).round().astype(np.uint8)).save(path, quality=95, exif=exif)
+    return place
+
+
+@pytest.mark.parametrize("orientation", [1, 6, 3, 8])
+@pytest.mark.parametrize("size", [(803, 600), (600, 803), (1601, 1203)])
+def test_a_photograph_read_small_keeps_its_place(tmp_path: Path, size: tuple[int, int], orientation: int) -> None:
+    place = photograph(tmp_path / "a.jpg", size, orientation)
+    sample: dict[Any, Any] = {"image": str(tmp_path / "a.jpg"), "landmarks": torch.tensor([place])}
+    for step in (
+        LoadAnyImaged("image", min_side=200),
+        LandmarksToWorldd("landmarks", of_file=True),
+        TurnUprightd("image"),
+        LandmarksToImaged("landmarks"),
+    ):
+        sample = step(sample)
+    image = sample["image"]
+    assert max(image.shape[1:]) < max(size) / 3, "vacuous: the whole file was decoded"
+    assert tuple(image.meta["spatial_shape"]) == size
+    grey = (image.as_tensor()[0] - image.min()).double()
+    centre = [(grey.sum(1 - axis) * torch.arange(grey.shape[axis])).sum() / grey.sum() for axis in (0, 1)]
+    # A shift by half a block would be 0.4 pixels.
+    assert_close(torch.stack(centre).float(), sample["landmarks"][0], atol=0.12, rtol=0)
+
+
+def test_what_counts_pixels_of_the_file_gets_them_all(tmp_path: Path) -> None:
+    photograph(tmp_path / "a.jpg", (800, 600))
+    loader = LoadAnyImaged("image", min_side=100)
+    assert loader({"image": str(tmp_path / "a.jpg")})["image"].shape == (3, 100, 75)
+    boxed = loader({"image": str(tmp_path / "a.jpg"), "crop_box": [0, 0, 50, 50]})
+    assert boxed["image"].shape == (3, 800, 600)
+    with pytest.raises(ValueError, match="min_side must be at least 1 pixel"):
+        LoadAnyImaged("image", min_side=0)

@@ -23,7 +23,9 @@ JPEG_2000, JPEG_BASELINE = "1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.50"
 
 
 def decode(path: Path | str, frame: int = 0) -> np.ndarray:
-    return stored_values(open_xray(path), str(path), frame)
+    values, step = stored_values(open_xray(path), str(path), frame)
+    assert step == 1
+    return values
 
 
 def bundled(name: str) -> str:

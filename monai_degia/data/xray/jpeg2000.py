@@ -1,0 +1,90 @@
+"""JPEG 2000 streams decoded at a fraction of their size: only the wavelet's coarse levels are unpacked."""
+
+from __future__ import annotations
+
+import io
+import math
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+from pydicom.uid import UID, JPEG2000TransferSyntaxes
+
+__all__ = ["CodeStream", "decode_reduced", "is_jpeg2000", "read_header"]
+
+_START_AND_SIZE, _CODING_STYLE = b"\xff\x4f\xff\x51", b"\xff\x52"  # SOC with SIZ; COD
+
+
+class CodeStream(NamedTuple):
+    """What the main header of a code stream says (ISO/IEC 15444-1, A.5.1 and A.6.1)."""
+
+    size: tuple[int, int]
+    """Rows and columns."""
+    components: int
+    bits: int
+    """Of a value, 1 to 38."""
+    signed: bool
+    levels: int
+    """Times that the wavelet halved the sides."""
+
+
+def is_jpeg2000(syntax: UID) -> bool:
+    """Whether a transfer syntax holds JPEG 2000 code streams."""
+    return syntax in JPEG2000TransferSyntaxes
+
+
+def read_header(coded: bytes) -> CodeStream | None:
+    """Read the main header.
+
+    Args:
+        coded: the code stream, without the boxes of a JP2 file.
+
+    Returns:
+        The header, or None if it is another kind of stream or damaged.
+
+    """
+    style = coded.find(_CODING_STYLE, 4)
+    if not coded.startswith(_START_AND_SIZE) or style < 0 or len(coded) < max(style + 10, 43):
+        return None
+    # SIZ: length 2, capabilities 2, then the far and near edge of the image, both x before y.
+    right, bottom, left, top = (int.from_bytes(coded[at : at + 4], "big") for at in (8, 12, 16, 20))
+    if min(right - left, bottom - top) < 1 or left or top:
+        return None  # an offset shifts the places of coarse samples; no radiograph has one
+    depth = coded[42]
+    return CodeStream(
+        size=(bottom, right),
+        components=int.from_bytes(coded[40:42], "big"),
+        bits=(depth & 0x7F) + 1,
+        signed=depth > 0x7F,
+        levels=coded[style + 9],
+    )
+
+
+def decode_reduced(coded: bytes, min_side: int) -> tuple[np.ndarray, int] | None:
+    """Decode a grey stream with as few pixels as leave the longer side at least so long.
+
+    A sample of a coarse level lies where the first sample of its block lay, for the wavelet's filters are symmetric
+    about it: value k of a line belongs to pixel ``k * step`` of the whole image, not to the middle of a block.
+
+    Args:
+        coded: the code stream of one frame.
+        min_side: pixels that the longer side shall keep.
+
+    Returns:
+        Integers (rows, columns) on the scale of the whole image, and the step; None if nothing can be left out, or the
+        stream is not one that this can decode. Values of coarse levels may overshoot the range of the stream's bits and
+        are clipped to it.
+
+    """
+    header = read_header(coded)
+    if header is None or header.components != 1 or not 8 < header.bits <= 16 or header.signed:
+        return None
+    halvings = min(int(math.log2(max(1.0, max(header.size) / min_side))), header.levels)
+    if halvings < 1:
+        return None
+    with Image.open(io.BytesIO(coded)) as picture:
+        # The plugin's own option of this name, not the method.
+        picture.reduce = halvings  # type: ignore[assignment, method-assign]
+        values = np.asarray(picture)
+    # Pillow moves the stream's bits to the top of 16.
+    return values >> (16 - header.bits), 2**halvings
