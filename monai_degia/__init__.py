@@ -104,6 +104,7 @@ from monai_degia.transforms.parametrization import (
     PixelParametrization,
     ReflectedParametrization,
 )
+from monai_degia.transforms.picture import KeepPictured
 from monai_degia.transforms.pose_shift import PoseShiftd
 from monai_degia.transforms.prolongation import RandProlongation
 from monai_degia.transforms.random_convolution import RandConv, RandConvd
@@ -164,6 +165,7 @@ __all__ = [
     "GrowingSampler",
     "GuardedCompose",
     "HtmlReport",
+    "KeepPictured",
     "LandmarkFileWriter",
     "LandmarkMSE",
     "LandmarkMSELoss",

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import SimpleITK
 from monai.data import ImageReader
 from monai.data.utils import orientation_ras_lps
 from monai.utils import MetaKeys, SpaceKeys, ensure_tuple
+
+if TYPE_CHECKING:
+    import SimpleITK
 
 __all__ = ["MetaImageReader"]
 
@@ -44,6 +46,8 @@ class MetaImageReader(ImageReader):
             ValueError: if several files are given, the name is not UTF-8, or SimpleITK cannot read the file.
 
         """
+        import SimpleITK  # here and not above: it takes long to load, and few folders hold such files
+
         paths = ensure_tuple(data)
         if len(paths) != 1:
             raise ValueError(f"MetaImageReader makes one image of one file, got {len(paths)} files. Load each alone.")
@@ -66,6 +70,8 @@ class MetaImageReader(ImageReader):
 
         """
         dim, coloured = img.GetDimension(), img.GetNumberOfComponentsPerPixel() > 1
+        import SimpleITK
+
         array = SimpleITK.GetArrayFromImage(img)
         array = array.transpose(*range(dim - 1, -1, -1), *([dim] if coloured else []))
         lps = np.eye(4)

@@ -12,7 +12,7 @@ from torch import Tensor
 __all__ = ["AutocastInferer", "native_bfloat16"]
 
 #: Instruction sets that multiply bfloat16 faster than float32, by the names of ``torch.cpu.get_capabilities``. That of
-#: AVX-512 (``avx512_bf16``) is not among them: with it alone our networks take a tenth to a third longer than in float32.
+#: AVX-512 (``avx512_bf16``) is not among them: with it alone networks take a tenth to a third longer than in float32.
 BFLOAT16_INSTRUCTIONS = ("amx_bf16", "bf16", "sve_bf16")
 
 

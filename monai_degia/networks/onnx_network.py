@@ -10,8 +10,6 @@ from torch import Tensor, nn
 
 __all__ = ["OnnxNetwork"]
 
-onnxruntime, _ = optional_import("onnxruntime", descriptor="Install it with: pip install monai_degia[onnx]. {}")
-
 
 class OnnxNetwork(nn.Module):
     """A network in an ONNX file, run by ONNX Runtime; takes its place in the bundle's inference, without gradients.
@@ -30,6 +28,8 @@ class OnnxNetwork(nn.Module):
         super().__init__()
         if not Path(path).is_file():
             raise ValueError(f"There is no ONNX file {path}: write it with `python -m monai.bundle onnx_export`.")
+        # Here and not above: it takes long to load, and few use it.
+        onnxruntime, _ = optional_import("onnxruntime", descriptor="Install it with: pip install monai_degia[onnx]. {}")
         self.session = onnxruntime.InferenceSession(
             str(path), providers=providers or onnxruntime.get_available_providers()
         )

@@ -10,6 +10,7 @@ from monai.data import MetaTensor
 from monai.transforms import Compose
 
 from monai_degia.data.messages import root_cause, short_message
+from monai_degia.transforms.picture import KeepPictured
 
 __all__ = ["GuardedCompose"]
 
@@ -34,6 +35,7 @@ class GuardedCompose(Compose):
     ) -> None:
         super().__init__(transforms)
         self.image_size, self.in_channels, self.key = tuple(image_size), in_channels, key
+        self.pictures = any(isinstance(transform, KeepPictured) for transform in self.flatten().transforms)
 
     def __call__(self, input_: Mapping[str, Any], *args: Any, **kwargs: Any) -> dict[str, Any]:
         """Transform one sample."""
@@ -55,4 +57,7 @@ class GuardedCompose(Compose):
             "spacing_source": "",
         }
         image = MetaTensor(torch.zeros(self.in_channels, *self.image_size), affine=torch.eye(4), meta=meta)
-        return {self.key: image, "spacing": torch.full((2,), torch.nan), "modality": "", "error": reason}
+        unknown = {"spacing": torch.full((2,), torch.nan), "modality": ""}
+        if self.pictures:
+            unknown |= {"picture": b"", "picture_affine": torch.eye(3, dtype=torch.float64)}
+        return {self.key: image, **unknown, "error": reason}

@@ -71,14 +71,15 @@ class _PictureReader(PILReader):
 
     def _prepare(self, image: Any) -> Any:
         """Choose what is decoded, before anything is, and convert it."""
-        whole, orientation, step = image.size, _orientation(image), 1
+        whole, step = image.size, 1
         if self.min_side is not None:
             # A JPEG decoder makes blocks of 8 x 8 pixels into 4 x 4, 2 x 2 or 1; other formats take no notice.
             enough = [-(-side * self.min_side // max(whole)) for side in whole]
             if (drafted := image.draft(None, tuple(enough))) is not None:
                 step = round(whole[0] / drafted[1][2])
         read = image.convert(self._CONVERT.get(image.mode, image.mode))
-        read.info.update(whole=whole, orientation=orientation, step=step)
+        # Pillow turns a TIFF while it decodes it; what it says of size and orientation before is no longer so.
+        read.info.update(whole=whole if step > 1 else read.size, step=step)
         return read
 
     def verify_suffix(self, filename: Sequence[PathLike] | PathLike) -> bool:
@@ -92,7 +93,7 @@ class _PictureReader(PILReader):
         affine[:2, 3] = (step - 1) / 2  # pixel k is the mean of a block, whose middle is at (k + 0.5) * step - 0.5
         return {
             **super()._get_meta_dict(img),
-            "exif_orientation": img.info["orientation"],
+            "exif_orientation": _orientation(img),
             MetaKeys.AFFINE: affine,
             MetaKeys.ORIGINAL_AFFINE: np.eye(4),
             "file_affine": np.eye(4),
@@ -121,8 +122,8 @@ class LoadAnyImaged(MapTransform):
     file's own stays in the meta data as ``file_affine``. Rows are taken to run from top to bottom, as pictures store
     them, whatever the affine says of up and down.
 
-    With ``min_side``, JPEG is decoded at a half, a quarter or an eighth of its size, and JPEG 2000 in DICOM at any power
-    of a half, as long as the longer side keeps so many pixels. The affine says where these lie;
+    With ``min_side``, JPEG is decoded at a half, a quarter or an eighth of its size, and JPEG 2000 in DICOM at any
+    power of a half, as long as the longer side keeps so many pixels. The affine says where these lie;
     ``original_affine`` and ``spatial_shape`` are always those of the file.
 
     Args:

@@ -9,18 +9,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
-from jinja2.utils import htmlsafe_json_dumps
-from markupsafe import Markup
 from numpy.typing import NDArray
 
 from monai_degia.data.files import whole_file
 from monai_degia.writers.overlay import FINGER_COLORS, hand_skeleton
 from monai_degia.writers.records import Point
 from monai_degia.writers.report_plots import report_plots
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 __all__ = ["SORTS", "image_entry", "write_page"]
 
@@ -61,6 +61,8 @@ def image_entry(
         "error": _numbers(measured["error"]),
         "order": {key: _mean(measured[key]) for key, _, _ in SORTS},
     }
+    from jinja2.utils import htmlsafe_json_dumps
+
     return str(htmlsafe_json_dumps(entry, json.dumps, allow_nan=False, separators=(",", ":")))
 
 
@@ -82,6 +84,8 @@ def write_page(
             are those that the network saw) and ``doubtful_below`` (confidence).
 
     """
+    from markupsafe import Markup
+
     domains = [row["domain"] for row in rows]
     columns = {key: [row[key] for row in rows] for key, _, _ in SORTS}
     known = [key for key, values in columns.items() if any(_mean(value) is not None for value in values)]
@@ -119,6 +123,8 @@ def _settings(names: Sequence[str], domains: Sequence[str], known: Sequence[str]
 
 @cache
 def _template() -> Template:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
     environment = Environment(
         loader=PackageLoader("monai_degia", f"writers/{_FOLDER}"),
         autoescape=True,

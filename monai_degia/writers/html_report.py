@@ -19,6 +19,7 @@ from torch import Tensor
 from monai_degia.data.landmark_sets import landmark_names
 from monai_degia.metrics.errors import hand_size, radial_error
 from monai_degia.transforms.landmarks import denormalize_landmarks
+from monai_degia.transforms.picture import picture_of
 from monai_degia.writers.collecting import CollectingWriter
 from monai_degia.writers.html_page import image_entry, write_page
 from monai_degia.writers.records import Point, original_points, relative_name
@@ -92,7 +93,7 @@ class HtmlReport(CollectingWriter):
 
     def _collect(self, engine: Engine) -> None:
         batch, output = engine.state.batch, engine.state.output
-        columns = {key: batch.get(key) for key in ("domain", "modality", "error")}
+        columns = {key: batch.get(key) for key in ("domain", "modality", "error", "picture", "picture_affine")}
         columns |= {key: output.get(key) for key in (CommonKeys.PRED, CommonKeys.LABEL, "confidence", "domain_shift")}
         for index, image in enumerate(decollate_batch(batch[CommonKeys.IMAGE])):
             row = {key: None if values is None else values[index] for key, values in columns.items()}
@@ -116,9 +117,7 @@ class HtmlReport(CollectingWriter):
             "shift": None if shift is None else np.array([shift], np.float32),
         }
         self._rows.append(measured)
-        picture, size, (prediction, *labels) = self._picture(
-            engine, image, name, str(row["modality"] or "auto"), points
-        )
+        picture, size, (prediction, *labels) = self._picture(engine, image, name, row, points)
         entry = image_entry(name, size, prediction, labels[0] if labels else None, measured)
         if self._spool is not None:
             self._spool.write(f"{entry}\n{base64.b64encode(picture).decode()}\n".encode("ascii"))
@@ -148,15 +147,19 @@ class HtmlReport(CollectingWriter):
         return denormalize_landmarks(points.double(), size).tolist()
 
     def _picture(
-        self, engine: Engine, image: Any, name: str, modality: str, points: list[Sequence[Point]]
+        self, engine: Engine, image: Any, name: str, row: dict[Any, Any], points: list[Sequence[Point]]
     ) -> tuple[bytes, tuple[int, int], list[Sequence[Point]]]:
         """The picture as a file, its size before it was made smaller, and the points in pixels of that."""
         size = self._size(image)
         if self.pictures == "network":
             return self._encoder.from_tensor(image), size, points
         stored = torch.tensor(points, dtype=torch.float64)
+        if (kept := picture_of(row)) is not None:
+            size, turned = kept.upright(size, stored)
+            return self._encoder.from_tensor(kept.image), size, turned.tolist()
         try:
-            shown, turned = self._upright(image.meta["filename_or_obj"], stored.flatten(0, 1), modality)
+            file, modality = image.meta["filename_or_obj"], str(row["modality"] or "auto")
+            shown, turned = self._upright(file, stored.flatten(0, 1), modality)
         except ValueError as error:
             engine.logger.warning(f"{name} has no picture in the report: {error}")
             return b"", size, points

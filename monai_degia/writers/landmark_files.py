@@ -17,6 +17,7 @@ from monai.utils import CommonKeys
 from monai_degia.data.datalist import IMAGE_SUFFIXES
 from monai_degia.data.files import printable
 from monai_degia.data.landmark_sets import landmark_names
+from monai_degia.transforms.picture import picture_of
 from monai_degia.writers.collecting import CollectingWriter
 from monai_degia.writers.landmark_tables import landmark_entry, write_csv, write_failures, write_json
 from monai_degia.writers.markups import MarkupsWriter
@@ -159,6 +160,7 @@ class LandmarkFileWriter(CollectingWriter):
             sop_instance_uid=_text("sop_instance_uid", given, image.meta),
             model_version=self.model_version,
             modality=_text("modality", given, image.meta) or self.modality,
+            picture=picture_of(given),
         )
 
     def _output_name(self, image: str) -> str:

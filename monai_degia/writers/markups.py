@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import SimpleITK
 
 from monai_degia.data.files import whole_file
 from monai_degia.writers.records import LandmarkRecord
@@ -103,6 +102,8 @@ def _positions(record: LandmarkRecord) -> np.ndarray:
 
 def _shown_spacing(file: Path) -> tuple[float, float]:
     """Pixel size at which ITK, and so Slicer, shows a picture."""
+    import SimpleITK  # here and not above: it takes long to load, and markups are made on request
+
     reader = SimpleITK.ImageFileReader()
     try:
         str(file).encode()  # ITK ends the whole process at a name that is not UTF-8

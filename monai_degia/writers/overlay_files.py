@@ -53,7 +53,7 @@ class OverlayWriter:
         """Write the picture of one image.
 
         Args:
-            record: the image's landmarks; its file is read anew.
+            record: the image's landmarks; its file is read anew if it has no picture.
 
         Returns:
             The file written.
@@ -64,7 +64,10 @@ class OverlayWriter:
         """
         path = self.output_dir / f"{record.output_name}{self.ending}"
         points = torch.tensor(record.points_px, dtype=torch.float64)
-        image, points = self._resize(*self._upright(record.file, points, record.modality))
+        if record.picture is None:
+            image, points = self._resize(*self._upright(record.file, points, record.modality))
+        else:
+            image, points = self._resize(record.picture.image, record.picture.carry(points))
         doubtful = None
         if record.confidence is not None:
             doubtful = [value < self.doubtful_below for value in record.confidence]

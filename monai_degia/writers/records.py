@@ -14,6 +14,7 @@ from torch import Tensor
 
 from monai_degia.data.files import printable
 from monai_degia.transforms.landmarks import denormalize_landmarks, landmarks_to_original
+from monai_degia.transforms.picture import Picture
 
 __all__ = ["LandmarkRecord", "Point", "is_mirrored", "original_points", "relative_name"]
 
@@ -41,6 +42,7 @@ class LandmarkRecord:
         sop_instance_uid: of a DICOM file, else empty.
         model_version: name and version of the model.
         modality: ``photo``, ``depth`` or ``xray``.
+        picture: the file to look at, if whoever read it kept one.
 
     Raises:
         ValueError: if a length does not fit the names, or a number is not finite or out of range.
@@ -62,6 +64,7 @@ class LandmarkRecord:
     sop_instance_uid: str = ""
     model_version: str = ""
     modality: str = "photo"
+    picture: Picture | None = None
 
     def __post_init__(self) -> None:
         if len(self.points_px) != len(self.names):

@@ -7,21 +7,20 @@ import uuid
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pydicom
 import pydicom.charset
-from monai.utils import optional_import
 from pydicom.misc import is_dicom
 
 from monai_degia.data.files import whole_file
 from monai_degia.writers.records import LandmarkRecord
-from monai_degia.writers.report_content import DESIGNATOR, model_name, report_content
 
 __all__ = ["StructuredReportWriter"]
 
-highdicom, _has_highdicom = optional_import("highdicom")
+_has_highdicom = find_spec("highdicom") is not None  # not loaded: DICOM's coded terms take a second
 
 _REFERENCES = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
 # Type 2 in every report: present even if empty. No other attribute of the patient or the hospital is copied.
@@ -112,6 +111,10 @@ def _character_sets(source: pydicom.Dataset) -> list[str]:
 
 
 def _report(record: LandmarkRecord, source: pydicom.Dataset) -> Any:
+    import highdicom
+
+    from monai_degia.writers.report_content import DESIGNATOR, model_name, report_content
+
     name, version = model_name(record)
     report = highdicom.sr.ComprehensiveSR(
         evidence=[_anonymous(source)],
@@ -132,7 +135,7 @@ def _report(record: LandmarkRecord, source: pydicom.Dataset) -> Any:
     for keyword in ("SpecificCharacterSet", *_PATIENT, *_STUDY):
         if source.get(keyword) not in (None, ""):
             report[keyword] = source[keyword]
-    report.CodingSchemeIdentificationSequence = [_coding_scheme()]
+    report.CodingSchemeIdentificationSequence = [_coding_scheme(DESIGNATOR)]
     report.ReferencedPerformedProcedureStepSequence = []  # type 2: this series comes from no step of a worklist
     return report
 
@@ -147,9 +150,9 @@ def _anonymous(source: pydicom.Dataset) -> pydicom.Dataset:
     return evidence
 
 
-def _coding_scheme() -> pydicom.Dataset:
+def _coding_scheme(designator: str) -> pydicom.Dataset:
     scheme = pydicom.Dataset()
-    scheme.CodingSchemeDesignator = DESIGNATOR
+    scheme.CodingSchemeDesignator = designator
     scheme.CodingSchemeName = "Landmark names of monai_degia"
     scheme.CodingSchemeResponsibleOrganization = "monai_degia"
     return scheme

@@ -63,17 +63,17 @@ def read_header(coded: bytes) -> CodeStream | None:
 def decode_reduced(coded: bytes, min_side: int) -> tuple[np.ndarray, int] | None:
     """Decode a grey stream with as few pixels as leave the longer side at least so long.
 
-    A sample of a coarse level lies where the first sample of its block lay, for the wavelet's filters are symmetric
-    about it: value k of a line belongs to pixel ``k * step`` of the whole image, not to the middle of a block.
+    A value of a coarse level lies where the first pixel of its block lay, for the wavelet's filters are symmetric about
+    that. Interpolation moves it to the middle of the block, where the pixels of other reduced images are.
 
     Args:
         coded: the code stream of one frame.
         min_side: pixels that the longer side shall keep.
 
     Returns:
-        Integers (rows, columns) on the scale of the whole image, and the step; None if nothing can be left out, or the
-        stream is not one that this can decode. Values of coarse levels may overshoot the range of the stream's bits and
-        are clipped to it.
+        Integers (rows, columns) on the scale of the whole image, and the step s: value k of a line belongs to the place
+        (k + 0.5) * s - 0.5. None if nothing can be left out, or the stream is not one that this can decode. Values of
+        coarse levels overshoot at sharp edges.
 
     """
     header = read_header(coded)
@@ -87,4 +87,14 @@ def decode_reduced(coded: bytes, min_side: int) -> tuple[np.ndarray, int] | None
         picture.reduce = halvings  # type: ignore[assignment, method-assign]
         values = np.asarray(picture)
     # Pillow moves the stream's bits to the top of 16.
-    return values >> (16 - header.bits), 2**halvings
+    return _to_middle(values >> (16 - header.bits), 2**halvings), 2**halvings
+
+
+def _to_middle(values: np.ndarray, step: int) -> np.ndarray:
+    """Move values from the first pixels of blocks to their middles, (step - 1) / 2 pixels on; the edge is repeated."""
+    share = (step - 1) / (2 * step)
+    moved = values.astype(np.float64)
+    for axis in (0, 1):
+        following = np.concatenate([moved, moved.take([-1], axis)], axis).take(range(1, moved.shape[axis] + 1), axis)
+        moved = (1 - share) * moved + share * following
+    return moved.round().astype(values.dtype)

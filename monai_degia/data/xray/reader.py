@@ -39,8 +39,8 @@ class XRayReader(ImageReader):
         frame: which frame of a file with several, from 0.
         percentiles: low and high end, in percent of the pixels, of the window where the file has none.
         min_side: pixels that are enough for the longer side. A JPEG 2000 file with more is decoded at a half, a quarter
-            and so on of its size, in a fraction of the time; ``affine`` then says where its pixels lie, ``spatial_shape``
-            and ``original_affine`` are those of the file. ``None`` decodes all.
+            and so on of its size, in a fraction of the time; ``affine`` then says where its pixels lie,
+            ``spatial_shape`` and ``original_affine`` are those of the file. ``None`` decodes all.
 
     Raises:
         ValueError: if an option is out of range; on reading (as :class:`~monai_degia.data.xray.files.XRayFileError`),
@@ -124,11 +124,13 @@ class XRayReader(ImageReader):
         spacing, source = pixel_spacing(dataset)
         in_space = file_affine(dataset, spacing)
         affine = plane_affine(in_space)
+        blocks = np.diag([step, step, 1.0, 1.0])
+        blocks[:2, 3] = (step - 1) / 2
         meta = {
             "filename_or_obj": name,
             MetaKeys.SPATIAL_SHAPE: np.array([int(dataset.Columns), int(dataset.Rows)]),
             MetaKeys.ORIGINAL_CHANNEL_DIM: float("nan"),  # MONAI's sign that there is none
-            MetaKeys.AFFINE: affine @ np.diag([step, step, 1.0, 1.0]),
+            MetaKeys.AFFINE: affine @ blocks,
             MetaKeys.ORIGINAL_AFFINE: affine.copy(),
             MetaKeys.SPACE: SpaceKeys.RAS,
             "file_affine": in_space,

@@ -10,7 +10,6 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pydicom
 import pydicom.encaps
-import SimpleITK
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import RLELossless, SecondaryCaptureImageStorage, generate_uid
 
@@ -41,8 +40,8 @@ def stored_values(
             quarter and so on of its sides as long as they are left. ``None`` decodes all.
 
     Returns:
-        Integers of shape (rows, columns), and the step s: value (i, j) belongs to pixel (s * i, s * j) of the file.
-        s is 1 unless less was decoded.
+        Integers of shape (rows, columns), and the step s, 1 unless less was decoded: value k of a line belongs to the
+        place (k + 0.5) * s - 0.5 of the file's.
 
     Raises:
         XRayFileError: if the pixels cannot be decoded or there is no such frame.
@@ -100,6 +99,8 @@ def _coded_frame(dataset: FileDataset, count: int, frame: int) -> bytes:
 
 
 def _decode_by_gdcm(dataset: FileDataset, coded: bytes) -> np.ndarray:
+    import SimpleITK  # here and not above: it takes longer to load than the rest of this package
+
     uid = generate_uid()
     meta = FileMetaDataset()
     meta.FileMetaInformationGroupLength = 0  # set when written
