@@ -36,10 +36,9 @@ def inference_copy(network: nn.Module, autocast_dtype: torch.dtype | None = None
     if not isinstance(network, LandmarkRegressor):
         return network
     whole = copy.deepcopy(network).eval().requires_grad_(False)
-    blocked = autocast_dtype is None and _can_be_blocked(whole)
     whole.backbone = fuse(whole.backbone)
-    if blocked:
-        return _BlockedRegressor(whole)
+    if autocast_dtype is None and (blocked := _blocked(whole)) is not None:
+        return blocked
     whole = whole.to(memory_format=torch.channels_last)
     return whole if autocast_dtype is None else _AutocastRegressor(whole, autocast_dtype)
 
@@ -56,7 +55,8 @@ class _BlockedRegressor(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Images (B, C, X, Y) to landmarks (B, K, 2)."""
-        features = self.backbone(self.normalize(image).contiguous().to_mkldnn())
+        # Not called, which would print where an operation fails that this layout does not have.
+        features = self.backbone.forward(self.normalize(image).contiguous().to_mkldnn())
         return self.head(features.to_dense())
 
 
@@ -74,17 +74,18 @@ class _AutocastRegressor(nn.Module):
 
 
 @torch.no_grad()
-def _can_be_blocked(network: LandmarkRegressor) -> bool:
-    """Whether all that the backbone does has a version in oneDNN's layout, which gives the same."""
+def _blocked(network: LandmarkRegressor) -> nn.Module | None:
+    """The network in oneDNN's layout, if all that its backbone does has a version there that gives the same."""
     parameter = next(network.backbone.parameters())
     if parameter.device.type != "cpu" or parameter.dtype != torch.float32 or not torch.backends.mkldnn.is_available():
-        return False
-    image = torch.rand(2, network.in_channels, *network.image_size, generator=torch.Generator().manual_seed(0))
+        return None
+    image = torch.rand(1, network.in_channels, *network.image_size, generator=torch.Generator().manual_seed(0))
     try:
-        found = _BlockedRegressor(network)(image)
+        blocked = _BlockedRegressor(network)
+        found = blocked(image)
     except (RuntimeError, NotImplementedError, TypeError):
-        return False
-    return torch.allclose(found, network(image), atol=_TOLERANCE)
+        return None
+    return blocked if torch.allclose(found, network(image), atol=_TOLERANCE) else None
 
 
 class InferenceCopies:
