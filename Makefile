@@ -11,11 +11,12 @@ STUDIES ?= $(SAMPLES)
 PORT ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo label label-install test test-fast test-long test-label docs lint clean
+.PHONY: help install demo bench label label-install test test-fast test-long test-label docs lint clean
 
 help:
 	@echo "make install    a virtual environment in $(VENV) with everything to develop"
 	@echo "make demo       train plain and DeGIA networks on rendered hands, compare them (5 minutes on 2 cores)"
+	@echo "make bench      the table of docs/performance.md; BASELINE=CHECKOUT compares with another build, DATA=FOLDER measures training too"
 	@echo "make label      MONAI Label on http://127.0.0.1:$(PORT), on rendered radiographs or STUDIES=FOLDER"
 	@echo "make test       the tests, but for those below (10 minutes on 2 cores)"
 	@echo "make test-fast  the tests without the slow ones"
@@ -34,6 +35,9 @@ $(STAMP): setup.py pyproject.toml
 
 demo: $(STAMP)
 	$(BIN)/python -W ignore -m monai_degia.experiments demo
+
+bench: $(STAMP)
+	$(BIN)/python docs/benchmarks/speed.py --work_dir runs/bench $(if $(BASELINE),--baseline "$(BASELINE)") $(if $(DATA),--dataset_dir "$(DATA)")
 
 label: $(LABEL_STAMP)
 	test "$(STUDIES)" != "$(SAMPLES)" || $(LABEL_VENV)/bin/python -m monai_degia.label_app.sample_images $(SAMPLES)
