@@ -35,6 +35,7 @@ from monai_degia.engines.views import ViewsInferer
 from monai_degia.flows.flow_prior import FlowPrior
 from monai_degia.flows.prior import ClassConditionalPrior
 from monai_degia.flows.real_nvp import RealNVP
+from monai_degia.flows.wavelet_flow import WaveletFlow
 from monai_degia.inferers.motions import Motions
 from monai_degia.inferers.self_consistent import SelfConsistentInferer
 from monai_degia.losses.classification import ClassificationLoss, cross_entropy, prediction_entropy
@@ -223,6 +224,7 @@ __all__ = [
     "TurnUprightd",
     "ViewsInferer",
     "ViewsLoss",
+    "WaveletFlow",
     "XRayReader",
     "consistency_loss",
     "create_backbone",

@@ -30,7 +30,7 @@ def make_flow() -> Callable[..., FlowPrior]:
     """A fresh flow is close to the identity and would agree with many a wrong formula, so its weights are drawn."""
 
     def make(channels: int = 1, side: int = 8, num_classes: int = 2, **kwargs: Any) -> FlowPrior:
-        flow = FlowPrior((side, side), channels, num_classes, hidden_channels=4, couplings_per_scale=2, **kwargs)
+        flow = FlowPrior((side, side), channels, num_classes, hidden_channels=4, couplings=2, **kwargs)
         for parameter in flow.parameters():
             nn.init.normal_(parameter, std=0.1)
         with torch.no_grad():

@@ -1,19 +1,24 @@
 """The density of images: the flow and the class-conditional prior together."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from monai_degia.flows.image_flow import ImageFlow
 from monai_degia.flows.prior import ClassConditionalPrior
 from monai_degia.flows.real_nvp import RealNVP
+from monai_degia.flows.state_shape import check_state_fits, shape_of_state
+from monai_degia.flows.wavelet_flow import WaveletFlow
 
 GREY_LEVELS = 256
+KINDS: dict[str, Callable[..., ImageFlow]] = {"wavelet": WaveletFlow, "real_nvp": RealNVP}
 
 
 class FlowPrior(nn.Module):
-    r"""Likelihood of an image given its class: a RealNVP F and the prior of Eq. (8) over its latents.
+    r"""Likelihood of an image given its class: a flow F and the prior of Eq. (8) over its latents.
 
     .. math:: \log p(x \mid c, n) = \log p(F(x) \mid c, n) + \log |\det \partial F / \partial x|
 
@@ -28,14 +33,14 @@ class FlowPrior(nn.Module):
         gamma: weight of the class mean in Eq. (8).
         shift_scale: the paper's lambda, the RMS of the random shift in latent units; 0 switches it off.
         noise_features: length of n.
-        num_scales: see :class:`~monai_degia.flows.real_nvp.RealNVP`, as for the next four.
-        couplings_per_scale: affine couplings in each scale.
-        hidden_channels: width of the CNN in each coupling.
-        residual_blocks: residual blocks in that CNN.
-        seed: decides the channel orders.
+        kind: "wavelet" (:class:`~monai_degia.flows.wavelet_flow.WaveletFlow`) or "real_nvp"
+            (:class:`~monai_degia.flows.real_nvp.RealNVP`).
+        shape: further arguments of that class: ``num_scales``, ``hidden_channels`` and so on.
 
     Raises:
-        ValueError: if an argument is out of range or the sides do not divide; the message names it.
+        ValueError: if an argument is out of range, the kind is unknown or the sides do not divide; the message says
+            which.
+        TypeError: if the flow of that kind has no argument of a name in ``shape``.
 
     Example:
         >>> flow = FlowPrior((8, 8), in_channels=1).eval()
@@ -52,17 +57,44 @@ class FlowPrior(nn.Module):
         gamma: float = 1.0,
         shift_scale: float = 0.1,
         noise_features: int = 32,
-        num_scales: int | None = None,
-        couplings_per_scale: int = 3,
-        hidden_channels: int = 16,
-        residual_blocks: int = 1,
-        seed: int = 0,
+        kind: str = "wavelet",
+        **shape: Any,
     ) -> None:
         super().__init__()
-        self.flow = RealNVP(
-            spatial_shape, in_channels, num_scales, couplings_per_scale, hidden_channels, residual_blocks, seed
-        )
+        if kind not in KINDS:
+            raise ValueError(f"Unknown kind of flow {kind!r}. Available: {', '.join(KINDS)}.")
+        self.flow = KINDS[kind](spatial_shape, in_channels, **shape)
         self.prior = ClassConditionalPrior(self.num_dims, num_classes, gamma, shift_scale, noise_features)
+
+    @classmethod
+    def from_state_dict(
+        cls,
+        state: Mapping[str, Tensor],
+        spatial_shape: Sequence[int],
+        in_channels: int,
+        gamma: float = 1.0,
+        shift_scale: float = 0.1,
+    ) -> "FlowPrior":
+        """Build the flow that a state dict belongs to, whatever its kind, width or number of classes, and load it.
+
+        Args:
+            state: the ``state_dict`` of a ``FlowPrior``.
+            spatial_shape: image sides (X, Y) in pixels.
+            in_channels: image channels C.
+            gamma: weight of the class mean in Eq. (8), which no weight tells.
+            shift_scale: lambda of Eq. (8), which no weight tells; a state without a shift stays without.
+
+        Returns:
+            The flow with these weights, in training mode.
+
+        Raises:
+            ValueError: if the state is none of ``FlowPrior``, or the sides do not divide or are not those it was
+                trained with.
+        """
+        flow = cls(spatial_shape, in_channels, **{"gamma": gamma, "shift_scale": shift_scale, **shape_of_state(state)})
+        check_state_fits(state, flow.state_dict(), (in_channels, *spatial_shape))
+        flow.load_state_dict(state)
+        return flow
 
     @property
     def num_dims(self) -> int:

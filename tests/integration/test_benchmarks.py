@@ -1,10 +1,15 @@
 """The benchmarks in docs: each still runs, and prints the figures that the pages quote."""
 
+import csv
+import importlib.util
+import math
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from monai_degia import write_synthetic_dataset
 
 BENCHMARKS = Path(__file__).parents[2] / "docs" / "benchmarks"
 
@@ -48,6 +53,49 @@ def test_terms_of_the_ascent_of_a_run(run_python: Any, write_digits: Any, tmp_pa
 def test_the_others_print_figures(name: str, options: list[str], run_python: Any) -> None:
     printed = run_python("-W", "ignore", str(BENCHMARKS / name), *options).stdout
     assert re.search(r"\d", printed), printed
+
+
+@pytest.fixture
+def photographs(tmp_path: Path) -> Path:
+    """Rendered hands under the names and columns of the photographs: four hundreds of numbers, ten digits."""
+    folder = tmp_path / "hand_rgb_signdigits"
+    header, *rows = write_synthetic_dataset(folder, "photo", 40, image_size=16).read_text().splitlines()
+    lines = [f"{header},digit,good"]
+    for i, row in enumerate(rows):
+        name, rest = row.split(",", 1)
+        renamed = f"{i % 10}_IMG_{1100 + 100 * (i % 4) + i}.png"
+        (folder / "images" / name).rename(folder / "images" / renamed)
+        lines.append(f"{renamed},{rest},{i % 10},1")
+    (folder / "landmarks.csv").write_text("\n".join(lines) + "\n")
+    return tmp_path
+
+
+FRONTIER = ("flow_frontier.py", "--sides", "16", "--budget", "0.5", "--dataset_dir")
+
+
+@pytest.mark.docs
+def test_frontier_of_our_flow(photographs: Path, run_python: Any, tmp_path: Path) -> None:
+    table = tmp_path / "curves.csv"
+    options = (str(photographs), "--only_ours", "--seeds", "0", "1", "--output", str(table))
+    printed = run_python("-W", "ignore", str(BENCHMARKS / FRONTIER[0]), *FRONTIER[1:], *options).stdout
+    assert len(re.findall(r"^16 px, ours +\d+ ms a step \|( +\d+\.\d s \d\.\d{3})+$", printed, re.MULTILINE)) == 2
+    rows = list(csv.DictReader(table.open()))
+    assert {(row["side"], row["seed"], row["flow"]) for row in rows} == {("16", "0", "ours"), ("16", "1", "ours")}
+    assert all(math.isfinite(float(row["bits"])) and float(row["seconds"]) > 0 for row in rows)
+
+
+@pytest.mark.docs
+def test_frontier_beside_normflows(photographs: Path, run_python: Any) -> None:
+    installed = importlib.util.find_spec("normflows") is not None
+    options = (str(photographs), "--glow", "2,1,4,0.01")
+    script = ("-W", "ignore", str(BENCHMARKS / FRONTIER[0]), *FRONTIER[1:], *options)
+    done = run_python(*script, status=0 if installed else 1)
+    if installed:
+        assert re.search(
+            r"^16 px, seed 0: \d\.\d+ bits a dimension, ratio (\d+\.\d|below 1)$", done.stdout, re.MULTILINE
+        )
+    else:
+        assert "normflows, which is not installed: pip install normflows, or pass --only_ours" in done.stderr
 
 
 def test_every_benchmark_is_run_here() -> None:

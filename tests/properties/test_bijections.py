@@ -8,7 +8,10 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 from monai_degia.flows.bijections import ActNorm, AffineCoupling, Bijection, Chain, ChannelPermutation, Squeeze
+from monai_degia.flows.haar import HaarSqueeze
 from monai_degia.flows.real_nvp import RealNVP
+from monai_degia.flows.slice_coupling import SliceCoupling
+from monai_degia.flows.wavelet_flow import WaveletFlow
 
 Make = Callable[[], tuple[Bijection, tuple[int, ...]]]
 
@@ -30,10 +33,20 @@ SCALING: dict[str, Make] = {
     "flow, 1 x 8 x 4": lambda: (RealNVP((8, 4), 1, hidden_channels=5, couplings_per_scale=3), (1, 8, 4)),
     "flow, 2 x 2 x 6": lambda: (RealNVP((2, 6), 2, hidden_channels=5, couplings_per_scale=1), (2, 2, 6)),
     "flow, 1 x 8 x 8, three scales": lambda: (RealNVP((8, 8), 1, hidden_channels=4, couplings_per_scale=2), (1, 8, 8)),
+    "slice, first channels": lambda: (SliceCoupling(4, 0, 1, 5), (4, 2, 3)),
+    "slice, middle": lambda: (SliceCoupling(5, 1, 3, 5), (5, 3, 2)),
+    "slice, last channels": lambda: (SliceCoupling(4, 2, 4, 5), (4, 1, 1)),
+    "wavelets, 1 x 2 x 2": lambda: (WaveletFlow((2, 2), 1, hidden_channels=5), (1, 2, 2)),
+    "wavelets, 1 x 4 x 4, two scales": lambda: (WaveletFlow((4, 4), 1, 2, hidden_channels=5), (1, 4, 4)),
+    "wavelets, 3 x 4 x 4": lambda: (WaveletFlow((4, 4), 3, hidden_channels=5), (3, 4, 4)),
+    "wavelets, 2 x 2 x 6": lambda: (WaveletFlow((2, 6), 2, couplings=3, hidden_channels=5), (2, 2, 6)),
+    "wavelets, 1 x 8 x 4, two scales": lambda: (WaveletFlow((8, 4), 1, couplings=1, hidden_channels=5), (1, 8, 4)),
 }
 REORDERING: dict[str, Make] = {
     "squeeze": lambda: (Squeeze(), (2, 4, 6)),
     "permutation": lambda: (ChannelPermutation(5, seed=3), (5, 2, 2)),
+    "haar": lambda: (HaarSqueeze(2), (2, 4, 6)),
+    "haar, channels mixed": lambda: (HaarSqueeze(3, mix_channels=True), (3, 4, 2)),
 }
 TABLE = {**SCALING, **REORDERING}
 

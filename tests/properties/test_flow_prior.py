@@ -3,6 +3,7 @@
 import copy
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 from torch.distributions import Normal, StudentT
 from torch.testing import assert_close
 
-from monai_degia.flows.flow_prior import FlowPrior
+from monai_degia.flows.flow_prior import KINDS, FlowPrior
 from monai_degia.flows.prior import ClassConditionalPrior
 
 SHAPES = {"1 x 4 x 4": (1, 4, 4), "3 x 4 x 4": (3, 4, 4), "1 x 8 x 4": (1, 8, 4), "1 x 2 x 2": (1, 2, 2)}
@@ -25,8 +26,8 @@ def _double_precision() -> Iterator[None]:
     torch.set_default_dtype(previous)
 
 
-def build(shape: tuple[int, ...], **kwargs: float) -> FlowPrior:
-    flow = FlowPrior(shape[1:], shape[0], num_classes=2, hidden_channels=5, noise_features=3, **kwargs)  # type: ignore[arg-type]
+def build(shape: tuple[int, ...], **kwargs: Any) -> FlowPrior:
+    flow = FlowPrior(shape[1:], shape[0], num_classes=2, hidden_channels=5, noise_features=3, **kwargs)
     for parameter in flow.parameters():
         nn.init.normal_(parameter, std=0.2)
     return flow.eval()
@@ -76,8 +77,9 @@ def check_integrates_to_one(flow: FlowPrior, c: int, noise: Tensor | None, count
 
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
-def test_log_prob_agrees_with_autograd(shape: tuple[int, ...]) -> None:
-    flow, x, c = build(shape, gamma=1.3, shift_scale=0.4), torch.rand(3, *shape), torch.tensor([0, 1, 1])
+@pytest.mark.parametrize("kind", KINDS)
+def test_log_prob_agrees_with_autograd(shape: tuple[int, ...], kind: str) -> None:
+    flow, x, c = build(shape, gamma=1.3, shift_scale=0.4, kind=kind), torch.rand(3, *shape), torch.tensor([0, 1, 1])
     noise = flow.prior.draw_noise(3)
 
     assert flow(x)[1].abs().min() > 1e-2, "vacuous: log-det is zero"
@@ -86,9 +88,10 @@ def test_log_prob_agrees_with_autograd(shape: tuple[int, ...]) -> None:
         check_against_autograd(with_scaled_log_det(flow), x, c, noise)
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("shift_scale", "c"), [(0.0, 1), (0.8, 0)])
-def test_density_integrates_to_one(shift_scale: float, c: int) -> None:
-    flow = build((1, 2, 2), shift_scale=shift_scale)
+def test_density_integrates_to_one(shift_scale: float, c: int, kind: str) -> None:
+    flow = build((1, 2, 2), shift_scale=shift_scale, kind=kind)
     noise = flow.prior.draw_noise(1) if shift_scale else None
 
     check_integrates_to_one(flow, c, noise)
@@ -97,8 +100,9 @@ def test_density_integrates_to_one(shift_scale: float, c: int) -> None:
 
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
-def test_inverse_returns_the_image(shape: tuple[int, ...]) -> None:
-    flow, x = build(shape), torch.rand(4, *shape)
+@pytest.mark.parametrize("kind", KINDS)
+def test_inverse_returns_the_image(shape: tuple[int, ...], kind: str) -> None:
+    flow, x = build(shape, kind=kind), torch.rand(4, *shape)
     assert_close(flow.inverse(flow(x)[0]), x)
 
 
@@ -139,7 +143,8 @@ def test_maximum_likelihood_does_not_shrink_the_shift() -> None:
     assert_close(prior.shift(noise).norm() / noise.norm() * math.sqrt(4 / 20), torch.tensor(0.5))
 
 
-def test_adam_lowers_bits_per_dim_below_those_of_a_gaussian() -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_adam_lowers_bits_per_dim_below_those_of_a_gaussian(kind: str) -> None:
     """Toy images are strongly dependent pixels; one Gaussian per pixel cannot see that, the flow must."""
     torch.set_default_dtype(torch.float32)
 
@@ -147,7 +152,7 @@ def test_adam_lowers_bits_per_dim_below_those_of_a_gaussian() -> None:
         amplitude = 0.2 + 0.6 * torch.rand(count, 1, 1, 1)
         return (amplitude * torch.linspace(0.5, 1, 8).view(1, 1, 8, 1) + 0.02 * torch.randn(count, 1, 8, 8)).clamp(0, 1)
 
-    flow = FlowPrior((8, 8), 1, hidden_channels=8)
+    flow = FlowPrior((8, 8), 1, hidden_channels=8, kind=kind)
     optimizer, losses = torch.optim.Adam(flow.parameters(), lr=5e-3), []
     for _ in range(120):
         loss = flow.bits_per_dim(flow.dequantize(toy(64))).mean()
@@ -159,12 +164,15 @@ def test_adam_lowers_bits_per_dim_below_those_of_a_gaussian() -> None:
     pixels = held_out.flatten(1)
     independent = 8 - Normal(pixels.mean(0), pixels.std(0)).log_prob(pixels).mean() / math.log(2)
     fitted = flow.eval().bits_per_dim(flow.dequantize(held_out)).mean()
-    assert fitted < independent - 1 and fitted < losses[0] - 1
+    noise = 8 + math.log2(0.02 * math.sqrt(2 * math.pi * math.e))
+    # Neighbours come as their difference in the wavelet flow, so its very first batch is near the end already.
+    assert fitted < independent - 1 and fitted - noise < 0.5 * (losses[0] - noise)
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("shift_scale", [0.0, 0.3])
-def test_every_parameter_gets_a_finite_gradient(shift_scale: float) -> None:
-    flow, noise = build((1, 4, 4), shift_scale=shift_scale), torch.randn(4, 3)
+def test_every_parameter_gets_a_finite_gradient(shift_scale: float, kind: str) -> None:
+    flow, noise = build((1, 4, 4), shift_scale=shift_scale, kind=kind), torch.randn(4, 3)
     flow.log_prob(torch.rand(4, 1, 4, 4), torch.tensor([0, 1, 0, 1]), noise).sum().backward()
     for name, parameter in flow.named_parameters():
         assert parameter.grad is not None and torch.isfinite(parameter.grad).all(), name

@@ -17,7 +17,7 @@ def _seed() -> None:
 
 def randomised(seed: int = 0) -> FlowPrior:
     torch.manual_seed(seed)
-    flow = FlowPrior((8, 4), 1, num_classes=3, hidden_channels=4, noise_features=2, seed=seed)
+    flow = FlowPrior((8, 4), 1, num_classes=3, hidden_channels=4, noise_features=2)
     for parameter in flow.parameters():
         nn.init.normal_(parameter, std=0.2)
     return flow.eval()
