@@ -19,6 +19,7 @@ from monai_degia.data.published.rsna import load_rsna
 from monai_degia.data.sampler import GrowingSampler
 from monai_degia.data.splits import merge_datalists, split_datalist
 from monai_degia.data.xray.reader import XRayReader
+from monai_degia.engines.augmented_batch import PrepareAugmentedBatch
 from monai_degia.engines.autocast import AutocastInferer, native_bfloat16
 from monai_degia.engines.batches import PrepareClassBatch, PrepareLandmarkBatch
 from monai_degia.engines.checkpoints import BestModelSaver, RunCheckpoint
@@ -192,6 +193,7 @@ __all__ = [
     "PixelParametrization",
     "PixelSpacingd",
     "PoseShiftd",
+    "PrepareAugmentedBatch",
     "PrepareClassBatch",
     "PrepareLandmarkBatch",
     "RandConv",

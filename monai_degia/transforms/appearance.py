@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from monai_degia.transforms.convolution import stretch_each
 from monai_degia.transforms.parametrization import Parametrization, reflect
+from monai_degia.transforms.splines import grow_grids
 
 __all__ = ["AppearanceParametrization", "random_appearance"]
 
@@ -65,8 +66,6 @@ class AppearanceParametrization(Parametrization):
         # The image does not move: with its patches laid out once, a step's convolution is a product of matrices.
         padded = F.pad(self.image - 0.5, [width // 2] * 4, mode="replicate")
         self.patches = F.unfold(padded, width)
-        self.field_weights = _cubic_weights(self.FIELD_SIZE, image)
-        self.texture_weights = _cubic_weights(self.TEXTURE_SIZE, image)
 
     @classmethod
     def num_parameters(cls, channels: int, texture: float = 0.0) -> int:
@@ -102,30 +101,20 @@ class AppearanceParametrization(Parametrization):
             mixed = reflect(mixed + self._texture(*texture))
         # The small offset keeps the slope of the power finite at black.
         power = torch.exp(self.TONE_SCALE * tone)[:, :, None, None] * (mixed + 1e-3).log()
-        return torch.exp(power + self.FIELD_SCALE * _grow(field, 1, self.field_weights))
+        return torch.exp(power + self.FIELD_SCALE * self._grow(field, 1, self.FIELD_SIZE))
 
     def _texture(self, strength: Tensor, grid: Tensor) -> Tensor:
         # A strength of its own for each sample: from draws that leave even areas even to draws that turn contrast.
         scale = self.texture * strength[:, :, None, None]
-        return scale * _grow(grid, self.image.shape[1], self.texture_weights)
+        return scale * self._grow(grid, self.image.shape[1], self.TEXTURE_SIZE)
+
+    def _grow(self, flat: Tensor, channels: int, size: int) -> Tensor:
+        """Grids (B, channels * size * size) to smooth fields (B, channels, X, Y)."""
+        return grow_grids(flat.view(-1, channels, size, size), self.image.shape[2:])
 
     def project(self, parameters: Tensor, bounds: tuple[float, float]) -> Tensor:
         """Return the parameters: every map gives an image, which the ascent clamps."""
         return parameters
-
-
-def _cubic_weights(size: int, image: Tensor) -> tuple[Tensor, Tensor]:
-    """Matrices (X, size) and (Y, size) of a bicubic interpolation: many times faster than its gradient in torch."""
-    identity = torch.eye(size).to(image)[None, None]
-    return tuple(  # type: ignore[return-value]
-        F.interpolate(identity, (side, size), mode="bicubic", align_corners=True)[0, 0] for side in image.shape[2:]
-    )
-
-
-def _grow(grid: Tensor, channels: int, weights: tuple[Tensor, Tensor]) -> Tensor:
-    """Grids (B, channels * size * size) to smooth fields (B, channels, X, Y)."""
-    along_x, along_y = weights
-    return along_x @ grid.view(len(grid), channels, along_x.shape[1], -1) @ along_y.T
 
 
 def random_appearance(images: Tensor, generator: torch.Generator | None = None, texture: float = 0.0) -> Tensor:
