@@ -16,6 +16,7 @@ from monai_degia.data.published.joints import JOINT_MAPPING, mapped_joints
 from monai_degia.data.published.nyu import load_nyu
 from monai_degia.data.published.rhpe import load_rhpe
 from monai_degia.data.published.rsna import load_rsna
+from monai_degia.data.reading import ReadOnceDataset
 from monai_degia.data.sampler import GrowingSampler
 from monai_degia.data.splits import merge_datalists, split_datalist
 from monai_degia.data.xray.reader import XRayReader
@@ -203,6 +204,7 @@ __all__ = [
     "RandPoseWarpd",
     "RandProlongation",
     "RandSmoothWarpd",
+    "ReadOnceDataset",
     "RealNVP",
     "ReflectedParametrization",
     "Reframed",

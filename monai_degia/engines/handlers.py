@@ -55,8 +55,8 @@ class MaximizationHandler:
 class EpochSeedHandler:
     """Seed all randomness at the start of each epoch: a resumed run equals one that never stopped.
 
-    The seeds follow from seed, epoch and, where several processes train, the rank. A trainer that augments whole batches
-    (:class:`monai_degia.PrepareAugmentedBatch`) is told that an epoch starts; its seed is that of all processes.
+    The seeds follow from seed, epoch and, where several processes train, the rank. A trainer that augments whole
+    batches (:class:`monai_degia.PrepareAugmentedBatch`) is told that an epoch starts; its seed is that of all processes.
 
     Args:
         seed: seed of the run.

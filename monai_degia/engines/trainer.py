@@ -37,8 +37,8 @@ class DeGIATrainer(SupervisedTrainer):
             steep places where one step would undo many.
         flow_seed: with the iteration it decides the flow's noise: that of dequantisation and of the prior.
         autocast_dtype: ``torch.bfloat16`` runs the task network and the CNNs inside the flow's couplings in that
-            precision, on any device, see :class:`monai_degia.AutocastInferer`; ``None`` leaves them alone. The flow's own
-            arithmetic and its log-determinants stay float32.
+            precision, on any device, see :class:`monai_degia.AutocastInferer`; ``None`` leaves them alone. The flow's
+            own arithmetic and its log-determinants stay float32.
         **kwargs: see ``monai.engines.SupervisedTrainer``.
 
     ``state.output`` holds, beside MONAI's image, label, pred and loss, ``nll`` (nats a dimension, with the uniform

@@ -64,7 +64,11 @@ class _PictureReader(PILReader):
     _CONVERT = {"P": "RGBA", "PA": "RGBA", "CMYK": "RGB", "YCbCr": "RGB", "1": "L", "LA": "L", "La": "L", "HSV": "RGB"}
 
     def __init__(self) -> None:
-        super().__init__(converter=lambda image: image.convert(self._CONVERT.get(image.mode, image.mode)))
+        super().__init__(converter=self._converted)  # no lambda: workers that are spawned need to pickle it
+
+    @classmethod
+    def _converted(cls, image: Any) -> Any:
+        return image.convert(cls._CONVERT.get(image.mode, image.mode))
 
     def verify_suffix(self, filename: Sequence[PathLike] | PathLike) -> bool:
         """Whether the file's ending is that of a picture."""

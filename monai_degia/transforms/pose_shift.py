@@ -12,7 +12,7 @@ from monai.transforms import MapTransform
 from monai.utils import convert_to_dst_type, convert_to_tensor
 from torch import Tensor
 
-from monai_degia.transforms.hand_pose import FAN, HandPose
+from monai_degia.transforms.finger_pose import FAN, FingerPose
 from monai_degia.transforms.resampling import follow_fields, image_size, warp_images
 
 __all__ = ["POSES", "PoseShiftD", "PoseShiftDict", "PoseShiftd"]
@@ -52,7 +52,7 @@ class PoseShiftd(MapTransform):
         allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
-        self.hand = HandPose(names)
+        self.hand = FingerPose(names)
         self.landmark_key, self.pose_key = landmark_key, pose_key
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:

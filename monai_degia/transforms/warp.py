@@ -12,7 +12,7 @@ from monai.transforms import MapTransform, RandomizableTransform
 from monai.utils import convert_to_dst_type, convert_to_tensor
 from torch import Tensor
 
-from monai_degia.transforms.hand_pose import FAN, HandPose, bounded_fields
+from monai_degia.transforms.finger_pose import FAN, FingerPose, bounded_fields
 from monai_degia.transforms.resampling import PADDING_MODES, follow_fields, image_size, warp_images
 
 __all__ = ["RandPoseWarpd", "RandSmoothWarpd", "RandWarpd"]
@@ -164,7 +164,7 @@ class RandPoseWarpd(RandWarpd):
         allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(keys, landmark_keys, prob, padding_mode, allow_missing_keys)
-        self.hand = HandPose(names)
+        self.hand = FingerPose(names)
         if not (0 <= max_spread_degrees <= 90 and 0 <= max_stretch < 1):
             raise ValueError(
                 f"Need 0 <= max_spread_degrees <= 90 and 0 <= max_stretch < 1, got {max_spread_degrees}, {max_stretch}."

@@ -11,7 +11,7 @@ from monai_degia.data.landmark_sets import landmark_names
 from monai_degia.transforms.resampling import pixel_grid
 from monai_degia.transforms.splines import grow_grids, thin_plate_splines
 
-__all__ = ["FAN", "HandPose", "bounded_fields"]
+__all__ = ["FAN", "FingerPose", "bounded_fields"]
 
 _FINGERS = ("thumb", "index", "middle", "ring", "little")
 #: How far each finger turns when the hand fans out, thumb to little finger.
@@ -35,7 +35,7 @@ def _steepest(steps: Tensor) -> Tensor:
     return torch.addcmul(steps[:, 0].square(), steps[:, 1], steps[:, 1]).flatten(1).amax(1)
 
 
-class HandPose:
+class FingerPose:
     """Turns and stretches the fingers of hands whose landmarks are known.
 
     Args:
