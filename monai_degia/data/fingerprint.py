@@ -44,7 +44,7 @@ def _tokens(value: Any, above: tuple[int, ...]) -> Iterator[str]:
     inside = (*above, id(value))
     if isinstance(value, _STATES):
         yield "<state>"
-    elif isinstance(value, _PLAIN) or isinstance(value, (np.generic, Path)):
+    elif isinstance(value, (*_PLAIN, np.generic, Path)):
         yield f"{type(value).__qualname__}:{value!r};"
     elif isinstance(value, (np.ndarray, torch.Tensor)):
         array = np.ascontiguousarray(torch.as_tensor(value).numpy(force=True))

@@ -26,9 +26,9 @@ _logger = logging.getLogger(__name__)
 class ReadOnceDataset(CacheDataset):
     """MONAI's ``CacheDataset`` that shares the reading of items of the same file, and can keep samples on disk.
 
-    Items of one file that differ in other fields, as those of :func:`monai_degia.shifted_copies` do, go together through
-    the transforms up to the first one that is told of such a field, by its keys or by another option. The rest is done
-    for each.
+    Items of one file that differ in other fields, as those of :func:`monai_degia.shifted_copies` do, go together
+    through the transforms up to the first one that is told of such a field, by its keys or by another option. The rest
+    is done for each.
 
     Args:
         data: items; ``image`` is a path, or anything else, which is then read as it is.

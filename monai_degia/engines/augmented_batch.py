@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import ignite.distributed as idist
@@ -22,7 +22,7 @@ class BatchAugmentation(Protocol):
     #: Random numbers that a sample takes.
     num_draws: int
 
-    def apply_batch(self, batch: Mapping[Hashable, Any], draws: Tensor) -> dict[Hashable, Any]:
+    def apply_batch(self, batch: Mapping[Any, Any], draws: Tensor) -> dict[Any, Any]:
         """Transform a collated batch of plain tensors; draws are numbers in [0, 1), shape (B, num_draws), float64."""
         ...
 

@@ -56,7 +56,7 @@ class EpochSeedHandler:
     """Seed all randomness at the start of each epoch: a resumed run equals one that never stopped.
 
     The seeds follow from seed, epoch and, where several processes train, the rank. A trainer that augments whole
-    batches (:class:`monai_degia.PrepareAugmentedBatch`) is told that an epoch starts; its seed is that of all processes.
+    batches (:class:`monai_degia.PrepareAugmentedBatch`) is told that an epoch starts, with the seed of all.
 
     Args:
         seed: seed of the run.

@@ -72,8 +72,8 @@ class RandGeometryd(RandomizableTransform, MapTransform):
         self.landmark_keys = (landmark_keys,) if isinstance(landmark_keys, str) else tuple(landmark_keys)
         self.affine = AffineRanges(rotate_range, shear_range, translate_range, scale_range, zoom_range)
         self.warps, self.padding_mode, self.prolongation = list(warps), padding_mode, prolongation
-        parts = [self.affine, *self.warps, *([prolongation] if prolongation else [])]
-        self._widths = [1, *(part.num_draws for part in parts)]
+        self._widths = [1, self.affine.num_draws, *(warp.num_draws for warp in self.warps)]
+        self._widths += [prolongation.num_draws] if prolongation else []
         self.num_draws = sum(self._widths)
         self.draws = np.zeros(0)
 
