@@ -33,7 +33,7 @@ def build(task: str, method: str, dataset_dir: str, folder: str, images: int) ->
     parser = ConfigParser(ConfigParser.load_config_files([str(file) for file in files]))
     few = {"source_list::count": images, "splits::1": "@source_list"}
     if task == "hands":
-        few = {"splits": f"$[monai_degia.split_datalist(@source_list)[0][:{images}]] * 3"}
+        few = {"splits": f"$[@source_list[:{images}]] * 3"}
     folders = {"dataset_dir": dataset_dir, "output_dir": folder, "ckpt_dir": folder}
     parser.update({**SETTINGS, **few, **folders, "images_per_round": images})
     parser.update({"train::handlers": [], "maximizer::handlers": []})

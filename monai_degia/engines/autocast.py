@@ -18,7 +18,8 @@ BFLOAT16_INSTRUCTIONS = ("amx_bf16", "avx512_bf16", "bf16", "sve_bf16")
 def native_bfloat16(device: torch.device | str) -> torch.dtype | None:
     """``torch.bfloat16`` if a device has instructions for it, else ``None``: without them it is emulated.
 
-    A processor that emulates bfloat16 trains several times slower in it than in float32. Made for the entry
+    A processor that emulates bfloat16 trains several times slower in it than in float32. Intel's that have
+    ``avx512_bf16`` but no AMX (virtual machines may hide it) multiply it, and are slower in it all the same. Made for the entry
     ``autocast_dtype`` of a config, so that the same config is fast on both kinds.
 
     Args:
@@ -33,6 +34,8 @@ def native_bfloat16(device: torch.device | str) -> torch.dtype | None:
     elif device.type == "cpu":
         capabilities: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
         native = any(capabilities.get(name, False) for name in BFLOAT16_INSTRUCTIONS)
+        if "intel" in str(capabilities.get("cpu_name", "")).lower():
+            native = bool(capabilities.get("amx_bf16", False))
     return torch.bfloat16 if native else None
 
 
