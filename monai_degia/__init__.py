@@ -17,9 +17,11 @@ from monai_degia.data.published.joints import JOINT_MAPPING, mapped_joints
 from monai_degia.data.published.nyu import load_nyu
 from monai_degia.data.published.rhpe import load_rhpe
 from monai_degia.data.published.rsna import load_rsna
+from monai_degia.data.reading import ReadOnceDataset
 from monai_degia.data.sampler import GrowingSampler
 from monai_degia.data.splits import merge_datalists, split_datalist
 from monai_degia.data.xray.reader import XRayReader
+from monai_degia.engines.augmented_batch import PrepareAugmentedBatch
 from monai_degia.engines.autocast import AutocastInferer, native_bfloat16
 from monai_degia.engines.batches import PrepareClassBatch, PrepareLandmarkBatch
 from monai_degia.engines.checkpoints import BestModelSaver, RunCheckpoint
@@ -200,6 +202,7 @@ __all__ = [
     "PixelSpacingd",
     "PoseShiftd",
     "PrefetchLoader",
+    "PrepareAugmentedBatch",
     "PrepareClassBatch",
     "PrepareLandmarkBatch",
     "RandConv",
@@ -209,6 +212,7 @@ __all__ = [
     "RandPoseWarpd",
     "RandProlongation",
     "RandSmoothWarpd",
+    "ReadOnceDataset",
     "RealNVP",
     "ReflectedParametrization",
     "Reframed",

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from monai.data import CacheDataset, MetaTensor
+from monai.data import MetaTensor
 from monai.transforms import Compose, Randomizable
 from monai.utils import convert_to_tensor
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from monai_degia.data.pool import GeneratedPool
+from monai_degia.data.reading import ReadOnceDataset
 
 __all__ = ["GrowingDataset", "SourceView"]
 
@@ -32,9 +33,10 @@ class GrowingDataset(Dataset, Randomizable):
         pool_dir: folder of the generated images; ``None`` keeps the dataset at its source samples.
         max_generated: largest number of generated images.
         target_key: key of the labels that generated images inherit: landmarks, or classes as integers.
-        cache_rate: share of the source samples to cache.
-        num_workers: threads that fill the cache.
-        progress: show a bar while the cache fills.
+        cache_rate: share of the source samples to keep in memory.
+        num_workers: threads that read; default: as many as torch computes with.
+        progress: show a bar while files are read, where there is a terminal.
+        cache_dir: folder that keeps the source samples for later runs, see :class:`ReadOnceDataset`.
 
     Attributes:
         rounds: rounds of maximisation done.
@@ -53,14 +55,15 @@ class GrowingDataset(Dataset, Randomizable):
         max_generated: int = 20000,
         target_key: str = "landmarks",
         cache_rate: float = 1.0,
-        num_workers: int | None = 1,
+        num_workers: int | None = None,
         progress: bool = False,
+        cache_dir: str | Path | None = None,
     ) -> None:
         if len(data) == 0:
             raise ValueError(
                 "The training set is empty: the data list holds no sample. Check its path and its filters."
             )
-        self.source = CacheDataset(data, transform, cache_rate=cache_rate, num_workers=num_workers, progress=progress)
+        self.source = ReadOnceDataset(data, transform, cache_dir, cache_rate, num_workers, progress)
         self.augmentation = Compose(augmentation).flatten()
         self.pool_dir, self.max_generated, self.target_key = pool_dir, max_generated, target_key
         self.pool: GeneratedPool | None = None

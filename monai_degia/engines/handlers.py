@@ -11,6 +11,7 @@ from monai.utils import set_determinism
 
 from monai_degia.data.growing import GrowingDataset
 from monai_degia.data.seeds import derive_seed
+from monai_degia.engines.augmented_batch import PrepareAugmentedBatch
 from monai_degia.engines.maximizer import AdversarialMaximizer
 
 __all__ = ["EpochSeedHandler", "MaximizationHandler"]
@@ -54,7 +55,8 @@ class MaximizationHandler:
 class EpochSeedHandler:
     """Seed all randomness at the start of each epoch: a resumed run equals one that never stopped.
 
-    The seeds follow from seed, epoch and, where several processes train, the rank.
+    The seeds follow from seed, epoch and, where several processes train, the rank. A trainer that augments whole
+    batches (:class:`monai_degia.PrepareAugmentedBatch`) is told that an epoch starts, with the seed of all.
 
     Args:
         seed: seed of the run.
@@ -81,7 +83,9 @@ class EpochSeedHandler:
 
     def __call__(self, engine: Engine) -> None:
         """Seed Python, NumPy, torch, the augmentation and the others."""
-        rank = idist.get_rank()
+        rank, prepare_batch = idist.get_rank(), getattr(engine, "prepare_batch", None)
+        if isinstance(prepare_batch, PrepareAugmentedBatch):
+            prepare_batch.start_epoch(derive_seed(self.seed, engine.state.epoch))
         seed = derive_seed(self.seed, engine.state.epoch, *([rank] if rank else []))
         set_determinism(seed)
         self.dataset.set_random_state(seed)

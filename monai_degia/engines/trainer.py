@@ -36,8 +36,9 @@ class DeGIATrainer(SupervisedTrainer):
         max_flow_norm: largest L2 norm of the flow's gradient; larger ones are scaled down. A flow's likelihood has
             steep places where one step would undo many.
         flow_seed: with the iteration it decides the flow's noise: that of dequantisation and of the prior.
-        autocast_dtype: ``torch.bfloat16`` runs the task network in that precision, on any device, see
-            :class:`monai_degia.AutocastInferer`; ``None`` leaves it alone. The flow keeps its own.
+        autocast_dtype: ``torch.bfloat16`` runs the task network and the CNNs inside the flow's couplings in that
+            precision, on any device, see :class:`monai_degia.AutocastInferer`; ``None`` leaves them alone. The flow's
+            own arithmetic and its log-determinants stay float32.
         **kwargs: see ``monai.engines.SupervisedTrainer``.
 
     ``state.output`` holds, beside MONAI's image, label, pred and loss, ``nll`` (nats a dimension, with the uniform
@@ -72,6 +73,7 @@ class DeGIATrainer(SupervisedTrainer):
         self.add_event_handler(IterationEvents.LOSS_COMPLETED, self._check_loss)
         self.add_event_handler(IterationEvents.BACKWARD_COMPLETED, self._train_flow)
         self.flow, self.flow_optimizer = flow, flow_optimizer
+        self.autocast_dtype = autocast_dtype
         self.flow_interval, self.max_flow_norm, self.flow_seed = flow_interval, max_flow_norm, int(flow_seed)
 
     def _check_loss(self, engine: SupervisedTrainer) -> None:
@@ -89,7 +91,9 @@ class DeGIATrainer(SupervisedTrainer):
             raise ValueError("The flow step was reached without a flow and its optimizer.")
         flow.train()
         optimizer.zero_grad(set_to_none=True)
-        bits = flow.bits_per_dim(*self._noisy(flow, image, classes)).mean()
+        noisy = self._noisy(flow, image, classes)
+        with torch.autocast(image.device.type, self.autocast_dtype, enabled=self.autocast_dtype is not None):
+            bits = flow.bits_per_dim(*noisy).mean()
         # Bits a dimension and nats a dimension differ by a factor and a constant, so their minimum is the same.
         self._refuse_nonfinite(bits, "flow's negative log-likelihood", "the learning rate of the flow")
         bits.backward()

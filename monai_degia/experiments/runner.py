@@ -26,6 +26,8 @@ __all__ = ["EVALUATION_CONFIG", "evaluate_grid", "finished", "read_results", "ru
 
 #: In the folder of a run: the whole config of its evaluation.
 EVALUATION_CONFIG = "evaluate.json"
+#: Beside the runs of a grid: the samples that they share, read and preprocessed.
+CACHE_FOLDER = "cache"
 
 
 def run_grid(
@@ -163,10 +165,11 @@ def _file_name(run: Run, overlay: str) -> str:
 
 
 def _run(run: Run, threads: int, root: Path, output_dir: Path, dataset_dir: Path) -> None:
-    folder, config = output_dir / run.name, _whole_config(run, root)
+    folder, config, cache = output_dir / run.name, _whole_config(run, root), str(output_dir / CACHE_FOLDER)
     before, epochs = epochs_done(folder, config)
     with _logged(folder / "log.txt", threads, append=before > 0):
-        overrides = {"dataset_dir": str(dataset_dir), "ckpt_dir": str(folder), "seed": run.seed, **run.row.overrides}
+        folders = {"dataset_dir": str(dataset_dir), "ckpt_dir": str(folder), "cache_dir": cache}
+        overrides = {**folders, "seed": run.seed, **run.row.overrides}
         if not before:
             start_anew(folder, config)
         start, processor_start = time.perf_counter(), time.process_time()
@@ -200,7 +203,12 @@ def _evaluate(run: Run, threads: int, root: Path, output_dir: Path, dataset_dir:
         raise ValueError("it is not trained yet: start the grid first.")
     folder = output_dir / run.name
     with _logged(folder / f"log_{name}.txt", threads):
-        overrides = {"dataset_dir": str(dataset_dir), "ckpt_dir": str(folder), "seed": run.seed, **run.row.overrides}
+        folders = {
+            "dataset_dir": str(dataset_dir),
+            "ckpt_dir": str(folder),
+            "cache_dir": str(output_dir / CACHE_FOLDER),
+        }
+        overrides = {**folders, "seed": run.seed, **run.row.overrides}
         configs = [str(folder / EVALUATION_CONFIG), str(_overlay(root, overlay))]
         run_configs(configs, root, **overrides, output_dir=str(folder / f"evaluation_{name}"))
     metrics = json.loads((folder / f"evaluation_{name}" / "metrics.json").read_text(encoding="utf-8"))

@@ -24,16 +24,37 @@ DISTANCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 }
 
 
+#: Images this near to the source images are those: what a parametrisation decodes may differ by the last bits.
+_ROUNDING = 1e-6
+
+
 @dataclass
 class _Batch:
-    """What is fixed while a batch is bound; ``None`` for what no term asks for."""
+    """What is fixed while a batch is bound."""
 
     target: Tensor
     classes: Tensor | None
+    noise: Tensor | None
+    source: _Source | None = None
+
+
+@dataclass
+class _Source:
+    """What belongs to the source images; ``None`` for what no term asks for."""
+
     prediction: Tensor | None
     features: Tensor | None
     latent: Tensor | None
-    noise: Tensor | None
+
+
+@dataclass
+class _Passes:
+    """What the networks say of images; ``None`` where they are not asked."""
+
+    output: Tensor | None
+    features: Tensor | None
+    latent: Tensor | None
+    log_det: Tensor | None
 
 
 class AscentObjective:
@@ -118,7 +139,8 @@ class AscentObjective:
     ) -> Iterator[Callable[[Tensor], Tensor]]:
         """Fix the batch. Inside the context all networks are in eval mode and the value of images can be asked for.
 
-        What belongs to the source images is computed once. The prior's noise is drawn once a sample and kept for the
+        What belongs to the source images is computed once: where the ascent starts from them, with its first value. The
+        prior's noise is drawn once a sample and kept for the
         whole ascent, so that one shift of the domain is followed and not the mean of many.
 
         Args:
@@ -132,18 +154,35 @@ class AscentObjective:
 
         """
         with _eval_mode([part for part in (self.network, self.flow, self.features) if isinstance(part, nn.Module)]):
-            batch = self._fix(image, target, classes, generator)
-            yield lambda x: self._task_terms(x, batch) + self._flow_terms(x, batch)
+            noise = None
+            if self.flow is not None and self.nll_weight:
+                noise = self.flow.prior.draw_noise(len(image), generator).to(image)
+            batch = _Batch(target, classes, noise)
+            yield lambda x: self._value(x, image, batch)
 
-    @torch.no_grad()  # constants: without a graph the pass is cheaper
-    def _fix(self, image: Tensor, target: Tensor, classes: Tensor | None, generator: torch.Generator | None) -> _Batch:
-        output, features = self._pass(image, with_output=bool(self.prediction_weight))
-        prediction = None if output is None else self.prediction(output)
-        latent = self.flow(image)[0] if self.flow is not None and self.alpha else None
-        noise = None
-        if self.flow is not None and self.nll_weight:
-            noise = self.flow.prior.draw_noise(len(image), generator).to(image)
-        return _Batch(target, classes, prediction, features, latent, noise)
+    def _value(self, x: Tensor, image: Tensor, batch: _Batch) -> Tensor:
+        at_source = batch.source is None and torch.allclose(x.detach(), image, rtol=0, atol=_ROUNDING)
+        if batch.source is None and not at_source:
+            with torch.no_grad():  # constants: without a graph the pass is cheaper
+                batch.source = self._as_source(self._passes(image, bool(self.prediction_weight), bool(self.alpha)))
+        asked = any((self.task_weight, self.prediction_weight, self.entropy_weight))
+        passes = self._passes(x, asked, bool(self.nll_weight or self.alpha))
+        if batch.source is None:
+            batch.source = self._as_source(passes)
+        return self._task_terms(x, passes, batch, batch.source) + self._flow_terms(x, passes, batch, batch.source)
+
+    def _passes(self, x: Tensor, with_output: bool, with_flow: bool) -> _Passes:
+        output, features = self._pass(x, with_output)
+        latent, log_det = self.flow(x) if self.flow is not None and with_flow else (None, None)
+        return _Passes(output, features, latent, log_det)
+
+    def _as_source(self, passes: _Passes) -> _Source:
+        prediction = None
+        if self.prediction_weight and passes.output is not None:
+            prediction = self.prediction(passes.output).detach()
+        features = None if passes.features is None else passes.features.detach()
+        latent = passes.latent.detach() if self.alpha and passes.latent is not None else None
+        return _Source(prediction, features, latent)
 
     def _pass(self, x: Tensor, with_output: bool) -> tuple[Tensor | None, Tensor | None]:
         """The network's output and the features, each only where it is needed."""
@@ -162,36 +201,34 @@ class AscentObjective:
         features = network.features(x)
         return (network.classify(features) if with_output else None), features
 
-    def _task_terms(self, x: Tensor, batch: _Batch) -> Tensor:
-        weights = (self.task_weight, self.prediction_weight, self.entropy_weight)
-        output, features = self._pass(x, with_output=any(weights))
+    def _task_terms(self, x: Tensor, passes: _Passes, batch: _Batch, source: _Source) -> Tensor:
         total = x.new_zeros(len(x))
-        if output is not None:
-            total = total + self._output_terms(output, batch)
-        if features is not None and batch.features is not None:
-            total = total - self.feature_weight * transport_cost(features, batch.features)
+        if passes.output is not None:
+            total = total + self._output_terms(passes.output, batch, source)
+        if passes.features is not None and source.features is not None:
+            total = total - self.feature_weight * transport_cost(passes.features, source.features)
         return total
 
-    def _output_terms(self, output: Tensor, batch: _Batch) -> Tensor:
+    def _output_terms(self, output: Tensor, batch: _Batch, source: _Source) -> Tensor:
         total = output.new_zeros(len(output))
         if self.task_weight:
             total = total + self.task_weight * self.task_loss(output, batch.target)
-        if batch.prediction is not None:
-            total = total + self.prediction_weight * prediction_shift(self.prediction(output), batch.prediction)
+        if source.prediction is not None:
+            total = total + self.prediction_weight * prediction_shift(self.prediction(output), source.prediction)
         if self.entropy_weight:
             total = total + self.entropy_weight * prediction_entropy(output)
         return total
 
-    def _flow_terms(self, x: Tensor, batch: _Batch) -> Tensor:
+    def _flow_terms(self, x: Tensor, passes: _Passes, batch: _Batch, source: _Source) -> Tensor:
         total = x.new_zeros(len(x))
-        if self.flow is None or not (self.nll_weight or self.alpha):
+        z, log_det = passes.latent, passes.log_det
+        if self.flow is None or z is None or log_det is None:
             return total
-        z, log_det = self.flow(x)
         if self.nll_weight:
             log_prob = self.flow.log_prob_from_latent(z, log_det, batch.classes, batch.noise)
             total = total + self.nll_weight * negative_log_likelihood(log_prob, z.shape[1])
-        if batch.latent is not None:
-            total = total - self.alpha * self.distance(z, batch.latent)
+        if source.latent is not None:
+            total = total - self.alpha * self.distance(z, source.latent)
         return total
 
 

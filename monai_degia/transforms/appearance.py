@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from monai_degia.transforms.convolution import stretch_each
 from monai_degia.transforms.parametrization import Parametrization, reflect
+from monai_degia.transforms.splines import grow_grids
 
 __all__ = ["AppearanceParametrization", "random_appearance"]
 
@@ -55,18 +56,16 @@ class AppearanceParametrization(Parametrization):
                 f"{kernel_size.tolist()}."
             )
         self.image, self.start, self.texture = image.detach(), noise.detach(), texture
-        width = max(self.KERNEL_SIZES)
-        offset = (torch.arange(width, device=image.device) - width // 2).abs()
-        radius = (kernel_size.to(image.device) // 2)[:, None, None]
-        inside = torch.maximum(offset[:, None], offset[None, :]) <= radius
+        self.kernel_size = kernel_size
         # He scaling by the entries in use keeps the output's contrast the same for every kernel width.
-        fan_in = (channels * kernel_size.to(image).square())[:, None, None]
-        self.kernel_scale = (inside / fan_in.sqrt())[:, None, None].to(image.dtype)
+        self.kernel_scale = (1 / (channels * kernel_size.square()).sqrt()).to(image)[:, None, None, None, None]
         # The image does not move: with its patches laid out once, a step's convolution is a product of matrices.
-        padded = F.pad(self.image - 0.5, [width // 2] * 4, mode="replicate")
-        self.patches = F.unfold(padded, width)
-        self.field_weights = _cubic_weights(self.FIELD_SIZE, image)
-        self.texture_weights = _cubic_weights(self.TEXTURE_SIZE, image)
+        # Samples of one kernel width go together: most of the widest kernel's patches are of no use to the others.
+        sizes = kernel_size.tolist()
+        members = {size: [i for i, own in enumerate(sizes) if own == size] for size in sorted(set(sizes))}
+        self.patches = {size: _patches(self.image[rows] - 0.5, size) for size, rows in members.items()}
+        self.rows = {size: torch.tensor(rows, device=image.device) for size, rows in members.items()}
+        self.order = torch.cat(list(self.rows.values())).argsort()
 
     @classmethod
     def num_parameters(cls, channels: int, texture: float = 0.0) -> int:
@@ -93,7 +92,7 @@ class AppearanceParametrization(Parametrization):
         channels, width = self.image.shape[1], max(self.KERNEL_SIZES)
         kernel, mixture, tone, field, *texture = parameters.split(self._sizes(channels, self.texture), dim=1)
         kernel = kernel.view(-1, channels, channels, width, width) * self.kernel_scale
-        convolved = stretch_each((kernel.flatten(2) @ self.patches).view_as(self.image))
+        convolved = stretch_each(self._convolve(kernel))
         # Uniform for a standard normal draw if it were not shifted: most maps then stay close to the original.
         share = 0.5 * (1 + torch.erf((mixture - self.MIXTURE_SHIFT) / math.sqrt(2)))[:, :, None, None]
         mixed = stretch_each(share * self.image + (1 - share) * convolved)
@@ -102,30 +101,35 @@ class AppearanceParametrization(Parametrization):
             mixed = reflect(mixed + self._texture(*texture))
         # The small offset keeps the slope of the power finite at black.
         power = torch.exp(self.TONE_SCALE * tone)[:, :, None, None] * (mixed + 1e-3).log()
-        return torch.exp(power + self.FIELD_SCALE * _grow(field, 1, self.field_weights))
+        return torch.exp(power + self.FIELD_SCALE * self._grow(field, 1, self.FIELD_SIZE))
+
+    def _convolve(self, kernel: Tensor) -> Tensor:
+        parts = []
+        for size, patches in self.patches.items():
+            start = (kernel.shape[-1] - size) // 2
+            inner = kernel[self.rows[size]][..., start : start + size, start : start + size]
+            parts.append(inner.flatten(2) @ patches)
+        return torch.cat(parts)[self.order].view_as(self.image)
 
     def _texture(self, strength: Tensor, grid: Tensor) -> Tensor:
         # A strength of its own for each sample: from draws that leave even areas even to draws that turn contrast.
         scale = self.texture * strength[:, :, None, None]
-        return scale * _grow(grid, self.image.shape[1], self.texture_weights)
+        return scale * self._grow(grid, self.image.shape[1], self.TEXTURE_SIZE)
+
+    def _grow(self, flat: Tensor, channels: int, size: int) -> Tensor:
+        """Grids (B, channels * size * size) to smooth fields (B, channels, X, Y)."""
+        return grow_grids(flat.view(-1, channels, size, size), self.image.shape[2:])
 
     def project(self, parameters: Tensor, bounds: tuple[float, float]) -> Tensor:
         """Return the parameters: every map gives an image, which the ascent clamps."""
         return parameters
 
 
-def _cubic_weights(size: int, image: Tensor) -> tuple[Tensor, Tensor]:
-    """Matrices (X, size) and (Y, size) of a bicubic interpolation: many times faster than its gradient in torch."""
-    identity = torch.eye(size).to(image)[None, None]
-    return tuple(  # type: ignore[return-value]
-        F.interpolate(identity, (side, size), mode="bicubic", align_corners=True)[0, 0] for side in image.shape[2:]
-    )
-
-
-def _grow(grid: Tensor, channels: int, weights: tuple[Tensor, Tensor]) -> Tensor:
-    """Grids (B, channels * size * size) to smooth fields (B, channels, X, Y)."""
-    along_x, along_y = weights
-    return along_x @ grid.view(len(grid), channels, along_x.shape[1], -1) @ along_y.T
+def _patches(images: Tensor, size: int) -> Tensor:
+    """What a kernel of that width sees at each pixel, borders replicated: (B, C * size * size, X * Y)."""
+    padded = F.pad(images, [size // 2] * 4, mode="replicate") if size > 1 else images
+    windows = padded.unfold(2, size, 1).unfold(3, size, 1)  # a view; copied row by row, which im2col does not do
+    return windows.permute(0, 1, 4, 5, 2, 3).reshape(len(images), -1, images.shape[2] * images.shape[3])
 
 
 def random_appearance(images: Tensor, generator: torch.Generator | None = None, texture: float = 0.0) -> Tensor:

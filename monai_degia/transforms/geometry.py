@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 import torch
 from monai.config import KeysCollection
-from monai.transforms import MapTransform, RandAffineGrid, RandomizableTransform
+from monai.transforms import MapTransform, RandomizableTransform
 from monai.utils import convert_to_dst_type, convert_to_tensor
 from torch import Tensor
 
 from monai_degia.transforms.prolongation import RandProlongation
-from monai_degia.transforms.warp import RandWarpd, follow_field, image_size, sample_image
+from monai_degia.transforms.random_affine import AffineRanges
+from monai_degia.transforms.resampling import follow_fields, image_size, pixel_grid, sample_images
+from monai_degia.transforms.warp import RandWarpd
 
 __all__ = ["RandGeometryd"]
 
@@ -21,9 +23,10 @@ __all__ = ["RandGeometryd"]
 class RandGeometryd(RandomizableTransform, MapTransform):
     """An affine map, then warps, as a chain of transforms would do them, but with one interpolation.
 
-    The chain interpolates once a transform, which blurs; this takes half of its time (docs/benchmarks/geometry.py). The
-    ranges are those of ``monai.transforms.RandAffine``, whose grid draws them. MONAI's affine does not know of it: it
-    goes after ``LandmarksToImaged``, cannot be undone, and is for training only.
+    The chain interpolates once a transform, which blurs. On a batch at once (:meth:`apply_batch`, which
+    :class:`monai_degia.PrepareAugmentedBatch` calls in training) it takes a fraction of the time that it takes on the
+    samples one by one (docs/benchmarks/geometry.py). The ranges are those of ``monai.transforms.RandAffine``. MONAI's
+    affine does not know of it: it goes after ``LandmarksToImaged``, cannot be undone, and is for training only.
 
     Args:
         keys: images (C, X, Y) of one size.
@@ -40,8 +43,12 @@ class RandGeometryd(RandomizableTransform, MapTransform):
         prolongation: draws how what the edge cuts off goes on; default: as ``padding_mode`` says.
         allow_missing_keys: do not fail if a key is missing.
 
+    Attributes:
+        num_draws: random numbers that a sample takes.
+        draws: those of the last sample, numbers in [0, 1).
+
     Raises:
-        ValueError: if the zoom is no range of positive numbers; on call, if images differ in size.
+        ValueError: if a range is none, see :class:`AffineRanges`; on call, if images differ in size.
 
     """
 
@@ -63,64 +70,77 @@ class RandGeometryd(RandomizableTransform, MapTransform):
         MapTransform.__init__(self, keys, allow_missing_keys)
         RandomizableTransform.__init__(self, prob)
         self.landmark_keys = (landmark_keys,) if isinstance(landmark_keys, str) else tuple(landmark_keys)
-        self.affine = RandAffineGrid(rotate_range, shear_range, translate_range, scale_range, lazy=True)
-        low, high = zoom_range or (1.0, 1.0)
-        if not 0 < low <= high:
-            raise ValueError(f"zoom_range must be two positive numbers, the smaller first, got {zoom_range}.")
-        self.zoom_range = (low, high)
+        self.affine = AffineRanges(rotate_range, shear_range, translate_range, scale_range, zoom_range)
         self.warps, self.padding_mode, self.prolongation = list(warps), padding_mode, prolongation
+        self._widths = [1, self.affine.num_draws, *(warp.num_draws for warp in self.warps)]
+        self._widths += [prolongation.num_draws] if prolongation else []
+        self.num_draws = sum(self._widths)
+        self.draws = np.zeros(0)
 
-    def set_random_state(self, seed: int | None = None, state: np.random.RandomState | None = None) -> RandGeometryd:
-        """Seed the affine map, the warps and the prolongation."""
-        super().set_random_state(seed, state)
-        for part in (self.affine, *self.warps, *([self.prolongation] if self.prolongation else [])):
-            part.set_random_state(seed=int(self.R.randint(np.iinfo(np.int32).max)))
-        return self
+    def randomize(self, data: Any = None) -> None:
+        """Draw the random numbers of one sample."""
+        self.draws = self.R.uniform(size=self.num_draws)
+        self._do_transform = bool(self.draws[0] < self.prob)
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Draw, then move images and landmarks."""
+        """Draw, then move images and landmarks of one sample."""
         self.randomize(None)
-        d = dict(data)
-        images = list(self.key_iterator(d))
-        shape = image_size(type(self).__name__, {key: d[key] for key in images})
-        present = [key for key in self.landmark_keys if key in d or not self.allow_missing_keys]
-        points = {key: convert_to_tensor(d[key], dtype=torch.float32, track_meta=False) for key in present}
-        cut = next(iter(points.values()), None)
-        matrix, shift = self._draw_affine(shape)
-        points = {key: torch.linalg.solve(matrix, (value - shift).T).T for key, value in points.items()}
-        fields = []
-        for warp in self.warps:
-            field = warp.draw_field(shape, next(iter(points.values()), None))
-            if field is not None:
-                points = {key: follow_field(value, field) for key, value in points.items()}
-                fields.append(field)
-        grid = self._pull(shape, fields) @ matrix.T + shift
-        if self.prolongation is not None:
-            grid = self.prolongation(grid, shape, cut)
-        for key in images:
-            image = convert_to_tensor(d[key], dtype=torch.float32, track_meta=False)
-            d[key] = convert_to_dst_type(sample_image(image, grid, self.padding_mode), d[key])[0]
-        return {**d, **points}
+        present = [key for key in (*self.keys, *self.landmark_keys) if key in data or not self.allow_missing_keys]
+        one = {key: convert_to_tensor(data[key], dtype=torch.float32, track_meta=False)[None] for key in present}
+        moved = {key: value[0] for key, value in self.apply_batch(one, torch.as_tensor(self.draws)[None]).items()}
+        images = {key: convert_to_dst_type(moved[key], data[key])[0] for key in self.keys if key in moved}
+        return {**data, **moved, **images}
 
-    def _draw_affine(self, shape: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """Matrix A and shift b such that ``out[p] = image[A p + b]``; MONAI's matrix is about the centre."""
-        if not self._do_transform:
-            return torch.eye(2), torch.zeros(2)
-        self.affine(spatial_size=shape)
-        homogeneous = convert_to_tensor(self.affine.get_transformation_matrix(), dtype=torch.float32, track_meta=False)
-        centre = (torch.tensor(shape, dtype=torch.float32) - 1) / 2
-        low, high = self.zoom_range
-        zoom = low * (high / low) ** self.R.uniform() if high > low else low
-        matrix = zoom * homogeneous[:2, :2]
-        return matrix, zoom * homogeneous[:2, 2] + centre - matrix @ centre
+    def apply_batch(self, batch: Mapping[Hashable, Any], draws: Tensor) -> dict[Hashable, Any]:
+        """Move images and landmarks of a batch, each sample by random numbers of its own.
+
+        Args:
+            batch: images (B, C, X, Y) and landmarks (B, K, 2) in their pixels, plain float32 tensors on one device.
+            draws: numbers in [0, 1), shape (B, num_draws), float64, on the CPU.
+
+        Returns:
+            The batch with other images and landmarks; everything else is kept.
+
+        """
+        images = {key: batch[key] for key in self.key_iterator(dict(batch))}
+        shape = image_size(type(self).__name__, images, batched=True)
+        present = [key for key in self.landmark_keys if key in batch or not self.allow_missing_keys]
+        points = {key: batch[key] for key in present}
+        cut, first = next(iter(points.values()), None), next(iter(images.values()))
+        affine, mapped, *parts = draws.split(self._widths, 1)
+        matrix, shift = (part.to(first) for part in self._maps(affine[:, 0], mapped, shape))
+        back = torch.linalg.inv(matrix).mT
+        points = {key: (value - shift[:, None]) @ back for key, value in points.items()}
+        fields = []
+        for warp, part in zip(self.warps, parts, strict=False):
+            chosen = warp.chosen(part)
+            if len(chosen) > 0:
+                part, chosen = part[chosen], chosen.to(first.device)
+                own = {key: value[chosen] for key, value in points.items()}
+                field = warp.fields(part, shape, next(iter(own.values()), None)).to(first)
+                points = {key: points[key].index_copy(0, chosen, follow_fields(own[key], field)) for key in points}
+                fields.append((chosen, field))
+        grid = self._pull(first, shape, fields).flatten(1, 2) @ matrix.mT + shift[:, None]
+        grid = grid.unflatten(1, shape)
+        if self.prolongation is not None:
+            grid = self.prolongation.apply_batch(grid, shape, cut, parts[-1])
+        moved = {key: sample_images(image, grid, self.padding_mode) for key, image in images.items()}
+        return {**batch, **moved, **points}
+
+    def _maps(self, affine: Tensor, draws: Tensor, shape: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Matrices A and shifts b such that ``out[p] = image[A p + b]``, the identity where there is no affine map."""
+        matrix, shift = self.affine.maps(draws, shape)
+        drawn = affine < self.prob
+        return torch.where(drawn[:, None, None], matrix, torch.eye(2).to(matrix)), torch.where(drawn[:, None], shift, 0)
 
     @staticmethod
-    def _pull(shape: Sequence[int], fields: Sequence[Tensor]) -> Tensor:
-        """Where the warps, the last one first, fetch each pixel from: (X, Y, 2)."""
-        axes = [torch.arange(side, dtype=torch.float32) for side in shape]
-        grid = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1)
-        for field in reversed(fields):
-            grid = grid + sample_image(field, grid).permute(1, 2, 0)
+    def _pull(like: Tensor, shape: Sequence[int], fields: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+        """Where the warps, the last one first, fetch each pixel from: (B, X, Y, 2)."""
+        grid = pixel_grid(shape, like).repeat(len(like), 1, 1, 1)
+        for number, (chosen, field) in enumerate(reversed(fields)):
+            at = grid[chosen]
+            # The last warp is asked at the pixels themselves, where nothing needs to be interpolated.
+            grid[chosen] = at + (sample_images(field, at) if number else field).movedim(1, -1)
         return grid
 
 

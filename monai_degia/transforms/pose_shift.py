@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from monai.config import KeysCollection
 from monai.transforms import MapTransform
 from monai.utils import convert_to_dst_type, convert_to_tensor
 from torch import Tensor
 
-from monai_degia.transforms.warp import FAN, RandPoseWarpd, follow_field, image_size, warp_image
+from monai_degia.transforms.finger_pose import FAN, FingerPose
+from monai_degia.transforms.resampling import follow_fields, image_size, warp_images
 
 __all__ = ["POSES", "PoseShiftD", "PoseShiftDict", "PoseShiftd"]
 
@@ -51,7 +52,7 @@ class PoseShiftd(MapTransform):
         allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
-        self.warp = RandPoseWarpd(keys, landmark_key, names, prob=1.0)
+        self.hand = FingerPose(names)
         self.landmark_key, self.pose_key = landmark_key, pose_key
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
@@ -69,21 +70,20 @@ class PoseShiftd(MapTransform):
         field = self._field(degrees, stretch, shape, points)
         for key in images:
             image = convert_to_tensor(d[key], dtype=torch.float32, track_meta=False)
-            d[key] = convert_to_dst_type(warp_image(image, field), d[key])[0]
-        d[self.landmark_key] = follow_field(points, field)
+            d[key] = convert_to_dst_type(warp_images(image[None], field)[0], d[key])[0]
+        d[self.landmark_key] = follow_fields(points[None], field)[0]
         return d
 
     def _field(self, degrees: float, stretch: float, shape: Sequence[int], points: Tensor) -> Tensor:
         """Of both ways to turn the fan the one that moves the outer fingers apart, or together."""
-        self.warp.scales = np.full(5, stretch)
-        widths, fields = [], []
-        for sign in (-1, 1):
-            self.warp.angles = sign * np.deg2rad(abs(degrees)) * FAN
-            fields.append(self.warp.field(shape, points))
-            moved = follow_field(points, fields[-1])
-            first, last = (moved[indices[-1]] for _, indices in (self.warp.fingers[0], self.warp.fingers[-1]))
-            widths.append(float((first - last).norm()))
-        return fields[int(np.argmax(widths) if degrees > 0 else np.argmin(widths))]
+        angles = torch.tensor([[-1.0], [1.0]]) * math.radians(abs(degrees)) * FAN
+        both = points.expand(2, -1, -1)
+        fields = self.hand.fields(both, angles, torch.full((2, 5), stretch), shape)
+        moved = follow_fields(both, fields)
+        first, last = (moved[:, indices[-1]] for _, indices in (self.hand.fingers[0], self.hand.fingers[-1]))
+        widths = (first - last).norm(dim=1)
+        chosen = widths.argmax() if degrees > 0 else widths.argmin()
+        return fields[chosen][None]
 
 
 PoseShiftD = PoseShiftDict = PoseShiftd

@@ -13,34 +13,36 @@ __all__ = ["RandProlongation", "prolong"]
 _LEAST_FACTOR = 0.2  # of what is widened, so that the cut edge never shrinks to a point
 
 
-def prolong(points: Tensor, image_size: Sequence[int], middles: Tensor, taper: float, turn_back: float) -> Tensor:
+def prolong(points: Tensor, image_size: Sequence[int], middles: Tensor, taper: Tensor, turn_back: Tensor) -> Tensor:
     """Map places beyond the edge to those in the image that stand in for them; places inside stay.
 
     The edge is followed as it is (``turn_back`` 0), or back into the image, slower than a mirror does (``turn_back``
     1 is the mirror), so that what continues has a texture. What the edge cuts off narrows around its middle.
 
     Args:
-        points: where pixels are fetched from, shape (..., 2), in pixels (x, y).
+        points: where pixels are fetched from, shape (B, M, N, 2), in pixels (x, y).
         image_size: (X, Y) in pixels.
-        middles: middle of the object on each edge, shape (2, 2): that on the edge where axis 0 or 1 is least and
+        middles: middle of the object on each edge, shape (B, 2, 2): that on the edge where axis 0 or 1 is least and
             greatest, as the coordinate of the other axis in pixels.
-        taper: by how much of its width the object narrows within one side's length; negative widens it.
-        turn_back: steps back into the image for each step beyond the edge, 0 to 1.
+        taper: by how much of its width the object narrows within one side's length, shape (B,); negative widens it.
+        turn_back: steps back into the image for each step beyond the edge, 0 to 1, shape (B,).
 
     Returns:
-        Shape (..., 2), pixels; to be sampled with the border repeated.
+        Shape (B, M, N, 2), pixels; to be sampled with the border repeated.
 
     """
     sides = points.new_tensor(image_size)
     before, after = (-points).clamp_min(0), (points - (sides - 1)).clamp_min(0)
-    moved = points
+    moved = list(points.unbind(-1))
+    taper, turn_back = taper[:, None, None], turn_back[:, None, None, None]
     for axis in (0, 1):
         for edge, over in ((0, before[..., axis]), (1, after[..., axis])):
             factor = (1 + taper * over / sides[axis]).clamp_min(_LEAST_FACTOR)
-            other = middles[axis, edge] + (moved[..., 1 - axis] - middles[axis, edge]) * factor
-            moved = torch.stack([moved[..., 0], other] if axis == 0 else [other, moved[..., 1]], -1)
-    beyond = (-moved).clamp_min(0) - (moved - (sides - 1)).clamp_min(0)
-    return moved + (1 + turn_back) * beyond
+            middle = middles[:, axis, edge, None, None]
+            moved[1 - axis] = middle + (moved[1 - axis] - middle) * factor
+    places = torch.stack(moved, -1)
+    beyond = (-places).clamp_min(0) - (places - (sides - 1)).clamp_min(0)
+    return places + (1 + turn_back) * beyond
 
 
 class RandProlongation(Randomizable):
@@ -56,6 +58,9 @@ class RandProlongation(Randomizable):
 
     """
 
+    #: Random numbers that a sample takes: whether, taper, speed.
+    num_draws = 3
+
     def __init__(
         self,
         prob: float = 0.7,
@@ -70,7 +75,7 @@ class RandProlongation(Randomizable):
         self.prob, self.taper_range, self.turn_back_range = prob, taper_range, turn_back_range
 
     def __call__(self, points: Tensor, image_size: Sequence[int], landmarks: Tensor | None = None) -> Tensor:
-        """Map places beyond the edge.
+        """Map places beyond the edge of one image.
 
         Args:
             points: where pixels are fetched from, shape (..., 2), in pixels (x, y).
@@ -82,11 +87,32 @@ class RandProlongation(Randomizable):
             Shape (..., 2), pixels.
 
         """
-        draw, taper, speed = self.R.uniform(), self.R.uniform(*self.taper_range), self.R.uniform(*self.turn_back_range)
-        if draw >= self.prob:
+        draws = torch.as_tensor(self.R.uniform(size=(1, self.num_draws)))
+        flat = points.reshape(1, -1, 1, 2)
+        return self.apply_batch(flat, image_size, None if landmarks is None else landmarks[None], draws).view_as(points)
+
+    def apply_batch(self, points: Tensor, image_size: Sequence[int], landmarks: Tensor | None, draws: Tensor) -> Tensor:
+        """Map places beyond the edges of a batch.
+
+        Args:
+            points: shape (B, M, N, 2), pixels.
+            image_size: (X, Y) in pixels.
+            landmarks: shape (B, K, 2) in pixels, or ``None``, see :meth:`__call__`.
+            draws: numbers in [0, 1), shape (B, 3), float64, on the CPU.
+
+        Returns:
+            Shape (B, M, N, 2), pixels.
+
+        """
+        chosen = (draws[:, 0] < self.prob).nonzero()[:, 0]
+        if len(chosen) == 0:
             return points
-        middles = (points.new_tensor(image_size).flip(0)[:, None] - 1).expand(2, 2) / 2
+        ranges = torch.tensor([self.taper_range, self.turn_back_range], dtype=torch.float64)
+        taper, speed = (ranges[:, 0] + (ranges[:, 1] - ranges[:, 0]) * draws[chosen, 1:]).to(points).unbind(1)
+        middles = (points.new_tensor(image_size).flip(0)[:, None] - 1).expand(len(chosen), 2, 2) / 2
+        chosen = chosen.to(points.device)
         if landmarks is not None:
-            nearest = torch.stack([landmarks.argmin(0), landmarks.argmax(0)], 1)  # (axis, edge)
-            middles = torch.stack([landmarks[nearest[axis], 1 - axis] for axis in (0, 1)])
-        return prolong(points, image_size, middles, float(taper), float(speed))
+            own = landmarks[chosen].to(points)
+            nearest = torch.stack([own.argmin(1), own.argmax(1)], 2)  # (B, axis, edge)
+            middles = own.flip(2).mT.gather(2, nearest)
+        return points.index_copy(0, chosen, prolong(points[chosen], image_size, middles, taper, speed))

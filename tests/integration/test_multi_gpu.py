@@ -15,7 +15,6 @@ CONFIGS = Path(__file__).parents[2] / "bundle" / "configs"
 SCRIPT = Path(__file__).with_name("rank_losses.py")
 SMALL = {
     "network_def::backbone": "lenet",
-    "train::augmentation::transforms": [],
     "iterations_per_epoch": 4,
     "flow_interval": 1,
     "images_per_round": 24,

@@ -80,8 +80,11 @@ def test_the_trainer_learns_in_bfloat16(two_phases: Callable[..., Any], tmp_path
     [
         ({"avx2": True, "avx512_bf16": False, "amx_bf16": False}, False),
         ({"avx512_f": True, "avx512_bf16": False}, False),
-        ({"avx512_f": True, "avx512_bf16": True, "amx_bf16": False}, False),
+        ({"avx512_f": True, "avx512_bf16": True}, True),
         ({"amx_tile": True, "amx_bf16": True}, True),
+        ({"cpu_name": "Intel Xeon", "avx512_bf16": True, "amx_bf16": False}, False),
+        ({"cpu_name": "Intel Xeon", "avx512_bf16": True, "amx_bf16": True}, True),
+        ({"cpu_name": "AMD EPYC", "avx512_bf16": True, "amx_bf16": False}, True),
         ({"neon": True, "bf16": True}, True),
         ({"neon": True, "bf16": False}, False),
     ],

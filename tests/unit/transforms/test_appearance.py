@@ -51,13 +51,9 @@ def test_no_texture_changes_nothing_of_the_map() -> None:
     p = AppearanceParametrization.draw(image, seeded(), texture=0.4)
     silent = p.start.clone()
     silent[:, -1 - 3 * SIZE] = 0
-    bare = AppearanceParametrization(image, p.start[:, : -1 - 3 * SIZE], _widths(p))
+    bare = AppearanceParametrization(image, p.start[:, : -1 - 3 * SIZE], p.kernel_size)
     assert_close(p.decode(silent), bare.decode(bare.start))
     assert (p.decode(p.start) - bare.decode(bare.start)).abs().mean() > 0.01
-
-
-def _widths(p: AppearanceParametrization) -> Tensor:
-    return (p.kernel_scale[:, 0, 0] > 0).flatten(1).sum(1).sqrt().round().long()
 
 
 def test_the_ascent_can_move_the_texture() -> None:

@@ -5,14 +5,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from monai.transforms import Affine, Compose
+from monai.transforms import Affine, AffineGrid, Compose
 from scipy.ndimage import gaussian_filter
 from scipy.stats import kstest
 from torch.testing import assert_close
 
 from monai_degia.data.landmark_sets import HAND21
+from monai_degia.data.seeds import uniform_rows
 from monai_degia.transforms.geometry import RandGeometryd
-from monai_degia.transforms.warp import RandPoseWarpd, RandSmoothWarpd, follow_field, warp_image
+from monai_degia.transforms.prolongation import RandProlongation
+from monai_degia.transforms.resampling import follow_fields, warp_images
+from monai_degia.transforms.warp import RandPoseWarpd, RandSmoothWarpd
 
 SIZE = (72, 60)
 RANGES: dict[str, Any] = {
@@ -44,12 +47,20 @@ def peaks(image: torch.Tensor) -> torch.Tensor:
     return torch.stack([(weights * axis).sum((1, 2)) / weights.sum((1, 2)) for axis in axes], -1)
 
 
+def monai_matrix(draws: np.ndarray) -> torch.Tensor:
+    """The matrix that MONAI makes of the random numbers of an affine map, about the centre."""
+    ranges = [RANGES["rotate_range"], *RANGES["shear_range"], *RANGES["translate_range"], *RANGES["scale_range"]]
+    turn, *others = ((2 * draws[:7] - 1) * ranges).tolist()
+    shear, translate, scale = others[:2], others[2:4], [1 + other for other in others[4:]]
+    return torch.as_tensor(AffineGrid([turn], shear, translate, scale, lazy=True)(spatial_size=SIZE)[1])
+
+
 def test_the_affine_part_is_that_of_monai() -> None:
     geometry = RandGeometryd("image", prob=1, **RANGES).set_random_state(0)
     image = torch.as_tensor(gaussian_filter(np.random.default_rng(0).random((2, *SIZE)), (0, 2, 2)).astype(np.float32))
     for _ in range(4):
         moved = geometry({"image": image, "landmarks": np.zeros((3, 2))})
-        matrix = geometry.affine.get_transformation_matrix()
+        matrix = monai_matrix(geometry.draws[1:])
         expected = Affine(affine=matrix, padding_mode="border", mode="bilinear", image_only=True)(image)
         assert_close(moved["image"], expected.as_tensor(), atol=2e-4, rtol=0)
         assert (moved["image"] - image).abs().max() > 0.02, "vacuous: nothing moved"
@@ -71,17 +82,19 @@ def test_it_is_the_chain_but_for_blur() -> None:
     """The same draws, one by one: landmarks agree, and images as far as three interpolations can."""
     geometry, given = RandGeometryd("image", prob=1, warps=warps(), **RANGES).set_random_state(2), sample()
     moved = geometry(given)
-    matrix = geometry.affine.get_transformation_matrix()
+    matrix = monai_matrix(geometry.draws[1:])
     turned = Affine(affine=matrix, padding_mode="border", mode="bilinear", image_only=True)(given["image"]).as_tensor()
     (a, b), centre = (matrix[:2, :2].float(), matrix[:2, 2].float()), (torch.tensor(SIZE) - 1) / 2
     points = (torch.as_tensor(given["landmarks"]) - centre - b) @ torch.linalg.inv(a).T + centre
-    state = {"image": turned, "landmarks": points}
-    for warp in geometry.warps:
-        field = warp.field(SIZE, state["landmarks"])
+    state = {"image": turned[None], "landmarks": points[None]}
+    parts = torch.as_tensor(geometry.draws)[None].split([1, 8, *(warp.num_draws for warp in geometry.warps)], 1)
+    for warp, part in zip(geometry.warps, parts[2:], strict=True):
+        field = warp.fields(part, SIZE, state["landmarks"])
         state = {
-            "image": warp_image(state["image"], field),
-            "landmarks": follow_field(state["landmarks"], field),
+            "image": warp_images(state["image"], field),
+            "landmarks": follow_fields(state["landmarks"], field),
         }
+    state = {key: value[0] for key, value in state.items()}
     assert_close(moved["landmarks"], state["landmarks"], atol=5e-3, rtol=0)
     assert_close(moved["image"], state["image"], atol=0.2, rtol=0)
     assert float((moved["image"] - state["image"]).abs().mean()) < 0.005
@@ -138,3 +151,41 @@ def test_a_zoom_that_is_no_range_is_refused(zoom: tuple[float, float]) -> None:
 def test_images_of_two_sizes_are_refused() -> None:
     with pytest.raises(ValueError, match=r"RandGeometryd needs images of one size, got \[\(5, 5\), \(72, 60\)\]"):
         RandGeometryd(["image", "mask"])({**sample(), "mask": torch.zeros(1, 5, 5)})
+
+
+@pytest.mark.parametrize("prolongation", [None, RandProlongation()], ids=["border", "prolonged"])
+def test_a_batch_equals_its_samples_one_by_one(prolongation: RandProlongation | None) -> None:
+    geometry = RandGeometryd(
+        "image", prob=0.7, warps=warps(0.6), zoom_range=(0.8, 1.6), prolongation=prolongation, **RANGES
+    )
+    noise = torch.Generator().manual_seed(0)
+    points = torch.as_tensor(sample()["landmarks"]) + 2 * torch.randn(12, 21, 2, generator=noise)
+    batch = {"image": torch.rand(12, 2, *SIZE, generator=noise), "landmarks": points, "class": torch.arange(12)}
+    draws = torch.as_tensor(uniform_rows(3, 0, 12, geometry.num_draws))
+    moved = geometry.apply_batch(batch, draws)
+    for i in range(12):
+        one = geometry.apply_batch({key: value[i : i + 1] for key, value in batch.items()}, draws[i : i + 1])
+        for key in batch:
+            assert_close(one[key][0], moved[key][i], atol=1e-4, rtol=0)
+    assert (moved["landmarks"] - points).norm(dim=2).amax(1).gt(1).sum() > 8, "vacuous: little moved"
+
+
+def test_a_sample_is_a_batch_of_one() -> None:
+    geometry, given = RandGeometryd("image", prob=1, warps=warps(), **RANGES).set_random_state(5), sample()
+    moved = geometry(given)
+    batch = {"image": given["image"][None], "landmarks": torch.as_tensor(given["landmarks"])[None]}
+    again = geometry.apply_batch(batch, torch.as_tensor(geometry.draws)[None])
+    assert torch.equal(moved["image"], again["image"][0]) and torch.equal(moved["landmarks"], again["landmarks"][0])
+
+
+@pytest.mark.parametrize(
+    ("ranges", "message"),
+    [
+        ({"rotate_range": (-0.2, 0.2)}, r"rotate_range takes 1 range, each a number or a pair .* got \(-0.2, 0.2\)"),
+        ({"shear_range": [0.1, 0.1, 0.1]}, r"shear_range takes 2 ranges"),
+        ({"translate_range": [(1, 2, 3)]}, r"A range of translate_range is a number or a pair \(low, high\), got"),
+    ],
+)
+def test_ranges_that_are_none_are_refused(ranges: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        RandGeometryd("image", **ranges)

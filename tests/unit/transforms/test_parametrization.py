@@ -13,6 +13,7 @@ from monai_degia.networks.regressor import LandmarkRegressor
 from monai_degia.transforms.appearance import AppearanceParametrization
 from monai_degia.transforms.ascent import gradient_ascent
 from monai_degia.transforms.ascent_starts import PARAMETRIZATIONS
+from monai_degia.transforms.convolution import convolve_each
 from monai_degia.transforms.parametrization import LatentParametrization, PixelParametrization, ReflectedParametrization
 
 WIDTHS = AppearanceParametrization.KERNEL_SIZES
@@ -157,9 +158,22 @@ def test_the_seed_decides_the_draw() -> None:
     assert torch.equal(first.start, again.start)
     assert torch.equal(first.decode(first.start), again.decode(again.start))
     assert not torch.equal(first.start, other.start)
-    # Half-widths that occur: entries of the kernel that are not masked.
-    widths = (first.kernel_scale > 0).flatten(1).sum(1)
-    assert set(widths.tolist()) == {width**2 for width in WIDTHS}
+    assert set(first.kernel_size.tolist()) == set(WIDTHS)
+
+
+def test_every_sample_is_convolved_by_its_own_kernel() -> None:
+    """The grouped products of matrices against one convolution by kernels with zeros around them."""
+    image = torch.rand(9, 3, 12, 10)
+    maps = AppearanceParametrization.draw(image, seeded(3))
+    kernel = torch.randn(9, 3, 3, 5, 5).requires_grad_()
+    offset = (torch.arange(5) - 2).abs()
+    inside = torch.maximum(offset[:, None], offset[None]) <= (maps.kernel_size // 2)[:, None, None]
+    expected = convolve_each(image - 0.5, kernel * inside[:, None, None])
+    found = maps._convolve(kernel)
+    assert_close(found, expected, atol=1e-5, rtol=1e-5)
+    gradients = [torch.autograd.grad(value.square().sum(), kernel)[0] for value in (found, expected)]
+    assert_close(*gradients, atol=1e-3, rtol=1e-4)
+    assert len(set(maps.kernel_size.tolist())) == 3, "vacuous: one width"
 
 
 def test_draws_differ_in_what_they_do_to_an_image() -> None:

@@ -9,7 +9,7 @@ from torch.testing import assert_close
 
 from monai_degia import RandGeometryd, RandProlongation
 from monai_degia.transforms.prolongation import prolong
-from monai_degia.transforms.warp import sample_image
+from monai_degia.transforms.resampling import sample_images
 
 SIZE = (40, 30)
 MIDDLES = torch.tensor([[14.5, 14.5], [19.5, 25.0]])  # the arm leaves the lower edge at x = 25
@@ -20,25 +20,30 @@ def places(x: tuple[float, float], y: tuple[float, float], count: int = 200) -> 
     return low + (high - low) * torch.rand(count, 2)
 
 
+def continued(points: Tensor, taper: float, turn_back: float) -> Tensor:
+    """Of one image: places (M, N, 2)."""
+    return prolong(points[None], SIZE, MIDDLES[None], torch.tensor([taper]), torch.tensor([turn_back]))[0]
+
+
 def test_inside_nothing_moves() -> None:
-    inside = places((0, 39), (0, 29))
-    assert_close(prolong(inside, SIZE, MIDDLES, taper=1.5, turn_back=0.5), inside)
+    inside = places((0, 39), (0, 29))[None]
+    assert_close(continued(inside, taper=1.5, turn_back=0.5), inside)
 
 
 def test_without_taper_it_is_the_border_or_the_mirror() -> None:
     image, anywhere = torch.rand(2, *SIZE), places((-15, 54), (-12, 41), 400)[None]
-    still = prolong(anywhere, SIZE, MIDDLES, taper=0, turn_back=0)
-    assert_close(sample_image(image, still), sample_image(image, anywhere, "border"))
+    still = continued(anywhere, taper=0.0, turn_back=0.0)
+    assert_close(sample_images(image[None], still[None]), sample_images(image[None], anywhere[None], "border"))
     sides = torch.tensor(SIZE) - 1.0
     mirrored = torch.where(anywhere > sides, 2 * sides - anywhere, anywhere.abs())
-    assert_close(prolong(anywhere, SIZE, MIDDLES, taper=0, turn_back=1), mirrored)
+    assert_close(continued(anywhere, taper=0.0, turn_back=1.0), mirrored)
 
 
 def arm(taper: float, turn_back: float = 0.3) -> Tensor:
     """Widths, row by row below the image, of a bar 8 pixels wide that the lower edge cuts off at x = 25."""
     bar = ((torch.arange(SIZE[0]) - 25).abs() <= 4).float()[None, :, None].expand(1, *SIZE)
     grid = torch.stack(torch.meshgrid(torch.arange(40.0), torch.arange(30.0, 60.0), indexing="ij"), -1)
-    return sample_image(bar, prolong(grid, SIZE, MIDDLES, taper, turn_back))[0]
+    return sample_images(bar[None], continued(grid, taper, turn_back)[None])[0, 0]
 
 
 @pytest.mark.parametrize("taper", [-0.5, 0.0, 1.0, 2.0])

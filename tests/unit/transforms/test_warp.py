@@ -7,7 +7,8 @@ from monai.data import MetaTensor
 from torch.testing import assert_close
 
 from monai_degia.data.landmark_sets import HAND17, HAND21
-from monai_degia.transforms.warp import RandPoseWarpd, RandSmoothWarpd, follow_field, warp_image
+from monai_degia.transforms.resampling import follow_fields, warp_images
+from monai_degia.transforms.warp import RandPoseWarpd, RandSmoothWarpd
 
 SIZE = (80, 64)
 
@@ -72,7 +73,7 @@ def test_warps_are_seeded_one_to_one_and_leave_the_input_alone(make: Any, names:
     assert not torch.allclose(first["landmarks"], other["landmarks"], atol=0.05)
     assert torch.equal(given["image"], before[0]) and np.array_equal(given["landmarks"], before[1])
     assert first["image"].meta["filename_or_obj"] == "a.png" and first["landmarks"].dtype == torch.float32
-    field = warp.field(SIZE, torch.as_tensor(given["landmarks"]))
+    field = warp.fields(torch.as_tensor(warp.draws)[None], SIZE, torch.as_tensor(given["landmarks"])[None])[0]
     dx, dy = torch.gradient(field, dim=(1, 2))
     assert ((1 + dx[0]) * (1 + dy[1]) - dx[1] * dy[0]).min() > 0, "folded"
 
@@ -91,10 +92,12 @@ def test_probability_zero_and_no_magnitude_change_nothing() -> None:
 
 
 def test_constant_field_is_a_shift() -> None:
-    field = torch.tensor([3.0, -2.0])[:, None, None].expand(2, *SIZE)
-    image = torch.rand(1, *SIZE)
-    assert_close(warp_image(image, field)[0, 10, 20], image[0, 13, 18])
-    assert_close(follow_field(torch.tensor([[13.0, 18.0]]), field), torch.tensor([[10.0, 20.0]]))
+    fields = torch.tensor([[3.0, -2.0], [-1.0, 4.0]])[:, :, None, None].expand(2, 2, *SIZE)
+    images = torch.rand(2, 1, *SIZE)
+    warped = warp_images(images, fields)[:, 0, 10, 20]
+    assert_close(warped, torch.stack([images[0, 0, 13, 18], images[1, 0, 9, 24]]))
+    points = torch.tensor([[[13.0, 18.0]], [[9.0, 24.0]]])
+    assert_close(follow_fields(points, fields), torch.tensor([10.0, 20.0]).expand(2, 1, 2))
 
 
 def test_pose_stays_in_the_image_and_reaches_its_targets() -> None:
@@ -103,13 +106,12 @@ def test_pose_stays_in_the_image_and_reaches_its_targets() -> None:
     for _ in range(10):
         moved = warp(given)["landmarks"]
         assert (moved > -0.6).all() and (moved < torch.tensor(SIZE) - 0.4).all()
-    warp.angles, warp.scales = np.zeros(5), np.full(5, 0.9)
-    points = given["landmarks"].astype(np.float64)
-    field = warp.field(SIZE, torch.as_tensor(given["landmarks"]))
-    reached = follow_field(torch.as_tensor(given["landmarks"]), field)
-    np.testing.assert_allclose(reached.numpy(), warp._targets(points, SIZE), atol=0.7)
+    points = torch.as_tensor(given["landmarks"])[None]
+    angles, scales = torch.zeros(1, 5), torch.full((1, 5), 0.9)
+    reached = follow_fields(points, warp.hand.fields(points, angles, scales, SIZE))
+    assert_close(reached, warp.hand.targets(points, angles, scales, SIZE), atol=0.7, rtol=0)
     tip, base = HAND21.index("index_tip"), HAND21.index("index_mcp")
-    lengths = [np.linalg.norm(p[tip] - p[base]) for p in (points, reached.numpy())]
+    lengths = [np.linalg.norm(p[tip] - p[base]) for p in (points[0], reached[0])]
     assert lengths[1] / lengths[0] == pytest.approx(0.9, abs=0.03)
 
 

@@ -1,0 +1,91 @@
+"""Batches of images pulled through displacement fields, and the landmarks that follow them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import grid_sample
+
+__all__ = ["PADDING_MODES", "follow_fields", "image_size", "pixel_grid", "sample_images", "warp_images"]
+
+PADDING_MODES = ("border", "zeros", "reflection")
+
+
+def pixel_grid(shape: Sequence[int], like: Tensor) -> Tensor:
+    """The places (X, Y, 2) of all pixels, x then y, with type and device of ``like``."""
+    axes = [torch.arange(side, dtype=like.dtype, device=like.device) for side in shape]
+    return torch.stack(torch.meshgrid(*axes, indexing="ij"), -1)
+
+
+def sample_images(images: Tensor, points: Tensor, padding_mode: str = "border") -> Tensor:
+    """Values of each image at places of its own, bilinear.
+
+    Args:
+        images: (B, C, X, Y).
+        points: (B, M, N, 2) in pixels, x then y.
+        padding_mode: ``border``, ``zeros`` or ``reflection`` beyond the edge.
+
+    Returns:
+        Shape (B, C, M, N).
+
+    """
+    sides = points.new_tensor(images.shape[2:])
+    # grid_sample names the last axis first
+    unit = torch.addcmul(1 / sides - 1, points, 2 / sides).flip(-1)
+    return grid_sample(images, unit, padding_mode=padding_mode, align_corners=False)
+
+
+def warp_images(images: Tensor, fields: Tensor, padding_mode: str = "border") -> Tensor:
+    """Pull images through displacement fields: ``out[p] = image[p + field[p]]``, bilinear.
+
+    Args:
+        images: (B, C, X, Y).
+        fields: displacements (B, 2, X, Y) in pixels, x then y.
+        padding_mode: see :func:`sample_images`.
+
+    Returns:
+        The warped images (B, C, X, Y).
+
+    """
+    return sample_images(images, pixel_grid(fields.shape[2:], fields) + fields.movedim(1, -1), padding_mode)
+
+
+def follow_fields(points: Tensor, fields: Tensor, tolerance: float = 1e-3, max_steps: int = 50) -> Tensor:
+    """Where landmarks go when :func:`warp_images` pulls their images: the q with ``q + field(q) = p``.
+
+    Args:
+        points: (B, K, 2) in pixels.
+        fields: displacements (B, 2, X, Y) in pixels with gradient norm below 1.
+        tolerance: largest step in pixels at which a sample stops.
+        max_steps: iterations at most.
+
+    Returns:
+        Moved points (B, K, 2) in pixels.
+
+    """
+    moved = points
+    done = torch.zeros(len(points), 1, 1, dtype=torch.bool, device=points.device)
+    for _ in range(max_steps):
+        step = points - sample_images(fields, moved[:, None])[:, :, 0].mT
+        found = done | ((step - moved).abs().amax((1, 2), keepdim=True) < tolerance)
+        # What has stopped stays, so that a sample does not depend on those beside it.
+        moved, done = torch.where(done, moved, step), found
+        if done.all():
+            break
+    return moved
+
+
+def image_size(name: str, images: Mapping[Any, Any], batched: bool = False) -> tuple[int, ...]:
+    """The size (X, Y) that all images of a sample, or of a batch, share; ``name`` asks for it.
+
+    Raises:
+        ValueError: if sizes differ.
+
+    """
+    shapes = {tuple(image.shape[1 + batched :]) for image in images.values()}
+    if len(shapes) != 1:
+        raise ValueError(f"{name} needs images of one size, got {sorted(shapes)} in {list(images)}.")
+    return shapes.pop()
