@@ -120,7 +120,7 @@ def test_weights_that_come_along_are_whole(folder: str, backbone: str) -> None:
     assert (models / "model.pt").stat().st_size < 25e6
     parser = ConfigParser(ConfigParser.load_config_file(str(CONFIGS / "inference.json")))
     parser.update({"bundle_root": str(BUNDLE), "ckpt_dir": str(models), "network_def#backbone": backbone})
-    for name, file in (("network_def", "model.pt"), ("flow_def", "flow.pt")):
+    for name, file in (("network", "model.pt"), ("flow", "flow.pt")):
         weights = torch.load(models / file, map_location="cpu", weights_only=True)
         assert all(torch.isfinite(values).all() for values in weights.values())
         parser.get_parsed_content(name).load_state_dict(weights)
