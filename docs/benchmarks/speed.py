@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import statistics
 import subprocess
 import sys
@@ -27,6 +28,9 @@ ROWS = [
     ("pictures_before", "pictures of 100 pixels, times as fast as before", ">= 2", "3"),
     ("one_look", "one look without scores, over the default", "<= 0.1", ""),
     ("photograph_before", "reading a photograph of 12 megapixels, times as fast as before", ">= 50", ""),
+    ("iteration", "training iteration on hands, over its network and flow steps", "<= 1.15", "1.05"),
+    ("round_hands", "round of maximisation on hands, `appearance`, over its passes", "<= 1.15", "1.05"),
+    ("round_digits", "round on digits, `pixel`, over its passes", "<= 1.05", "1.02"),
     ("import", "import monai_degia over import monai", "<= 1.05", ""),
     ("memory", "peak memory of a folder of 2,000 over one of 50", "<= 1.1", ""),
 ]
@@ -40,13 +44,17 @@ class Bench:
         self.seconds: dict[str, float] = {}
 
     def script(self, name: str, *options: str, checkout: Path = ROOT) -> dict[str, Any]:
-        """What one script prints, with a checkout in front of what is installed."""
+        """The JSON object that a script prints last."""
+        return json.loads(self.run(name, *options, checkout=checkout).strip().splitlines()[-1])
+
+    def run(self, name: str, *options: str, checkout: Path = ROOT) -> str:
+        """What a script prints, with a checkout in front of what is installed."""
         environment = {**os.environ, "PYTHONPATH": str(checkout), "OMP_NUM_THREADS": "1"}
         command = [sys.executable, "-W", "ignore", str(SCRIPTS / name), *options]
         done = subprocess.run(command, env=environment, cwd=self.work_dir, capture_output=True, text=True)
         if done.returncode:
             raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
-        return json.loads(done.stdout.strip().splitlines()[-1])
+        return done.stdout
 
     def medians(self, works: dict[str, Callable[[], float]]) -> dict[str, float]:
         """Median seconds of each, measured in turn."""
@@ -120,6 +128,20 @@ def other_figures(bench: Bench) -> dict[str, float]:
     return {**figures, "memory": peaks[1] / peaks[0]}
 
 
+def training_figures(bench: Bench, dataset_dir: Path) -> dict[str, float]:
+    """Both phases against what they cannot do without."""
+    figures = {}
+    for task, method, keys in (
+        ("hands", "degia", ("iteration", "round_hands")),
+        ("digits", "degia_pixel", ("", "round_digits")),
+    ):
+        options = ["--dataset_dir", str(dataset_dir), "--task", task, "--method", method]
+        printed = bench.run("phases.py", *options, "--repeats", str(bench.repeats))
+        found = re.findall(r"^(minimisation|maximisation) / \w+ alone: ([\d.]+)$", printed, re.MULTILINE)
+        figures |= {key: float(ratio) for key, (_, ratio) in zip(keys, found, strict=True) if key}
+    return figures
+
+
 def _import(name: str) -> float:
     code = f"import time; start = time.process_time(); import {name}; print(time.process_time() - start)"
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -172,6 +194,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
                 os.link(folder / "radiographs" / f"{index % options.images:04d}.dcm", link)
     bench = Bench(folder, options.baseline, options.repeats, counts)
     figures = {**inference_figures(bench), **other_figures(bench)}
+    if options.dataset_dir is not None:
+        figures |= training_figures(bench, options.dataset_dir)
     return {
         "machine": machine(),
         "date": time.strftime("%Y-%m-%d"),
@@ -187,6 +211,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work_dir", type=Path, help="where images and results of the runs go")
     parser.add_argument("--baseline", type=Path, help="checkout of the commit to compare with")
+    parser.add_argument("--dataset_dir", type=Path, help="hands and digits, to measure training too")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--images", type=int, default=50, help="in a folder")
     parser.add_argument("--output", type=Path, help="result file to write")
@@ -199,6 +224,7 @@ def main() -> None:
         parser.error("--work_dir is needed, or --results")
     options.work_dir = options.work_dir.resolve()
     options.baseline = options.baseline and options.baseline.resolve()
+    options.dataset_dir = options.dataset_dir and options.dataset_dir.resolve()
     result = measure(options)
     if options.output:
         options.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

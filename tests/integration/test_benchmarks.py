@@ -2,6 +2,7 @@
 
 import csv
 import importlib.util
+import json
 import math
 import re
 from pathlib import Path
@@ -60,7 +61,13 @@ def test_terms_of_the_ascent_of_a_run(run_python: Any, write_digits: Any, tmp_pa
 
 @pytest.mark.docs
 @pytest.mark.parametrize(
-    ("name", "options"), [("flow_cost.py", []), ("geometry.py", []), ("pool_scale.py", ["--sizes", "100", "200"])]
+    ("name", "options"),
+    [
+        ("flow_cost.py", []),
+        ("geometry.py", []),
+        ("pool_scale.py", ["--sizes", "100", "200"]),
+        ("runtimes.py", ["--repeats", "1"]),
+    ],
 )
 def test_the_others_print_figures(name: str, options: list[str], run_python: Any) -> None:
     printed = run_python("-W", "ignore", str(BENCHMARKS / name), *options).stdout
@@ -110,6 +117,26 @@ def test_frontier_beside_normflows(photographs: Path, run_python: Any) -> None:
         assert "normflows, which is not installed: pip install normflows, or pass --only_ours" in done.stderr
 
 
+@pytest.mark.docs
+def test_speed_prints_its_table_and_again_from_its_file(run_python: Any, tmp_path: Path) -> None:
+    """By ``images.py``, ``infer_folder.py``, ``infer_bound.py`` and ``read_photograph.py``; nothing is judged here."""
+    script, kept = str(BENCHMARKS / "speed.py"), tmp_path / "speed.json"
+    options = ("--work_dir", str(tmp_path), "--images", "2", "--repeats", "1", "--baseline", str(BENCHMARKS.parents[1]))
+    printed = run_python("-W", "ignore", script, *options, "--output", str(kept)).stdout
+    rows = [line for line in printed.splitlines() if line.startswith("| ")]
+    assert len(rows) == 1 + 8, printed
+    figures = json.loads(kept.read_text())["figures"]
+    assert all(value > 0 for value in figures.values()), figures
+    assert run_python(script, "--results", str(kept)).stdout.splitlines() == printed.splitlines()[1:]
+
+
+@pytest.mark.docs
+def test_training_is_timed(run_python: Any, photographs: Path, tmp_path: Path) -> None:
+    options = (str(BENCHMARKS.parents[1]), str(photographs), str(tmp_path / "run"), "1", "0")
+    printed = json.loads(run_python("-W", "ignore", str(BENCHMARKS / "train_epochs.py"), *options).stdout)
+    assert printed["cpu"] > 0 and 0 < printed["best_val_nme"] < 2
+
+
 def test_every_benchmark_is_run_here() -> None:
     names = {path.name for path in BENCHMARKS.glob("*.py")}
-    assert names == set(re.findall(r'"(\w+\.py)"', Path(__file__).read_text()))
+    assert names == set(re.findall(r"[\"`](\w+\.py)[\"`]", Path(__file__).read_text()))
