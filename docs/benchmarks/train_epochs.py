@@ -1,4 +1,4 @@
-"""Train DeGIA on hands with the bundle's configs and print, as JSON, the processor time and the source validation error.
+"""Train DeGIA on hands with the bundle's configs; print, as JSON, processor time and source validation error.
 
 A process of its own, so that it measures whichever checkout of the project stands first in PYTHONPATH:
 
