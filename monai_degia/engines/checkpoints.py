@@ -70,6 +70,9 @@ class RunCheckpoint:
                 f"The checkpoint {self.path} has no {', '.join(missing)}: it was written by another method. Resume "
                 "with the configs that the run was started with."
             )
+        for name, entry in self.state.items():
+            if isinstance(entry, nn.Module):
+                self._check_fits(name, entry, checkpoint[name])
         max_epochs = engine.state.max_epochs
         Checkpoint.load_objects(to_load=self.state, checkpoint=checkpoint)
         for entry in self.state.values():
@@ -81,6 +84,16 @@ class RunCheckpoint:
                 "max_epochs to train on."
             )
         engine.state.max_epochs = max_epochs
+
+    def _check_fits(self, name: str, module: nn.Module, state: Mapping[str, Any]) -> None:
+        wanted, found = ({key: tuple(value.shape) for key, value in s.items()} for s in (module.state_dict(), state))
+        differing = [key for key in {**wanted, **found} if wanted.get(key) != found.get(key)]
+        if differing:
+            raise ValueError(
+                f"The checkpoint {self.path} has another {name} than these configs (first at {differing[0]!r}): "
+                "resume with the configs that the run was started with; the flow of runs from before the wavelet flow "
+                "has flow_def::kind real_nvp."
+            )
 
 
 def _lay_out_as_parameters(optimizer: torch.optim.Optimizer) -> None:

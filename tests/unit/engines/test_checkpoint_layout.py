@@ -44,3 +44,14 @@ def test_a_checkpoint_resumes_the_same_in_another_memory_format(tmp_path: Path, 
 
     assert_close(second.network.weight, whole.network.weight, rtol=1e-4, atol=1e-5)
     assert second.network.weight.is_contiguous(memory_format=FORMATS[after])
+
+
+def test_another_network_than_that_of_the_run_is_named_in_one_sentence(tmp_path: Path) -> None:
+    images = list(torch.rand(1, 1, 3, 8, 8))
+    first, second = Run(FORMATS["contiguous"]), Run(FORMATS["contiguous"])
+    RunCheckpoint(tmp_path / "checkpoint.pt", first.state).attach(first.trainer)
+    first.trainer.run(images, max_epochs=1)
+    second.state["network"] = nn.Conv2d(3, 4, 3)
+    RunCheckpoint(tmp_path / "checkpoint.pt", second.state, resume=True).attach(second.trainer)
+    with pytest.raises(ValueError, match=r"has another network than these configs \(first at 'weight'\).*real_nvp"):
+        second.trainer.run(images, max_epochs=2)
