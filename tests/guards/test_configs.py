@@ -13,6 +13,7 @@ from monai.bundle import ConfigParser
 from monai.bundle.reference_resolver import ReferenceResolver
 
 import monai_degia
+from monai_degia.flows.flow_prior import KINDS, FlowPrior
 
 ROOT = Path(__file__).resolve().parents[2]
 TRAIN = ROOT / "bundle" / "configs" / "train.json"
@@ -60,7 +61,9 @@ def target_of(config: dict[str, Any]) -> Any:
 
 
 def accepts(target: Any, argument: str) -> bool:
-    """Whether an argument of this name may be given; through ``**kwargs`` it goes to the parents."""
+    """Whether an argument of this name may be given; through ``**kwargs`` it goes to the parents, or to a flow."""
+    if target is FlowPrior and any(argument in inspect.signature(kind).parameters for kind in KINDS.values()):
+        return True
     for owner in inspect.getmro(target) if inspect.isclass(target) else (target,):
         if inspect.isclass(owner) and "__init__" not in vars(owner):
             continue
