@@ -18,9 +18,9 @@ BFLOAT16_INSTRUCTIONS = ("amx_bf16", "avx512_bf16", "bf16", "sve_bf16")
 def native_bfloat16(device: torch.device | str) -> torch.dtype | None:
     """``torch.bfloat16`` if a device has instructions for it, else ``None``: without them it is emulated.
 
-    A processor that emulates bfloat16 trains several times slower in it than in float32. Intel's that have
-    ``avx512_bf16`` but no AMX (virtual machines may hide it) multiply it, and are slower in it all the same. Made for the entry
-    ``autocast_dtype`` of a config, so that the same config is fast on both kinds.
+    A processor that emulates bfloat16 trains several times slower in it than in float32. Intel's with ``avx512_bf16``
+    but no AMX, which virtual machines may hide, multiply it and are slower in it all the same. Made for the entry
+    ``autocast_dtype`` of a config, so that the same config is fast on all of them.
 
     Args:
         device: where the network runs. Of devices other than CUDA's and the processor, and of the processor where
