@@ -28,7 +28,7 @@ from monai_degia.engines.checkpoints import BestModelSaver, RunCheckpoint
 from monai_degia.engines.errors import show_short_errors
 from monai_degia.engines.generated_images import GeneratedImagesHandler
 from monai_degia.engines.handlers import EpochSeedHandler, MaximizationHandler
-from monai_degia.engines.keys import DeGIAKeys, MaximizationEvents, scalar_output
+from monai_degia.engines.keys import DeGIAKeys, MaximizationEvents, scalar_output, stacked_from_engine
 from monai_degia.engines.maximizer import AdversarialMaximizer
 from monai_degia.engines.progress import PhaseProgress
 from monai_degia.engines.scores import ScoresHandler, source_bits_per_dim
@@ -279,6 +279,7 @@ __all__ = [
     "show_short_errors",
     "source_bits_per_dim",
     "split_datalist",
+    "stacked_from_engine",
     "success_detection_rate",
     "summarize_landmarks",
     "transport_cost",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from ignite.engine import EventEnum
 from monai.utils import CommonKeys, StrEnum
+from torch import Tensor
 
-__all__ = ["DeGIAKeys", "MaximizationEvents", "scalar_output"]
+__all__ = ["DeGIAKeys", "MaximizationEvents", "scalar_output", "stacked_from_engine"]
 
 
 class DeGIAKeys(StrEnum):
@@ -37,3 +39,21 @@ def scalar_output(output: dict[str, Any] | list[dict[str, Any]]) -> dict[str, fl
     output = output[0] if isinstance(output, list) else output
     keys = (CommonKeys.LOSS, DeGIAKeys.NLL, DeGIAKeys.BITS_PER_DIM)
     return {str(key): float(torch.as_tensor(output[key]).detach()) for key in keys if key in output}
+
+
+def stacked_from_engine(keys: Sequence[str]) -> Callable[[Any], tuple[Tensor, ...]]:
+    """An ``output_transform`` for metrics that gives tensors of a batch, also where MONAI has split it into samples.
+
+    ``monai.handlers.from_engine`` gives lists of samples then, and ignite calls the metric once for each.
+
+    Args:
+        keys: entries of ``state.output`` with one row a sample, such as ``pred`` and ``label``.
+
+    """
+
+    def stack(output: dict[str, Any] | list[dict[str, Any]]) -> tuple[Tensor, ...]:
+        if isinstance(output, dict):
+            return tuple(output[key] for key in keys)
+        return tuple(torch.stack([sample[key] for sample in output]) for key in keys)
+
+    return stack

@@ -22,7 +22,7 @@ def main() -> None:
     rows = []
 
     def keep(engine: Engine) -> None:
-        output = engine.state.output
+        output = engine.state.output[0]
         bits = output.get("bits_per_dim")
         rows.append([float(output["loss"]), None if bits is None else float(bits)])
 

@@ -9,6 +9,7 @@ from monai.data import MetaTensor
 from torch.testing import assert_close
 
 from monai_degia.engines.batches import PrepareClassBatch, PrepareLandmarkBatch
+from monai_degia.engines.keys import stacked_from_engine
 
 IMAGE = torch.rand(3, 1, 8, 4)
 
@@ -61,3 +62,11 @@ def test_classes_that_are_no_integers(dtype: torch.dtype) -> None:
 def test_not_one_class_an_image(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"needs one class an image under 'target', got shape .* for 3 images"):
         PrepareClassBatch()({"image": IMAGE, "target": torch.ones(shape, dtype=torch.long)})
+
+
+def test_metrics_get_a_batch_also_where_it_was_split() -> None:
+    batch = {"pred": torch.rand(3, 4, 2), "label": torch.rand(3, 4, 2), "loss": torch.rand(())}
+    samples = [{"pred": p, "label": y, "loss": 0.0} for p, y in zip(batch["pred"], batch["label"], strict=True)]
+    for output in (batch, samples):
+        found = stacked_from_engine(["pred", "label"])(output)
+        assert torch.equal(found[0], batch["pred"]) and torch.equal(found[1], batch["label"])

@@ -72,6 +72,9 @@ def test_a_run_that_was_stopped_in_its_evaluation_is_not_trained_again(tmp_path:
     (result,) = run_grid([tiny("erm")], ROOT, tmp_path / "out", tmp_path / "data")
     assert (tmp_path / "out" / whole["run"] / "checkpoint.pt").stat().st_mtime_ns == trained
     assert result["metrics"] == whole["metrics"] and result["continued_after_epoch"] == 2
+    log = (tmp_path / "out" / whole["run"] / "log.txt").read_text()
+    found = re.findall(rf"(\d+) of (\d+) samples came from the cache in {tmp_path}/out/cache", log)
+    assert found[0][0] == "0" and found[-1][0] == found[-1][1] != "0", "all runs of a grid share what was read"
 
 
 def test_a_checkpoint_of_other_configs_is_not_gone_on_from(tmp_path: Path) -> None:
