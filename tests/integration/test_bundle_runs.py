@@ -97,7 +97,7 @@ def test_a_calibrated_run_tells_confidence_and_shift_and_lists_what_it_cannot_re
     shutil.copytree(root / "new", folder)
     (folder / "tall.png").write_bytes((folder / "small.png").read_bytes()[:60])
     calibrate = (str(CONFIGS / "evaluate.json"), str(REPO / "configs" / "run" / "calibrate.yaml"))
-    command("train.json", *calibrate, bundle_root=root, **SMALL, **{"validate::handlers::3::tolerance": 0.2})
+    command("train.json", *calibrate, bundle_root=root, **SMALL, **{"validate::handlers::2::tolerance": 0.2})
     options = {"bundle_root": root, "dataset_dir": folder, "output_dir": tmp_path / "out", "formats": "['overlay']"}
     failed = command("inference.json", status=1, **options, **{"network_def::backbone": "lenet"})
     assert "error: 1 of 3 images have no complete result" in failed and "tall.png" in failed
