@@ -2,7 +2,9 @@
 
 A process of its own, so that it measures whichever checkout of the project stands first in PYTHONPATH:
 
-    python docs/benchmarks/infer_folder.py CHECKOUT FOLDER OUTPUT '{"refine": false}'
+    python docs/benchmarks/infer_folder.py CHECKOUT FOLDER OUTPUT REPEATS '{"refine": false}'
+
+A first run, which also builds what serves all others, is not counted. Seconds are medians.
 """
 
 import contextlib
@@ -10,6 +12,7 @@ import io
 import json
 import logging
 import resource
+import statistics
 import sys
 import time
 import warnings
@@ -20,8 +23,9 @@ from monai.bundle import ConfigWorkflow
 
 
 def main() -> None:
-    """Warm up on a folder beside, if there is one, then measure."""
-    checkout, folder, output, overrides = Path(sys.argv[1]), sys.argv[2], sys.argv[3], json.loads(sys.argv[4])
+    """Run once more often than is measured."""
+    checkout, folder, output, repeats = Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])
+    overrides = json.loads(sys.argv[5])
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
     torch.set_num_threads(1)
@@ -31,10 +35,12 @@ def main() -> None:
         workflow = ConfigWorkflow(str(config), workflow_type="infer", logging_file=False, dataset_dir=folder, **entries)
         workflow.initialize()
         evaluator = workflow.parser.get_parsed_content("evaluator")
-        evaluator.run()  # the first one also builds what is used for the whole of a run
-        wall, cpu = time.perf_counter(), time.process_time()
-        evaluator.run()
-        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+        times = []
+        for _ in range(repeats + 1):
+            wall, cpu = time.perf_counter(), time.process_time()
+            evaluator.run()
+            times.append((time.perf_counter() - wall, time.process_time() - cpu))
+    wall, cpu = (statistics.median(values) for values in zip(*times[1:], strict=True))
     rows = json.loads((Path(output) / "landmarks.json").read_text(encoding="utf-8"))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps({"images": len(rows), "wall": wall, "cpu": cpu, "peak_mb": peak}))
