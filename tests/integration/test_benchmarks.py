@@ -97,7 +97,7 @@ def test_frontier_of_our_flow(photographs: Path, run_python: Any, tmp_path: Path
     table = tmp_path / "curves.csv"
     options = (str(photographs), "--only_ours", "--seeds", "0", "1", "--output", str(table))
     printed = run_python("-W", "ignore", str(BENCHMARKS / FRONTIER[0]), *FRONTIER[1:], *options).stdout
-    assert len(re.findall(r"^16 px, ours +\d+ ms a step \|( +\d+\.\d s \d\.\d{3})+$", printed, re.MULTILINE)) == 2
+    assert len(re.findall(r"^16 px, ours +\d+ ms a step \|( +\d+\.\d s \d+\.\d{3})+$", printed, re.MULTILINE)) == 2
     rows = list(csv.DictReader(table.open()))
     assert {(row["side"], row["seed"], row["flow"]) for row in rows} == {("16", "0", "ours"), ("16", "1", "ours")}
     assert all(math.isfinite(float(row["bits"])) and float(row["seconds"]) > 0 for row in rows)
