@@ -7,6 +7,8 @@ from monai_degia.data.digits.items import load_digits, load_mnist_m_from
 from monai_degia.data.digits.mnist_m import make_mnist_m
 from monai_degia.data.growing import GrowingDataset
 from monai_degia.data.hands.dataset import render_hand, write_synthetic_dataset
+from monai_degia.data.hands.extended import classes_by_extended_fingers, count_extended_fingers
+from monai_degia.data.hands.scene import render_faded_hand
 from monai_degia.data.landmark_sets import HAND17, HAND21, LANDMARK_SETS, flip_permutation, landmark_names
 from monai_degia.data.metaimage import MetaImageReader
 from monai_degia.data.pool import GeneratedPool
@@ -19,7 +21,7 @@ from monai_degia.data.published.rhpe import load_rhpe
 from monai_degia.data.published.rsna import load_rsna
 from monai_degia.data.reading import ReadOnceDataset
 from monai_degia.data.sampler import GrowingSampler
-from monai_degia.data.splits import merge_datalists, split_datalist
+from monai_degia.data.splits import merge_datalists, mix_datalists, split_datalist
 from monai_degia.data.xray.reader import XRayReader
 from monai_degia.engines.augmented_batch import PrepareAugmentedBatch
 from monai_degia.engines.autocast import AutocastInferer, native_bfloat16
@@ -230,7 +232,9 @@ __all__ = [
     "ViewsLoss",
     "WaveletFlow",
     "XRayReader",
+    "classes_by_extended_fingers",
     "consistency_loss",
+    "count_extended_fingers",
     "create_backbone",
     "cross_entropy",
     "denormalize_landmarks",
@@ -258,6 +262,7 @@ __all__ = [
     "make_mnist_m",
     "mapped_joints",
     "merge_datalists",
+    "mix_datalists",
     "native_bfloat16",
     "negative_log_likelihood",
     "nme",
@@ -272,6 +277,7 @@ __all__ = [
     "random_appearance",
     "random_convolution",
     "read_digits",
+    "render_faded_hand",
     "render_hand",
     "save_overlay_grid",
     "scalar_output",

@@ -80,6 +80,13 @@ class GrowingDataset(Dataset, Randomizable):
         return len(self.source)
 
     @property
+    def source_weights(self) -> list[float] | None:
+        """How often each source sample is drawn compared with the others; ``None`` if the list has no weights."""
+        if not any("weight" in item for item in self.data):
+            return None
+        return [float(item.get("weight", 1.0)) for item in self.data]
+
+    @property
     def num_generated(self) -> int:
         """Number of generated samples so far."""
         return 0 if self.pool is None else len(self.pool)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sized
+from collections.abc import Iterator, Sequence, Sized
 
 import torch
 import torch.distributed as dist
@@ -18,11 +18,13 @@ class GrowingSampler(DistributedSampler):
 
     MONAI's workflows call ``set_epoch`` of every ``DistributedSampler``. The number of draws never changes while the
     set grows, so the length of an epoch is constant, which ignite needs, and a resumed run draws what the first would
-    have drawn. Within an epoch samples repeat only after all of their kind were drawn.
+    have drawn. Within an epoch samples repeat only after all of their kind were drawn; where source samples have
+    weights, each is drawn as often as its weight asks, rounded up or down at random.
 
     Args:
         dataset: the set to draw from; its length is read at the start of each epoch. Where it has ``num_source``,
-            samples from that index on are generated ones.
+            samples from that index on are generated ones; where it has ``source_weights``, a number for each source
+            sample, source samples are drawn in proportion to them.
         num_draws: samples an epoch on this process: iterations times batch size.
         seed: with the epoch it decides the order, whatever the number of processes.
         source_share: smallest share of source samples among the draws, however many generated ones there are; 0 draws
@@ -71,12 +73,14 @@ class GrowingSampler(DistributedSampler):
         if size == 0:
             raise ValueError("The set to draw from holds no sample: check the data list.")
         num_source = getattr(self.growing, "num_source", size)
-        if num_source >= self.source_share * size:
+        weights = getattr(self.growing, "source_weights", None)
+        if weights is None and num_source >= self.source_share * size:
             yield from _passes(range(size), count, generator)
             return
-        source_draws = round(self.source_share * count)
+        source_draws = round(max(self.source_share, num_source / size) * count)
+        source = _passes(range(num_source), source_draws, generator)
         draws = [
-            *_passes(range(num_source), source_draws, generator),
+            *(source if weights is None else _weighted(weights, source_draws, generator)),
             *_passes(range(num_source, size), count - source_draws, generator),
         ]
         order = torch.randperm(len(draws), generator=generator)
@@ -89,3 +93,11 @@ def _passes(indices: range, count: int, generator: torch.Generator) -> Iterator[
         order = torch.randperm(len(indices), generator=generator)[:count].tolist()
         yield from (indices[index] for index in order)
         count -= len(indices)
+
+
+def _weighted(weights: Sequence[float], count: int, generator: torch.Generator) -> list[int]:
+    """``count`` indices, each as often as its share of the weights asks, by systematic sampling in a random order."""
+    order = torch.randperm(len(weights), generator=generator)
+    ends = torch.as_tensor(weights, dtype=torch.float64)[order].cumsum(0)
+    ticks = (torch.arange(count, dtype=torch.float64) + torch.rand(1, generator=generator).double()) / max(count, 1)
+    return order[torch.searchsorted(ends, ticks * ends[-1]).clamp(max=len(weights) - 1)].tolist()

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["merge_datalists", "split_datalist"]
+__all__ = ["merge_datalists", "mix_datalists", "split_datalist"]
 
 Item = dict[str, Any]
 
@@ -100,3 +100,33 @@ def merge_datalists(*datalists: Sequence[Item]) -> list[Item]:
         for item in merged:
             item.setdefault("spacing", np.full(2, np.nan, dtype=np.float32))
     return merged
+
+
+def mix_datalists(datalists: Sequence[Sequence[Item]], shares: Sequence[float]) -> list[Item]:
+    """Join training lists so that each has its share of the draws, however many items it holds.
+
+    Args:
+        datalists: lists of items, none of them empty.
+        shares: how often each list is drawn from, positive; their sum need not be 1.
+
+    Returns:
+        All items in order, see :func:`merge_datalists`, each with a ``weight`` that :class:`GrowingSampler` heeds; the
+        mean weight is 1.
+
+    Raises:
+        ValueError: if a list is empty or there is not one positive share for each.
+
+    """
+    if len(datalists) != len(shares) or not all(share > 0 for share in shares):
+        raise ValueError(
+            f"mix_datalists needs one positive share for each of {len(datalists)} lists, got {list(shares)}."
+        )
+    empty = [index for index, datalist in enumerate(datalists) if not datalist]
+    if empty:
+        raise ValueError(f"There is nothing to draw from lists {empty}, counted from 0: leave them out.")
+    factor = sum(map(len, datalists)) / sum(shares)
+    weights = [factor * share / len(datalist) for datalist, share in zip(datalists, shares, strict=True)]
+    weighted = [
+        [{**item, "weight": weight} for item in datalist] for datalist, weight in zip(datalists, weights, strict=True)
+    ]
+    return merge_datalists(*weighted)

@@ -14,6 +14,8 @@ from monai_degia.flows.state_shape import check_state_fits, shape_of_state
 from monai_degia.flows.wavelet_flow import WaveletFlow
 
 GREY_LEVELS = 256
+# Interpolating between white pixels gives weights that add up to 1 but for rounding.
+_ROUNDING = 1e-5
 KINDS: dict[str, Callable[..., ImageFlow]] = {"wavelet": WaveletFlow, "real_nvp": RealNVP}
 
 
@@ -167,7 +169,7 @@ class FlowPrior(nn.Module):
         """Spread each of 256 grey levels over its interval: (255 x + u) / 256 with u uniform in [0, 1).
 
         Args:
-            x: images in [0, 1], level k at k / 255, any shape.
+            x: images in [0, 1], level k at k / 255, any shape; what rounding puts beyond by less than 1e-5 is clamped.
             generator: source of u, on the device of x; default: torch's global one.
 
         Returns:
@@ -179,14 +181,14 @@ class FlowPrior(nn.Module):
         """
         if not x.is_floating_point():
             raise TypeError(f"dequantize expects floating point images in [0, 1], got {x.dtype}. Divide levels by 255.")
-        if not ((x >= 0) & (x <= 1)).all():
+        if not ((x >= -_ROUNDING) & (x <= 1 + _ROUNDING)).all():
             low, high = x.min().item(), x.max().item()
             raise ValueError(
-                f"dequantize expects image values in [0, 1], got [{low:.4g}, {high:.4g}]. Scale them first, "
+                f"dequantize expects image values in [0, 1], got [{low:.6g}, {high:.6g}]. Scale them first, "
                 "for example with ScaleIntensityd, or clamp."
             )
         u = torch.rand(x.shape, generator=generator, dtype=x.dtype, device=x.device)
-        return (x * (GREY_LEVELS - 1) + u) / GREY_LEVELS
+        return (x.clamp(0, 1) * (GREY_LEVELS - 1) + u) / GREY_LEVELS
 
     def _classes(self, c: Tensor | None, z: Tensor) -> Tensor:
         return z.new_zeros(len(z), dtype=torch.long) if c is None else c

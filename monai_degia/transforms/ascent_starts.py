@@ -20,6 +20,8 @@ __all__ = ["PARAMETRIZATIONS"]
 
 #: Strength of the texture that the ascent of this name adds to appearance.
 TEXTURE = 0.2
+#: Strength of the fading that the ascent of this name adds to appearance.
+FADING = 1.0
 
 
 def _latent(image: Tensor, flow: InvertibleFlow | None, generator: torch.Generator | None) -> Parametrization:
@@ -36,4 +38,5 @@ PARAMETRIZATIONS: dict[str, Callable[[Tensor, InvertibleFlow | None, torch.Gener
     "latent": _latent,
     "appearance": lambda image, flow, generator: AppearanceParametrization.draw(image, generator),
     "texture": lambda image, flow, generator: AppearanceParametrization.draw(image, generator, texture=TEXTURE),
+    "fading": lambda image, flow, generator: AppearanceParametrization.draw(image, generator, fading=FADING),
 }

@@ -4,7 +4,8 @@ import csv
 import json
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from io import StringIO
 from pathlib import Path
@@ -12,8 +13,18 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image
+from torch.utils.data import DataLoader, Dataset
+from tqdm import tqdm
 
-from monai_degia.data.hands.scene import MODALITIES, RenderedHand, check_image_size, check_modality, render_hand
+from monai_degia.data.hands.scene import (
+    MODALITIES,
+    RenderedHand,
+    check_image_size,
+    check_modality,
+    render_faded_hand,
+    render_hand,
+)
+from monai_degia.data.hands.settings import check_setting
 from monai_degia.data.landmark_sets import HAND21
 
 __all__ = ["MODALITIES", "render_hand", "write_synthetic_dataset"]
@@ -22,6 +33,7 @@ _FORMAT = 1  # raise it whenever the same parameters no longer give the same fil
 _RECORD = "synthetic.json"
 _LANDMARKS = "landmarks.csv"
 _OURS = re.compile(r"hand_\d{5,}\.png")
+_PHOTOGRAPHS = (".jpg", ".jpeg", ".png")
 
 
 def write_synthetic_dataset(
@@ -31,14 +43,18 @@ def write_synthetic_dataset(
     image_size: int = 64,
     seed: int = 0,
     overwrite: bool = False,
+    setting: str = "studio",
+    background_dir: str | os.PathLike[str] | None = None,
+    faded: bool = False,
+    num_workers: int = 0,
 ) -> Path:
     """Write rendered hands and their landmarks, or reuse what an earlier call has written.
 
     The folder then holds ``images/hand_00000.png`` and so on (RGB; depth: 16 bit, millimetres; X-ray: 8-bit grey),
-    ``landmarks.csv`` (columns ``image``, ``modality``, ``spacing_mm``, then ``<joint>_x``, ``<joint>_y`` in ``HAND21``
-    order, pixels) and ``synthetic.json``, the parameters. The same parameters give the same files. Hand i is
-    ``render_hand(modality, (seed, i), image_size)``: give each modality a seed of its own unless it shall show the same
-    hands.
+    ``landmarks.csv`` (columns ``image``, ``modality``, ``spacing_mm``, ``thumb_on_right`` where not all are, then
+    ``<joint>_x``, ``<joint>_y`` in ``HAND21`` order, pixels) and ``synthetic.json``, the parameters. The same
+    parameters give the same files. Hand i is ``render_hand(modality, (seed, i), image_size, setting)``: give each
+    modality a seed of its own unless it shall show the same hands.
 
     Args:
         folder: where to write; made if absent.
@@ -47,6 +63,12 @@ def write_synthetic_dataset(
         image_size: pixels on a side.
         seed: not negative.
         overwrite: replace a synthetic data set of other parameters, and render one of the same again.
+        setting: ``studio`` or ``anywhere``, see :func:`render_hand`.
+        background_dir: folder of photographs (JPEG or PNG) to cut half of the grounds from; for photographs in the
+            setting ``anywhere``.
+        faded: write :func:`render_faded_hand`, photographs whose brightness follows the thickness of the flesh; a shift
+            to validate with, never to train on.
+        num_workers: processes that render beside this one.
 
     Returns:
         Path of ``landmarks.csv``.
@@ -56,8 +78,16 @@ def write_synthetic_dataset(
 
     """
     _check(modality, count, image_size, seed)
+    check_setting(setting)
+    if faded and modality != "photo":
+        raise ValueError(f"faded hands are photographs, modality is {modality!r}.")
+    photographs = _photographs(background_dir, modality, setting)
     folder = Path(folder).expanduser()
     wanted = {"format": _FORMAT, "modality": modality, "count": count, "image_size": image_size, "seed": seed}
+    if setting != "studio":
+        wanted |= {"setting": setting, "background_dir": None if background_dir is None else str(background_dir)}
+    if faded:
+        wanted["faded"] = True
     names = [f"hand_{index:05d}.png" for index in range(count)]
     if _is_finished(folder, wanted, names, overwrite):
         return folder / _LANDMARKS
@@ -66,15 +96,52 @@ def write_synthetic_dataset(
     _write_record(folder, {**wanted, "complete": False})
     for stale in {name for name in _images(folder) if _OURS.fullmatch(name)} - set(names):
         (folder / "images" / stale).unlink(missing_ok=True)
-    rows = []
-    for index, name in enumerate(names):
-        hand = render_hand(modality, (seed, index), image_size)
-        _write(folder / "images" / name, partial(Image.fromarray(hand.image).save, format="PNG"))
-        rows.append(_row(name, modality, hand))
-    header = ["image", "modality", "spacing_mm", *(f"{joint}_{axis}" for joint in HAND21 for axis in "xy")]
+    hands = _HandFiles(folder / "images", names, modality, seed, image_size, setting, photographs, faded)
+    loader = DataLoader(hands, batch_size=None, num_workers=num_workers)
+    rows = list(tqdm(loader, desc=f"render {folder.name}", unit="hand", disable=None))
+    columns = ["image", "modality", "spacing_mm", *([] if setting == "studio" else ["thumb_on_right"])]
+    header = [*columns, *(f"{joint}_{axis}" for joint in HAND21 for axis in "xy")]
     _write(folder / _LANDMARKS, lambda file: file.write(_csv_text([header, *rows]).encode("ascii")))
     _write_record(folder, {**wanted, "complete": True})
     return folder / _LANDMARKS
+
+
+@dataclass(frozen=True)
+class _HandFiles(Dataset):
+    """Rows of the annotation file; asking for one renders and writes its image."""
+
+    folder: Path
+    names: list[str]
+    modality: str
+    seed: int
+    image_size: int
+    setting: str
+    photographs: Sequence[Path]
+    faded: bool
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: int) -> list[str]:
+        seeds = (self.seed, index)
+        if self.faded:
+            hand = render_faded_hand(seeds, self.image_size, self.setting)
+        else:
+            hand = render_hand(self.modality, seeds, self.image_size, self.setting, self.photographs)
+        _write(self.folder / self.names[index], partial(Image.fromarray(hand.image).save, format="PNG"))
+        side = [] if self.setting == "studio" else [str(int(hand.thumb_on_right))]
+        return _row(self.names[index], self.modality, hand, side)
+
+
+def _photographs(folder: str | os.PathLike[str] | None, modality: str, setting: str) -> list[Path]:
+    if folder is None:
+        return []
+    if (modality, setting) != ("photo", "anywhere"):
+        raise ValueError(f"background_dir is for photographs in the setting 'anywhere', not {modality} in {setting!r}.")
+    found = sorted(path for path in Path(folder).expanduser().glob("*") if path.suffix.lower() in _PHOTOGRAPHS)
+    if not found:
+        raise ValueError(f"{folder} holds no photograph ({', '.join(_PHOTOGRAPHS)}). Name a folder of photographs.")
+    return found
 
 
 def _check(modality: str, count: int, image_size: int, seed: int) -> None:
@@ -131,8 +198,8 @@ def _write_record(folder: Path, record: dict[str, Any]) -> None:
     _write(folder / _RECORD, lambda file: file.write(json.dumps(record, indent=2).encode("ascii")))
 
 
-def _row(name: str, modality: str, hand: RenderedHand) -> list[str]:
-    return [name, modality, f"{hand.spacing_mm:.6f}", *(f"{value:.4f}" for value in np.ravel(hand.landmarks))]
+def _row(name: str, modality: str, hand: RenderedHand, side: list[str]) -> list[str]:
+    return [name, modality, f"{hand.spacing_mm:.6f}", *side, *(f"{value:.4f}" for value in np.ravel(hand.landmarks))]
 
 
 def _csv_text(rows: list[list[str]]) -> str:

@@ -1,10 +1,13 @@
 """From the geometry of a hand to an image of it: photograph, depth map, radiograph."""
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
+from monai_degia.data.hands.backgrounds import smooth_noise
 from monai_degia.data.hands.model import FloatArray
 
 # sRGB of palms from very light to very dark skin; a person lies between two neighbours.
@@ -26,34 +29,58 @@ _TISSUE_PER_MM = 0.026  # attenuation of an X-ray beam
 _BONE_PER_MM = 0.08
 _NO_DEPTH = 0
 
+Background = Callable[[tuple[int, int], np.random.Generator], FloatArray]
 
-def photograph(front: FloatArray, spacing_mm: float, rng: np.random.Generator) -> NDArray[np.uint8]:
+
+def photograph(
+    front: FloatArray,
+    spacing_mm: float,
+    rng: np.random.Generator,
+    background: Background,
+    clothes: Sequence[tuple[FloatArray, FloatArray]] = (),
+) -> NDArray[np.uint8]:
     """Photograph a surface: Lambert shading, a person's skin, a lamp, a background, a camera's noise and blur.
 
     Args:
         front: z of the surface, millimetres, +inf beside the hand, (2H, 2W): two rays on a side of a pixel.
         spacing_mm: distance between rays, millimetres.
         rng: draws skin, light, background and noise.
+        background: draws what is behind the hand, of a size (H, W).
+        clothes: z of the surface, as ``front``, and the colour of what covers the skin.
 
     Returns:
         RGB image, (H, W, 3).
 
     """
-    hand = np.isfinite(front)
-    shade = _halve(np.where(hand, _lambert(front, hand, spacing_mm, rng), 0.0))[..., None]
+    surface, materials = _outermost(front, clothes)
+    hand = np.isfinite(surface)
+    shade = _halve(np.where(hand, _lambert(surface, hand, spacing_mm, rng), 0.0))[..., None]
     cover = _halve(hand.astype(float))[..., None]
     position = rng.uniform(0, len(_SKIN) - 1)
     low = min(int(position), len(_SKIN) - 2)
     skin = _SKIN[low] + (position - low) * (_SKIN[low + 1] - _SKIN[low]) + rng.normal(0, 0.015, 3)
-    skin = skin + _smooth_noise(cover.shape[:2], 0.08, rng)[..., None] * np.array([0.01, 0.018, 0.018])
+    skin = skin + smooth_noise(cover.shape[:2], 0.08, rng)[..., None] * np.array([0.01, 0.018, 0.018])
+    for worn, colour in materials:
+        share = _halve(worn.astype(float))[..., None] / np.maximum(cover, 1e-6)
+        skin = skin + share * (colour - skin)
     shade = shade + (cover - shade) * np.array([0.10, 0.0, -0.02])  # light that scatters under the skin comes out red
-    behind = _background(cover.shape[:2], rng) * (1 - _cast_shadow(cover[..., 0], rng))[..., None]
+    behind = background(cover.shape[:2], rng) * (1 - _cast_shadow(cover[..., 0], rng))[..., None]
     lamp = rng.normal(1.0, 0.035, 3) * rng.uniform(0.85, 1.1)
     image = (skin * shade + behind * (1 - cover)) * lamp
     if rng.random() < 0.6:
         image = ndimage.gaussian_filter(image, (*[rng.uniform(0.2, 0.8)] * 2, 0))
     image += rng.normal(0, rng.uniform(0.004, 0.025), image.shape)
     return (255 * image.clip(0, 1)).round().astype(np.uint8)
+
+
+def _outermost(
+    skin: FloatArray, clothes: Sequence[tuple[FloatArray, FloatArray]]
+) -> tuple[FloatArray, list[tuple[NDArray[np.bool_], FloatArray]]]:
+    """Return the surface that is seen, and where it is each garment's, with its colour."""
+    surface = skin
+    for front, _ in clothes:
+        surface = np.minimum(surface, front)
+    return surface, [(np.isfinite(front) & (front <= surface), colour) for front, colour in clothes]
 
 
 def depth_map(front: FloatArray, palm_z: float, rng: np.random.Generator) -> NDArray[np.uint16]:
@@ -110,7 +137,7 @@ def radiograph(tissue_mm: FloatArray, bone_mm: FloatArray, rng: np.random.Genera
     image = _halve(ndimage.gaussian_filter(absorbed(dose * tissue_mm, dose * bone_mm), rng.uniform(0.3, 0.9)))
     top = np.quantile(image, 0.995)
     image = (image / max(float(top), 0.3)).clip(0, 1.1) ** rng.uniform(0.8, 1.4)
-    haze = rng.uniform(0.0, 0.08) + rng.uniform(0.0, 0.05) * _smooth_noise(image.shape, 0.3, rng).clip(0, None)
+    haze = rng.uniform(0.0, 0.08) + rng.uniform(0.0, 0.05) * smooth_noise(image.shape, 0.3, rng).clip(0, None)
     image = haze + (1 - haze) * rng.uniform(0.85, 1.0) * image
     image += rng.normal(0, rng.uniform(0.004, 0.02), image.shape)
     if rng.random() < 0.5:
@@ -118,6 +145,28 @@ def radiograph(tissue_mm: FloatArray, bone_mm: FloatArray, rng: np.random.Genera
     if rng.random() < 0.4:
         _add_border(image, rng)
     return (255 * image.clip(0, 1)).round().astype(np.uint8)
+
+
+def faded(tissue_mm: FloatArray, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Show a hand whose brightness follows its thickness, on a plain ground that is darker or, at times, lighter.
+
+    Args:
+        tissue_mm: flesh along the ray, millimetres, (2H, 2W): two rays on a side of a pixel.
+        rng: draws grounds, curves and noise.
+
+    Returns:
+        Grey as RGB, (H, W, 3).
+
+    """
+    flesh = ndimage.gaussian_filter(tissue_mm, rng.uniform(0.5, 1.5))
+    thickness = _halve(flesh) / max(float(np.quantile(flesh, 0.995)), 1.0)
+    contrast = thickness.clip(0, 1) ** rng.uniform(0.7, 2.0)
+    ground, hand = rng.uniform(0.0, 0.3), rng.uniform(0.5, 1.0)
+    image = ground + (hand - ground) * contrast + 0.02 * smooth_noise(contrast.shape, 0.15, rng)
+    image += rng.normal(0, rng.uniform(0.004, 0.03), image.shape)
+    if rng.random() < 0.25:
+        image = 1 - image
+    return np.repeat((255 * image.clip(0, 1)).round().astype(np.uint8)[..., None], 3, axis=2)
 
 
 def _lambert(front: FloatArray, hand: NDArray[np.bool_], spacing_mm: float, rng: np.random.Generator) -> FloatArray:
@@ -142,29 +191,6 @@ def _cast_shadow(cover: FloatArray, rng: np.random.Generator) -> FloatArray:
     down, right = rng.integers(0, 2 * reach + 1, 2)
     padded = np.pad(blurred, reach, mode="edge")
     return rng.uniform(0.0, 0.45) * padded[down : down + side, right : right + side]
-
-
-def _background(shape: tuple[int, int], rng: np.random.Generator) -> FloatArray:
-    """Return a plain, graded or textured background, (H, W, 3); two in three are light."""
-    level = rng.uniform(0.65, 1.0) if rng.random() < 0.67 else rng.uniform(0.05, 0.65)
-    image = np.ones((*shape, 3)) * (level + rng.normal(0, 0.03, 3))
-    kind = rng.choice(["plain", "gradient", "texture"], p=[0.4, 0.35, 0.25])
-    if kind == "gradient":
-        y, x = np.linspace(-1, 1, shape[0])[:, None], np.linspace(-1, 1, shape[1])
-        angle = rng.uniform(0, 2 * np.pi)
-        image += (rng.uniform(0.05, 0.2) * (x * np.cos(angle) + y * np.sin(angle)))[..., None]
-    elif kind == "texture":
-        for scale in (0.02, 0.05, 0.15):
-            tint = rng.normal(0, 0.02, 3) + rng.normal(0, 0.05)
-            image += _smooth_noise(shape, scale, rng)[..., None] * tint
-    return image.clip(0, 1)
-
-
-def _smooth_noise(shape: tuple[int, ...], scale: float, rng: np.random.Generator) -> FloatArray:
-    """Return noise of unit variance whose blobs are about ``scale`` of the image side."""
-    coarse = [max(4, round(0.5 / scale)) for _ in shape]
-    noise = ndimage.zoom(rng.normal(0, 1, coarse), np.array(shape) / coarse, order=1, grid_mode=True, mode="nearest")
-    return noise / max(float(noise.std()), 1e-6)
 
 
 def _halve(image: FloatArray) -> FloatArray:

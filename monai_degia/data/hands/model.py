@@ -121,14 +121,14 @@ def sample_shape(rng: np.random.Generator) -> HandShape:
     """Draw a person: overall size from child to large adult, finger proportions, thickness of flesh and bone."""
     size = rng.uniform(0.72, 1.12)
     fingers = rng.normal(1.0, 0.05) * rng.normal(1.0, 0.03, (5, 1)) * rng.normal(1.0, 0.02, (5, 3))
-    width = _bounded(rng, 1.0, 0.06, 0.15)
+    width = bounded(rng, 1.0, 0.06, 0.15)
     return HandShape(
         bones_mm=size * _BONES_MM * fingers.clip(0.8, 1.2),
         roots_mm=size * _ROOTS_MM * [width, 1.0, 1.0],
         size=float(size),
         width=width,
-        girth=_bounded(rng, 1.0, 0.08, 0.18),
-        bone_girth=_bounded(rng, 1.0, 0.08, 0.18),
+        girth=bounded(rng, 1.0, 0.08, 0.18),
+        bone_girth=bounded(rng, 1.0, 0.08, 0.18),
         joint_gap_mm=float(rng.uniform(1.2, 2.4)),
     )
 
@@ -152,9 +152,9 @@ def sample_pose(rng: np.random.Generator) -> HandPose:
     return HandPose(
         np.deg2rad(flexion),
         np.deg2rad(abduction),
-        rotation=float(np.deg2rad(_bounded(rng, 0, 14, 45))),
-        tilt=(np.deg2rad(_bounded(rng, 0, 9, 25)), np.deg2rad(_bounded(rng, 0, 9, 25))),
-        wrist=np.deg2rad(_bounded(rng, 0, 10, 25)),
+        rotation=float(np.deg2rad(bounded(rng, 0, 14, 45))),
+        tilt=(np.deg2rad(bounded(rng, 0, 9, 25)), np.deg2rad(bounded(rng, 0, 9, 25))),
+        wrist=np.deg2rad(bounded(rng, 0, 10, 25)),
     )
 
 
@@ -166,6 +166,6 @@ def _sample_thumb(rng: np.random.Generator, fold: float) -> tuple[FloatArray, fl
     return angles[:3], float(angles[3])
 
 
-def _bounded(rng: np.random.Generator, mean: float, std: float, limit: float) -> float:
+def bounded(rng: np.random.Generator, mean: float, std: float, limit: float) -> float:
     """Draw from a normal distribution, moved to the nearest value within ``limit`` of the mean."""
     return float(np.clip(rng.normal(mean, std), mean - limit, mean + limit))

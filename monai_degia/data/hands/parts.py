@@ -29,7 +29,7 @@ _CARPALS_MM = np.array(  # scaphoid, lunate, triquetrum, trapezium, trapezoid, c
         [-9.5, -19, 0, 7.5],
     ]
 )
-_ARM_MM = 320.0  # long enough to leave the image at its border
+ARM_MM = 320.0  # long enough to leave the image at its border
 
 
 @dataclass(frozen=True)
@@ -93,16 +93,17 @@ def build_hand(shape: HandShape, pose: HandPose) -> HandParts:
     side = np.array([np.cos(pose.wrist), -np.sin(pose.wrist), 0.0])
     return HandParts(
         joints,
-        [_placed(c, view) for c in (*_palm(shape, local), *_forearm(shape, arm, side))],
+        [placed(c, view) for c in (*_palm(shape, local), *_forearm(shape, arm, side))],
         [_finger_flesh(shape, joints, finger) for finger in range(5)],
         [
             *_finger_bones(shape, joints, view),
-            *(replace(b, capsule=_placed(b.capsule, view)) for b in _wrist_bones(shape, arm, side)),
+            *(replace(b, capsule=placed(b.capsule, view)) for b in _wrist_bones(shape, arm, side)),
         ],
     )
 
 
-def _placed(capsule: Capsule, view: FloatArray) -> Capsule:
+def placed(capsule: Capsule, view: FloatArray) -> Capsule:
+    """Return a capsule of the hand frame in that of the camera."""
     return Capsule(view @ capsule.a, view @ capsule.b, capsule.radius_a, capsule.radius_b)
 
 
@@ -138,7 +139,7 @@ def _forearm(shape: HandShape, arm: FloatArray, side: FloatArray) -> list[Capsul
     scale, girth = shape.size, shape.size * shape.girth
     flesh = []
     for sign in (-1.0, 0.0, 1.0):
-        near, middle, far = (scale * (sign * s * side + d * arm) for s, d in ((13, 0), (12, 55), (20, _ARM_MM)))
+        near, middle, far = (scale * (sign * s * side + d * arm) for s, d in ((13, 0), (12, 55), (20, ARM_MM)))
         flesh.append(Capsule(near, middle, 15.0 * girth, 16.5 * girth))
         flesh.append(Capsule(middle, far, 16.5 * girth, 34.0 * girth))
     return flesh
@@ -171,7 +172,7 @@ def _wrist_bones(shape: HandShape, arm: FloatArray, side: FloatArray) -> list[Bo
         r = float(0.92 * radius * girth)
         bones.append(Bone(Capsule(centre - half, centre + half, r, r), r))
     for lateral, near, radius, shaft in ((9.0, 15.0, 12.5, 7.0), (-14.0, 12.0, 7.5, 5.5)):  # radius, ulna
-        start, far = (scale * (lateral * f * side + d * arm) for f, d in ((1, near), (0.8, _ARM_MM)))
+        start, far = (scale * (lateral * f * side + d * arm) for f, d in ((1, near), (0.8, ARM_MM)))
         ends = Capsule(start, far, radius * girth, 1.3 * shaft * girth)
         bones.append(Bone(ends, shaft * girth, flare=7.0))
     return bones

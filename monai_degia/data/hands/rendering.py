@@ -113,10 +113,17 @@ def render_surface(canvas: Canvas, parts: HandParts) -> FloatArray:
     """Return z of the nearest flesh on each ray, (H, W), millimetres; +inf beside the hand."""
     front, _ = _render_trunk(canvas, parts.trunk)
     for finger in parts.fingers:
-        for capsule in finger:
-            window = canvas.window(capsule)
-            near, _ = capsule_interval(canvas.x[window[1]], canvas.y[window[0]], capsule)
-            np.minimum(front[window], near, out=front[window])
+        np.minimum(front, render_capsules(canvas, finger), out=front)
+    return front
+
+
+def render_capsules(canvas: Canvas, capsules: Sequence[Capsule]) -> FloatArray:
+    """Return z of the nearest of the capsules on each ray, (H, W), millimetres; +inf beside them."""
+    front = np.full(canvas.shape, np.inf)
+    for capsule in capsules:
+        window = canvas.window(capsule)
+        near, _ = capsule_interval(canvas.x[window[1]], canvas.y[window[0]], capsule)
+        np.minimum(front[window], near, out=front[window])
     return front
 
 

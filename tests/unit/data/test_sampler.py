@@ -9,6 +9,7 @@ from torch.utils.data.distributed import DistributedSampler
 
 from monai_degia.data.growing import GrowingDataset
 from monai_degia.data.sampler import GrowingSampler
+from monai_degia.data.splits import mix_datalists
 
 
 class Growing:
@@ -173,3 +174,40 @@ def test_processes_share_out_the_batches_that_one_would_draw(source_share: float
         assert together == alone[start * ranks : start * ranks + len(together)]
     with pytest.raises(ValueError, match="batch_size must be positive, got 0"):
         sampler_of(4, 4, batch_size=0)
+
+
+class Weighted(Growing):
+    """Ten source samples, of which the first two are to be half of the draws."""
+
+    source_weights = (2.5, 2.5, *[5 / 8] * 8)
+
+
+@pytest.mark.parametrize("num_generated", [0, 5, 100])
+def test_source_samples_are_drawn_by_their_weights(num_generated: int) -> None:
+    data = cast(GrowingDataset, Weighted(10, num_generated))
+    sampler = GrowingSampler(data, 64, source_share=0.5)
+    source = round(64 * max(0.5, 10 / (10 + num_generated)))
+    for epoch in range(5):
+        counts = Counter(draw(sampler, epoch))
+        assert sum(counts.values()) == 64
+        assert sum(counts[i] for i in range(10)) == source
+        for index, weight in enumerate(Weighted.source_weights):
+            assert abs(counts[index] - source * weight / 10) < 1, "rounded up or down, no more"
+
+
+def test_a_large_weight_does_not_bring_a_sample_twice_in_a_row_of_epochs_at_the_same_place() -> None:
+    sampler = GrowingSampler(cast(GrowingDataset, Weighted(10)), 40)
+    assert draw(sampler, 0) != draw(sampler, 1)
+    assert draw(sampler, 1) == draw(GrowingSampler(cast(GrowingDataset, Weighted(10)), 40), 1)
+
+
+def test_a_data_list_brings_its_weights() -> None:
+    lists = [[{"image": "a", "landmarks": [[0, 0]]}] * 2, [{"image": "b", "landmarks": [[0, 0]]}] * 6]
+    items = mix_datalists(lists, [3, 1])
+    assert [item["weight"] for item in items] == pytest.approx([3] * 2 + [1 / 3] * 6)
+    assert GrowingDataset(items).source_weights == pytest.approx([3] * 2 + [1 / 3] * 6)
+    assert GrowingDataset(lists[0]).source_weights is None
+    with pytest.raises(ValueError, match="one positive share for each of 2 lists"):
+        mix_datalists(lists, [1])
+    with pytest.raises(ValueError, match=r"nothing to draw from lists \[1\]"):
+        mix_datalists([lists[0], []], [1, 1])

@@ -71,6 +71,13 @@ def test_dequantize_spreads_each_level_over_its_interval() -> None:
     assert_close(within.var(), torch.tensor(1 / 12), atol=0.005, rtol=0)
 
 
+def test_dequantize_clamps_what_rounding_puts_beyond() -> None:
+    """Interpolated white is 1 but for rounding: no reason to end a training run."""
+    x = torch.tensor([1 + 2e-7, -2e-7]).repeat(1, 1, 4, 2)
+    spread = FlowPrior((4, 4), 1).dequantize(x)
+    assert spread.min() >= 0 and spread.max() <= 1
+
+
 def test_dequantize_replays_with_a_generator() -> None:
     flow, x = FlowPrior((4, 4), 1), torch.rand(2, 1, 4, 4)
     first, second = (flow.dequantize(x, torch.Generator().manual_seed(3)) for _ in range(2))

@@ -76,3 +76,30 @@ def test_random_appearance_is_the_start_of_an_ascent(texture: float) -> None:
     p = AppearanceParametrization.draw(image, seeded(4), texture)
     assert torch.equal(out, p.decode(p.start).clamp(0, 1)) and not out.requires_grad
     assert out.min() >= 0 and out.max() <= 1 and (out - image).abs().mean() > 0.05
+
+
+def test_fading_takes_contrast_with_the_ground_and_never_makes_it() -> None:
+    image = square()
+    ground = image[:, :, :1, :1]
+    p = AppearanceParametrization.draw(image, seeded(), fading=1.0)
+    strength, grid = p.start[:, -1 - p.FADING_SIZE**2 :].split([1, p.FADING_SIZE**2], dim=1)
+    faded = p._fade(image, strength, grid)
+    before, after = (image - ground).abs(), (faded - ground).abs()
+    assert (after <= before + 1e-6).all() and ((faded - ground) * (image - ground) >= -1e-6).all()
+    share = (after / before.clamp_min(1e-6))[:, 0, 12:20, 8:16].flatten(1).mean(1)
+    assert share.quantile(0.1) < 0.4 and share.quantile(0.9) > 0.85, "all samples fade alike"
+    place = (after / before.clamp_min(1e-6))[:, 0, 12:20, 8:16].flatten(1)
+    assert (place.amax(1) - place.amin(1)).mean() > 0.05, "the whole object fades alike"
+    assert_close(p._fade(image, torch.zeros_like(strength), grid), image)
+
+
+def test_the_ascent_can_move_the_fading() -> None:
+    p = PARAMETRIZATIONS["fading"](torch.rand(4, 3, 16, 16), None, seeded())
+    start = p.start.requires_grad_(True)
+    (gradient,) = torch.autograd.grad((torch.randn(3, 16, 16) * p.decode(start)).sum(), start)
+    assert (gradient[:, -1 - p.FADING_SIZE**2 :] != 0).all()
+
+
+def test_fading_out_of_range() -> None:
+    with pytest.raises(ValueError, match="fading is a standard deviation, 0 or more"):
+        AppearanceParametrization.draw(torch.rand(1, 1, 8, 8), fading=-1)

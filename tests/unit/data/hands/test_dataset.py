@@ -1,7 +1,9 @@
 import csv
 import json
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from PIL import Image
 from monai_degia.data.datalist import load_datalist
 from monai_degia.data.hands import dataset as synthetic
 from monai_degia.data.hands.dataset import write_synthetic_dataset
-from monai_degia.data.hands.scene import MODALITIES, render_hand, render_scene, sample_scene
+from monai_degia.data.hands.scene import MODALITIES, render_faded_hand, render_hand, render_scene, sample_scene
 from monai_degia.data.landmark_sets import HAND21
 
 SIZE = 64
@@ -124,10 +126,10 @@ def test_missing_image_is_written_again(tmp_path: Path) -> None:
 
 
 def test_killed_run_is_taken_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def die(modality: str, seed: tuple[int, int], image_size: int) -> None:
+    def die(modality: str, seed: tuple[int, int], *args: Any) -> None:
         if seed[1] == 2:
             raise KeyboardInterrupt
-        return render_hand(modality, seed, image_size)
+        return render_hand(modality, seed, *args)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(synthetic, "render_hand", die)
@@ -176,6 +178,10 @@ def test_broken_record_and_file_in_the_way(tmp_path: Path) -> None:
         (("xray", 0), "count must be an integer of at least 1, got 0"),
         (("xray", 1, 8), "image_size must be an integer of at least 16 pixels, got 8"),
         (("xray", 1, 64, -1), "seed must be an integer of at least 0, got -1"),
+        (("xray", 1, 64, 0, False, "anywere"), "Unknown setting 'anywere'. Did you mean 'anywhere'"),
+        (("xray", 1, 64, 0, False, "anywhere", "photos"), "background_dir is for photographs in the setting"),
+        (("photo", 1, 64, 0, False, "anywhere", "photos"), "photos holds no photograph"),
+        (("xray", 1, 64, 0, False, "anywhere", None, True), "faded hands are photographs, modality is 'xray'"),
     ],
 )
 def test_messages(tmp_path: Path, arguments: tuple, message: str) -> None:
@@ -191,3 +197,80 @@ def test_render_hand_messages() -> None:
         render_hand("photo", image_size=15)
     with pytest.raises(ValueError, match="seed must not be negative, got -2"):
         render_hand("photo", seed=-2)
+
+
+def test_hands_anywhere_are_of_either_side_and_any_size() -> None:
+    scenes = [sample_scene((0, i), 128, "anywhere") for i in range(200)]
+    points = np.stack([scene.landmarks for scene in scenes])
+    assert points.min() > 0 and points.max() < 127
+    span = np.ptp(points, axis=1).max(axis=1)
+    assert span.min() < 45 and span.max() > 100, "all hands fill as much of the image"
+    middle = (points.max(axis=1) + points.min(axis=1)) / 2
+    assert middle.std(axis=0).min() > 10, "all hands are in the middle"
+    assert 60 < sum(scene.thumb_on_right for scene in scenes) < 140
+    assert 60 < sum(scene.mirrored for scene in scenes) < 140
+    assert 40 < sum(bool(scene.clothes) for scene in scenes) < 160
+    sizes = [np.linalg.norm(np.diff(scene.parts.joints_mm[[0, 9]], axis=0)) for scene in scenes]
+    assert min(sizes) < 60 < 90 < max(sizes), "children and adults"
+
+
+def test_side_of_the_thumb_is_that_of_the_turned_hand() -> None:
+    """The little finger's MCP is on the other side of the line from the wrist to the middle MCP than the index's."""
+    for i in range(60):
+        scene = sample_scene((1, i), 64, "anywhere")
+        wrist, index, little = scene.landmarks[[0, 5, 17]]
+        (ax, ay), (bx, by) = index - wrist, little - wrist
+        assert (ax * by - ay * bx < 0) == scene.thumb_on_right
+
+
+def test_sleeve_covers_the_arm_and_not_the_hand() -> None:
+    seen = 0
+    for i in range(30):
+        scene = replace(sample_scene((2, i), 96, "anywhere"), mirrored=False)
+        bare = render_scene(replace(scene, clothes=()), "photo", 5).image.astype(int)
+        worn = render_scene(scene, "photo", 5).image.astype(int)
+        # Cloth throws a shadow of its own, which is weak.
+        y, x = np.nonzero(np.abs(worn - bare).max(axis=2) > 60)
+        seen += len(y) > 20
+        toward_fingers = scene.landmarks[9] - scene.landmarks[0]
+        along = (np.stack([x, y], 1) - scene.landmarks[0]) @ toward_fingers
+        assert not len(y) or along.max() < 0.2 * toward_fingers @ toward_fingers, "cloth lies beyond the wrist"
+    assert 2 < seen < 28
+
+
+def test_grounds_are_cut_from_named_photographs(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    Image.new("RGB", (60, 40), (0, 255, 0)).save(tmp_path / "photos" / "green.png")
+    options = {"setting": "anywhere", "background_dir": tmp_path / "photos"}
+    path = write_synthetic_dataset(tmp_path / "set", "photo", 24, 32, **options)
+    corners = np.stack([np.asarray(Image.open(item["image"]), int)[1, 1] for item in load_datalist(path)])
+    green = corners[:, 1] > 60 + corners[:, [0, 2]].max(axis=1)
+    assert 5 < green.sum() < 20
+    with pytest.raises(ValueError, match="other parameters: background_dir"):
+        write_synthetic_dataset(tmp_path / "set", "photo", 24, 32, setting="anywhere")
+
+
+def test_processes_write_the_same_files(tmp_path: Path) -> None:
+    sets = [
+        write_synthetic_dataset(tmp_path / str(n), "photo", 7, 32, setting="anywhere", num_workers=n) for n in (0, 2)
+    ]
+    assert sets[0].read_bytes() == sets[1].read_bytes()
+    for path in (sets[0].parent / "images").iterdir():
+        assert path.read_bytes() == (sets[1].parent / "images" / path.name).read_bytes()
+    items = load_datalist(sets[0], mirror_where={"thumb_on_right": "0"})
+    assert {item["mirror"] for item in items} == {True, False}
+
+
+def test_faded_hands_are_those_of_the_photographs_and_dim_where_they_are_thin() -> None:
+    """Along straight fingers brightness falls from MCP to tip, seen from the ground's."""
+    falls = []
+    for i in range(40):
+        hand, photo = render_faded_hand((3, i), 96), render_hand("photo", (3, i), 96, "anywhere")
+        np.testing.assert_array_equal(hand.landmarks, photo.landmarks)
+        assert (hand.image == hand.image[..., :1]).all()
+        grey = hand.image[..., 0].astype(float)
+        ground = np.median(grey[:, [0, -1]])
+        x, y = hand.landmarks[[9, 12]].round().astype(int).T
+        mcp, tip = np.abs(grey[y, x] - ground)
+        falls.append(mcp > tip)
+    assert np.mean(falls) > 0.8

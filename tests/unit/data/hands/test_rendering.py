@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from monai_degia.data.hands.backgrounds import studio_background
 from monai_degia.data.hands.modalities import absorbed, depth_map, photograph, radiograph
 from monai_degia.data.hands.model import HandPose, HandShape
 from monai_degia.data.hands.parts import Bone, Capsule, HandParts, build_hand
@@ -108,7 +109,9 @@ def test_photograph_is_shaded_by_the_slope() -> None:
     front = np.where(sphere > 0, -np.sqrt(sphere.clip(0)), np.inf)
     flat = np.where(sphere > 0, 0.0, np.inf)
     for seed in range(5):
-        round_image, flat_image = (photograph(z, 0.5, np.random.default_rng(seed)) for z in (front, flat))
+        round_image, flat_image = (
+            photograph(z, 0.5, np.random.default_rng(seed), studio_background) for z in (front, flat)
+        )
         assert round_image.shape == (64, 64, 3)
         patch = np.s_[20:44, 20:44]
         assert round_image[patch].mean(-1).std() > 1.3 * flat_image[patch].mean(-1).std()
