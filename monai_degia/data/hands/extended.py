@@ -41,7 +41,16 @@ def count_extended_fingers(points: NDArray[Any], landmarks: str | Sequence[str] 
 def classes_by_extended_fingers(
     items: Sequence[dict[str, Any]], landmarks: str | Sequence[str] = "hand21"
 ) -> list[dict[str, Any]]:
-    """Items of a data list with the number of extended fingers as their ``class``, 0 to 5: six classes."""
+    """Items of a data list with the number of extended fingers as their ``class``, 0 to 5: six classes.
+
+    Args:
+        items: items with ``landmarks``; they are left as they are.
+        landmarks: names of the landmarks.
+
+    Raises:
+        ValueError: if the names hold no finger.
+
+    """
     return [{**item, "class": count_extended_fingers(item["landmarks"], landmarks)} for item in items]
 
 
