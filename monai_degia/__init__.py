@@ -45,6 +45,7 @@ from monai_degia.inferers.self_consistent import SelfConsistentInferer
 from monai_degia.losses.classification import ClassificationLoss, cross_entropy, prediction_entropy
 from monai_degia.losses.consistency import ViewsLoss, consistency_loss, prediction_variance
 from monai_degia.losses.degia import gaussian_wasserstein, negative_log_likelihood, prediction_shift, transport_cost
+from monai_degia.losses.heatmap import HeatmapLoss, heatmap_divergence
 from monai_degia.losses.landmark import LandmarkMSELoss, landmark_mse
 from monai_degia.losses.objective import AscentObjective
 from monai_degia.metrics.calibration import ScoreCalibration, fit_calibration
@@ -169,6 +170,7 @@ __all__ = [
     "GrowingDataset",
     "GrowingSampler",
     "GuardedCompose",
+    "HeatmapLoss",
     "HtmlReport",
     "KeepPictured",
     "LandmarkFileWriter",
@@ -245,6 +247,7 @@ __all__ = [
     "gaussian_wasserstein",
     "gradient_ascent",
     "hand_size",
+    "heatmap_divergence",
     "inference_copy",
     "landmark_mse",
     "landmark_names",

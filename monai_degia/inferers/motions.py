@@ -65,20 +65,26 @@ class Motions:
         ratio = image_size[1] / image_size[0]
         return torch.stack([torch.stack([cos, -sin * ratio], -1), torch.stack([sin / ratio, cos], -1)], -2)
 
-    def move(self, images: Tensor) -> Tensor:
-        """Images (B, C, X, Y) whose content went through each motion, shape (N, B, C, X, Y).
+    def move(self, images: Tensor, context: float = 1.0, size: Sequence[int] | None = None) -> Tensor:
+        """Images (B, C, X, Y) whose content went through each motion, shape (N, B, C, *size).
 
-        Beyond the edge the border is repeated.
+        Args:
+            images: they show ``context`` times the field of the result, about the same middle. Beyond their edge the
+                border is repeated.
+            context: 1 or more.
+            size: of the result, (X, Y) in pixels; default: that of the images.
+
         """
         inverse = torch.linalg.inv(self.matrices(images.shape[2:]))
         offset = -2 * (inverse @ self.shift[..., None])
         # torch wants the last axis of the images first.
-        theta = torch.cat([inverse.flip(1, 2), offset.flip(1)], 2).to(images)
-        shape = (len(self), *images.shape)
-        grid = F.affine_grid(theta, [len(self), *images.shape[1:]], align_corners=False)
+        theta = torch.cat([inverse.flip(1, 2), offset.flip(1)], 2).to(images) / context
+        size = images.shape[2:] if size is None else size
+        grid = F.affine_grid(theta, [len(self), images.shape[1], *size], align_corners=False)
         # One motion samples the channels of all images at once, which computes its grid once.
         together = images.flatten(0, 1)[None].expand(len(self), -1, -1, -1)
-        return F.grid_sample(together, grid, padding_mode="border", align_corners=False).view(shape)
+        moved = F.grid_sample(together, grid, padding_mode="border", align_corners=False)
+        return moved.view(len(self), *images.shape[:2], *size)
 
     def carry_back(self, points: Tensor, image_size: Sequence[int]) -> Tensor:
         """Normalised landmarks (N, B, K, 2) of moved images, in the coordinates of the images before each motion."""

@@ -1,9 +1,10 @@
 """Heads: from a feature map to normalised landmark coordinates."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 #: Most cells a side that the fully connected layer sees; a larger map is averaged down first.
 MAX_GRID = 16
@@ -65,39 +66,43 @@ class RegressionHead(nn.Module):
 
 
 class HeatmapHead(nn.Module):
-    """Upsample to a quarter of the image side, predict K maps, take their soft-argmax; output within [0, 1].
+    """From the coarsest map to the finest, then up to a quarter of the image side: K maps, and their soft-argmax.
 
-    Every stage doubles the grid bilinearly and convolves. A feature map already finer than stride 4 keeps its grid.
+    Every stage brings the map so far to the next finer grid, adds that scale's own map, and convolves, as a feature
+    pyramid network does (Lin et al., CVPR 2017). Where the finest map is coarser than stride 4, further stages without
+    a map of their own double the grid. The output lies within [0, 1].
 
     Args:
-        feature_shape: (C, h, w) of the feature map.
+        feature_shapes: (C, h, w) of the feature maps, finest first.
         image_size: (X, Y) in pixels.
         num_landmarks: K.
         hidden_features: channels of the decoder.
         dropout: probability with which a decoder channel is dropped in training.
-        temperature: of the soft-argmax, positive; the initial one when it is learnt.
+        temperature: of the soft-argmax, positive; the initial one when it is learnt. Below 1 the coordinates follow the
+            maps' peaks, and what lies far from them does not pull.
         learnable_temperature: learn the temperature (its logarithm) with the other weights.
     """
 
     def __init__(
         self,
-        feature_shape: tuple[int, int, int],
+        feature_shapes: Sequence[tuple[int, int, int]],
         image_size: tuple[int, int],
         num_landmarks: int,
-        hidden_features: int = 256,
+        hidden_features: int = 128,
         dropout: float = 0.0,
         temperature: float = 1.0,
         learnable_temperature: bool = False,
     ) -> None:
         super().__init__()
-        channels, h, w = feature_shape
-        layers: list[nn.Module] = [_conv_block(channels, hidden_features, kernel_size=1)]
-        for size in _grid_sizes((h, w), image_size):
-            layers += [
-                nn.Upsample(size, mode="bilinear", align_corners=False),
-                _conv_block(hidden_features, hidden_features, kernel_size=3),
-            ]
-        self.decoder = nn.Sequential(*layers)
+        channels, h, w = feature_shapes[-1]
+        finer = list(reversed(feature_shapes[:-1]))
+        self.enter = _conv_block(channels, hidden_features, kernel_size=1)
+        grids = [shape[1:] for shape in finer]
+        grids += _grid_sizes(grids[-1] if grids else (h, w), image_size)
+        self.grids = [(int(x), int(y)) for x, y in grids]
+        self.laterals = nn.ModuleList(nn.Conv2d(shape[0], hidden_features, kernel_size=1) for shape in finer)
+        stages = [_conv_block(hidden_features, hidden_features, kernel_size=3) for _ in self.grids]
+        self.merges, self.stages = nn.ModuleList(stages[: len(finer)]), nn.ModuleList(stages[len(finer) :])
         self.dropout = nn.Dropout2d(dropout)
         self.output = nn.Conv2d(hidden_features, num_landmarks, kernel_size=1)
         nn.init.normal_(self.output.weight, std=0.01)
@@ -109,12 +114,23 @@ class HeatmapHead(nn.Module):
         else:
             self.register_buffer("log_temperature", log_temperature)
 
-    def heatmaps(self, features: Tensor) -> Tensor:
-        """Map features (B, C, h, w) to unnormalised log-weights (B, K, X / 4, Y / 4)."""
-        return self.output(self.dropout(self.decoder(features)))
+    def heatmaps(self, features: list[Tensor]) -> Tensor:
+        """Map features (B, C, h, w), finest first, to unnormalised log-weights (B, K, X / 4, Y / 4)."""
+        decoded, done = self.enter(features[-1]), 0
+        for lateral, merge in zip(self.laterals, self.merges):  # noqa: B905 - TorchScript has no strict=
+            decoded = merge(self._grow(decoded, done) + lateral(features[-2 - done]))
+            done += 1
+        for stage in self.stages:
+            decoded = stage(self._grow(decoded, done))
+            done += 1
+        return self.output(self.dropout(decoded))
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Map features (B, C, h, w) to coordinates (B, K, 2) in [0, 1]."""
+    def _grow(self, maps: Tensor, stage: int) -> Tensor:
+        size = [self.grids[stage][0], self.grids[stage][1]]
+        return functional.interpolate(maps, size=size, mode="bilinear", align_corners=False)
+
+    def forward(self, features: list[Tensor]) -> Tensor:
+        """Map features (B, C, h, w), finest first, to coordinates (B, K, 2) in [0, 1]."""
         return soft_argmax(self.heatmaps(features) / self.log_temperature.exp())
 
 

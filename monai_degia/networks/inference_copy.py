@@ -57,6 +57,8 @@ class _BlockedRegressor(nn.Module):
         """Images (B, C, X, Y) to landmarks (B, K, 2)."""
         # Not called, which would print where an operation fails that this layout does not have.
         features = self.backbone.forward(self.normalize(image).contiguous().to_mkldnn())
+        if isinstance(features, list):
+            return self.head([one.to_dense() for one in features])
         return self.head(features.to_dense())
 
 

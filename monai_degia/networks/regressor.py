@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from difflib import get_close_matches
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from monai_degia.networks.backbones import SMALL_IMAGE, create_backbone
 from monai_degia.networks.heads import HEADS
+from monai_degia.networks.pyramid import FeaturePyramid, SingleMap
 from monai_degia.networks.shapes import check_image_shape
 
 
@@ -20,7 +22,8 @@ class LandmarkRegressor(nn.Module):
         in_channels: number of image channels.
         image_size: (X, Y) in pixels, in the order of the tensor's axes. The network takes this size only.
         head: ``"regression"`` (fully connected, output not bounded, starts at the image centre) or ``"heatmap"``
-            (decoder to stride 4 and soft-argmax, output in [0, 1]).
+            (decoder over the backbone's scales to stride 4 and soft-argmax, output in [0, 1]; of a backbone without
+            ``features`` it sees the last map alone; train it with :class:`HeatmapLoss`).
         dropout: in the head, probability in [0, 1).
         hidden_features: width of the head: fully connected units, or channels of the decoder. Default: 256 and 128.
         temperature: of the soft-argmax, positive; heatmap head only.
@@ -59,13 +62,17 @@ class LandmarkRegressor(nn.Module):
         shape = _feature_shape(backbone, in_channels, size)
         options: dict[str, float | bool] = {"dropout": dropout}
         options["hidden_features"] = hidden_features or (128 if head == "heatmap" else 256)
+        shapes: Any = shape
         if head == "heatmap":
             options |= {"temperature": temperature, "learnable_temperature": learnable_temperature}
+            sequential = isinstance(getattr(backbone, "features", None), nn.Sequential)
+            backbone = FeaturePyramid(backbone, in_channels, size) if sequential else SingleMap(backbone, shape)
+            shapes = backbone.shapes
         self.in_channels, self.image_size = in_channels, size
         self.num_landmarks, self.num_features = num_landmarks, shape[0]
         self.normalize: nn.Module = nn.InstanceNorm2d(in_channels) if normalize_input else nn.Identity()
         self.backbone = backbone
-        self.head = HEADS[head](shape, size, num_landmarks, **options)
+        self.head = HEADS[head](shapes, size, num_landmarks, **options)
 
     def forward(self, image: Tensor) -> Tensor:
         """Map an image to landmarks.

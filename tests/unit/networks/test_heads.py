@@ -34,8 +34,8 @@ def test_shift_of_the_map_shifts_the_coordinates() -> None:
 
 def test_temperature_sharpens_towards_the_argmax() -> None:
     torch.manual_seed(0)
-    features = torch.randn(2, 8, 6, 6)
-    cold, warm = (HeatmapHead((8, 6, 6), (24, 24), 4, temperature=t).eval() for t in (1e-3, 1.0))
+    features = [torch.randn(2, 8, 6, 6)]
+    cold, warm = (HeatmapHead([(8, 6, 6)], (24, 24), 4, temperature=t).eval() for t in (1e-3, 1.0))
     nn.init.normal_(warm.output.weight)
     cold.load_state_dict({**warm.state_dict(), "log_temperature": cold.log_temperature})
     index = warm.heatmaps(features).flatten(2).argmax(2)
@@ -46,7 +46,7 @@ def test_temperature_sharpens_towards_the_argmax() -> None:
 
 @pytest.mark.parametrize("learnable", [False, True])
 def test_temperature_is_a_parameter_only_on_request_and_is_saved(learnable: bool) -> None:
-    head = HeatmapHead((8, 4, 4), (64, 64), 3, temperature=0.5, learnable_temperature=learnable)
+    head = HeatmapHead([(8, 4, 4)], (64, 64), 3, temperature=0.5, learnable_temperature=learnable)
     assert ("log_temperature" in dict(head.named_parameters())) == learnable
     assert_close(head.state_dict()["log_temperature"].exp(), torch.tensor(0.5))
 
@@ -64,10 +64,9 @@ def test_temperature_is_a_parameter_only_on_request_and_is_saved(learnable: bool
 def test_heatmaps_have_stride_4_or_the_finer_grid_of_the_features(
     grid: tuple[int, int], image_size: tuple[int, int], expected: tuple[int, int]
 ) -> None:
-    head = HeatmapHead((8, *grid), image_size, 3, hidden_features=8)
-    assert head.heatmaps(torch.randn(2, 8, *grid)).shape == (2, 3, *expected)
-    stages = [module.size for module in head.decoder if isinstance(module, nn.Upsample)]
-    for (x, y), (next_x, next_y) in zip([grid, *stages], stages, strict=False):
+    head = HeatmapHead([(8, *grid)], image_size, 3, hidden_features=8)
+    assert head.heatmaps([torch.randn(2, 8, *grid)]).shape == (2, 3, *expected)
+    for (x, y), (next_x, next_y) in zip([grid, *head.grids], head.grids, strict=False):
         assert x <= next_x <= 2 * x and y <= next_y <= 2 * y
 
 
@@ -87,3 +86,13 @@ def test_regression_head_is_not_bounded() -> None:
     assert_close(head(torch.zeros(1, 3, 2, 2)), torch.full((1, 4, 2), 0.5), atol=0.02, rtol=0)
     nn.init.constant_(head.output.bias, 1.7)
     assert head(torch.zeros(1, 3, 2, 2)).min() > 1.6
+
+
+def test_every_scale_has_a_say_in_the_heatmaps() -> None:
+    shapes = [(5, 16, 12), (6, 8, 6), (7, 3, 2)]
+    head = HeatmapHead(shapes, (64, 48), 4, hidden_features=8).eval()
+    maps = [torch.randn(2, *shape, requires_grad=True) for shape in shapes]
+    heatmaps = head.heatmaps(maps)
+    assert heatmaps.shape == (2, 4, 16, 12)
+    for gradient in torch.autograd.grad(heatmaps.square().sum(), maps):
+        assert (gradient.abs().amax((0, 2, 3)) > 0).all()

@@ -1,0 +1,86 @@
+"""A loss on the maps of a heatmap head, beside that on its coordinates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from monai_degia.losses.landmark import LandmarkMSELoss
+from monai_degia.networks.heads import HeatmapHead
+
+__all__ = ["HeatmapLoss", "heatmap_divergence"]
+
+
+def heatmap_divergence(heatmaps: Tensor, target: Tensor, sigma: float = 1.0) -> Tensor:
+    """Kullback-Leibler divergence of a map's softmax from a Gaussian about the label, one value a sample.
+
+    Args:
+        heatmaps: unnormalised log-weights, shape (B, K, X, Y), in cells of the image.
+        target: landmarks in network coordinates, shape (B, K, 2); those outside [0, 1] have no place in a map and do
+            not count.
+        sigma: standard deviation of the Gaussian, in cells.
+
+    Returns:
+        Mean over the landmarks that count, 0 or more, shape (B,).
+
+    """
+    sides = torch.tensor(heatmaps.shape[2:]).to(target)
+    # Middles of the cells are at halves.
+    along = [
+        -0.5 * ((torch.arange(int(side)).to(target) + 0.5 - target[..., axis, None] * side) / sigma).square()
+        for axis, side in enumerate(sides)
+    ]
+    wanted = torch.log_softmax((along[0][..., :, None] + along[1][..., None, :]).flatten(2), 2)
+    found = torch.log_softmax(heatmaps.float().flatten(2), 2)
+    divergence = (wanted.exp() * (wanted - found)).sum(2)
+    inside = ((target >= 0) & (target <= 1)).all(2)
+    return (divergence * inside).sum(1) / inside.sum(1).clamp_min(1)
+
+
+class HeatmapLoss(nn.Module):
+    """Task loss of the coordinates plus the weighted divergence of the maps that they come from, for MONAI's trainers.
+
+    Coordinates alone say nothing of a map's form: one with two peaks whose mean is right is as good as one with a
+    single peak. The loss listens to the head while it trains, so the network still returns coordinates alone.
+
+    Args:
+        head: the head of the network that is trained.
+        weight: of the divergence.
+        sigma: standard deviation of the maps that are wanted, in cells of the map.
+        task_loss: coordinates (B, K, 2) and labels to a scalar.
+
+    Raises:
+        ValueError: if an option is out of range; on call, if the head has made no maps for these samples.
+
+    """
+
+    def __init__(
+        self,
+        head: HeatmapHead,
+        weight: float = 0.01,
+        sigma: float = 1.0,
+        task_loss: Callable[[Tensor, Tensor], Tensor] | None = None,
+    ) -> None:
+        if not isinstance(head, HeatmapHead):
+            raise ValueError(f"HeatmapLoss needs a network with head='heatmap', got a {type(head).__name__}.")
+        if not (weight >= 0 and sigma > 0):
+            raise ValueError(f"weight must not be negative and sigma positive, got {weight} and {sigma}.")
+        super().__init__()
+        self.weight, self.sigma, self.task_loss = weight, sigma, task_loss or LandmarkMSELoss()
+        self._heatmaps: Tensor | None = None
+        head.output.register_forward_hook(self._listen)
+
+    def _listen(self, _module: nn.Module, _inputs: tuple[Tensor, ...], heatmaps: Tensor) -> None:
+        # An ascent passes images through the same head, in evaluation mode; those maps are nobody's.
+        self._heatmaps = heatmaps if _module.training else self._heatmaps
+
+    def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """Landmarks (B, K, 2) and (B, K, 2) to a scalar."""
+        heatmaps, self._heatmaps = self._heatmaps, None
+        if heatmaps is None or len(heatmaps) < len(target):
+            raise ValueError("HeatmapLoss has heard of no forward pass of its head in training mode for these samples.")
+        loss = self.task_loss(prediction, target).mean()
+        # Of several views the first one is labelled, as ViewsLoss has it.
+        return loss + self.weight * heatmap_divergence(heatmaps[: len(target)], target, self.sigma).mean()
