@@ -28,6 +28,7 @@ from monai_degia.engines.autocast import AutocastInferer, native_bfloat16
 from monai_degia.engines.batches import PrepareClassBatch, PrepareLandmarkBatch
 from monai_degia.engines.checkpoints import BestModelSaver, RunCheckpoint
 from monai_degia.engines.errors import show_short_errors
+from monai_degia.engines.evaluator import LandmarkEvaluator
 from monai_degia.engines.generated_images import GeneratedImagesHandler
 from monai_degia.engines.handlers import EpochSeedHandler, MaximizationHandler
 from monai_degia.engines.keys import DeGIAKeys, MaximizationEvents, scalar_output, stacked_from_engine
@@ -42,6 +43,7 @@ from monai_degia.flows.real_nvp import RealNVP
 from monai_degia.flows.wavelet_flow import WaveletFlow
 from monai_degia.inferers.motions import Motions
 from monai_degia.inferers.self_consistent import SelfConsistentInferer
+from monai_degia.inferers.tone_curves import TONE_CURVES
 from monai_degia.losses.classification import ClassificationLoss, cross_entropy, prediction_entropy
 from monai_degia.losses.consistency import ViewsLoss, consistency_loss, prediction_variance
 from monai_degia.losses.degia import gaussian_wasserstein, negative_log_likelihood, prediction_shift, transport_cost
@@ -141,6 +143,7 @@ __all__ = [
     "PARAMETRIZATIONS",
     "PCKAUC",
     "STEP_RULES",
+    "TONE_CURVES",
     "AdversarialAscent",
     "AdversarialAscentd",
     "AdversarialMaximizer",
@@ -173,6 +176,7 @@ __all__ = [
     "HeatmapLoss",
     "HtmlReport",
     "KeepPictured",
+    "LandmarkEvaluator",
     "LandmarkFileWriter",
     "LandmarkMSE",
     "LandmarkMSELoss",

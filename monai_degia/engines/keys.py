@@ -19,7 +19,8 @@ class DeGIAKeys(StrEnum):
     NLL = "nll"  # negative log-likelihood, nats a dimension
     BITS_PER_DIM = "bits_per_dim"
     DISAGREEMENT = "disagreement"  # of predictions for moved copies, (B, K), as a fraction of the hand size
-    ONE_LOOK = "one_look"  # the prediction (B, K, 2) for the image as it is, where another took its place
+    MIRRORED = "mirrored"  # whether the mirrored image was believed, (B,)
+    ONE_LOOK = "one_look"  # the prediction (B, K, 2) for the image as it is, beside that of its copies
     GENERATED = "generated"  # images (B, C, X, Y) that an ascent reached
 
 

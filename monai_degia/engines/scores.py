@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from monai_degia.engines.keys import DeGIAKeys
 from monai_degia.flows.flow_prior import GREY_LEVELS, FlowPrior
+from monai_degia.inferers.frames import Frames
 from monai_degia.inferers.self_consistent import SelfConsistentInferer
 from monai_degia.metrics.calibration import ScoreCalibration
 
@@ -19,19 +20,18 @@ __all__ = ["ScoresHandler", "source_bits_per_dim"]
 class ScoresHandler:
     """Add to an evaluator's output ``disagreement`` (B, K) and, with a flow, ``bits_per_dim`` (B,).
 
-    With a calibration also ``confidence`` (B, K), of the landmarks that the output ends up with, and, with a flow,
-    ``domain_shift`` (B,), which :class:`monai_degia.LandmarkFileWriter` writes. A calibration that was fitted to
-    refined landmarks alone says nothing of those of one look. Attach it before whatever reads them. Where the inferer
-    looks at either side, images whose meta data have a ``thumb_side`` are not mirrored by it: what goes by that stands
-    before.
+    With a calibration also ``confidence`` (B, K), of the landmarks in the output, and, with a flow, ``domain_shift``
+    (B,), which :class:`monai_degia.LandmarkFileWriter` writes. Where a :class:`monai_degia.LandmarkEvaluator` has left
+    the disagreement of the copies that its landmarks come from, that is taken; else the landmarks are those of one
+    look, and copies are asked for their disagreement alone. A calibration that was fitted to refined landmarks says
+    nothing of those of one look. Attach it before whatever reads the scores.
 
     Args:
         network: the task network.
         flow: the flow prior, trained on source images.
         calibration: fitted on validation images of the source; ``None`` while it is made.
-        inferer: asks the network under other framings, which is what the confidence costs.
-        refine: put what the inferer predicts in place of the prediction for the image as it is, which moves to
-            ``one_look``, with ``mirrored`` (B,) if it looks at either side.
+        inferer: asks the network under other framings where the evaluator has not.
+        one_look: also add ``one_look`` (B, K, 2), the prediction for the image as it is.
 
     """
 
@@ -41,10 +41,10 @@ class ScoresHandler:
         flow: FlowPrior | None = None,
         calibration: ScoreCalibration | None = None,
         inferer: SelfConsistentInferer | None = None,
-        refine: bool = False,
+        one_look: bool = False,
     ) -> None:
         self.network, self.flow, self.calibration = network, flow, calibration
-        self.inferer, self.refine = inferer or SelfConsistentInferer(), refine
+        self.inferer, self.one_look = inferer or SelfConsistentInferer(), one_look
 
     def attach(self, engine: Engine) -> None:
         """Register with the evaluator."""
@@ -54,27 +54,22 @@ class ScoresHandler:
         """Score the batch."""
         output = engine.state.output
         images = convert_to_tensor(output[CommonKeys.IMAGE], track_meta=False)
+        refined = DeGIAKeys.DISAGREEMENT in output
         with eval_mode(self.network):
-            found = self.inferer.predict(images, self.network, side_known=_side_known(output[CommonKeys.IMAGE]))
-        output[DeGIAKeys.DISAGREEMENT] = found.disagreement
-        if self.refine:
-            if CommonKeys.PRED in output:
-                output[DeGIAKeys.ONE_LOOK] = output[CommonKeys.PRED]
-            output[CommonKeys.PRED] = found.landmarks
-            if self.inferer.either_side:
-                output["mirrored"] = found.mirrored
+            if not refined:
+                output[DeGIAKeys.DISAGREEMENT] = self.inferer.predict(images, self.network).disagreement
+            if self.one_look:
+                size = self.inferer.image_size or images.shape[2:]
+                output[DeGIAKeys.ONE_LOOK] = self.network(Frames.whole(images).cut(images, size))
         if self.flow is not None:
-            output[DeGIAKeys.BITS_PER_DIM] = source_bits_per_dim(self.flow, images)
+            seen = Frames.whole(images).cut(images, self.flow.spatial_shape)
+            output[DeGIAKeys.BITS_PER_DIM] = source_bits_per_dim(self.flow, seen)
         if self.calibration is not None:
-            if self.refine or self.calibration.knows_one_look:
-                output["confidence"] = self.calibration.confidence(found.disagreement, one_look=not self.refine)
+            if refined or self.calibration.knows_one_look:
+                disagreement = output[DeGIAKeys.DISAGREEMENT]
+                output["confidence"] = self.calibration.confidence(disagreement, one_look=not refined)
             if self.flow is not None:
                 output["domain_shift"] = self.calibration.domain_shift(output[DeGIAKeys.BITS_PER_DIM])
-
-
-def _side_known(images: Tensor) -> Tensor | None:
-    sides = getattr(images, "meta", {}).get("thumb_side")
-    return None if sides is None else torch.tensor([bool(side) for side in sides])
 
 
 @torch.no_grad()

@@ -66,6 +66,7 @@ class FlowPrior(nn.Module):
         if kind not in KINDS:
             raise ValueError(f"Unknown kind of flow {kind!r}. Available: {', '.join(KINDS)}.")
         self.flow = KINDS[kind](spatial_shape, in_channels, **shape)
+        self.spatial_shape = (int(spatial_shape[0]), int(spatial_shape[1]))
         self.prior = ClassConditionalPrior(self.num_dims, num_classes, gamma, shift_scale, noise_features)
 
     @classmethod

@@ -1,9 +1,9 @@
-"""Ask a landmark network under many framings, and believe it where it agrees with itself."""
+"""Ask a landmark network under many framings and tone curves, and believe it where it agrees with itself."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -11,14 +11,18 @@ from monai.inferers import Inferer
 from monai.utils import convert_to_tensor
 from torch import Tensor, nn
 
+from monai_degia.inferers.agreement import SMALLEST_SPREAD, Agreement, weigh_by_agreement
+from monai_degia.inferers.frames import Frames
 from monai_degia.inferers.motions import Motions
-from monai_degia.metrics.errors import hand_size
+from monai_degia.inferers.tone_curves import apply_curves, check_curves
 from monai_degia.networks.inference_copy import InferenceCopies
 
 __all__ = ["SelfConsistent", "SelfConsistentInferer"]
 
 _BATCH = 64  # images that the network gets at once, where there are fewer
-_SMALLEST = 1e-4  # of the hand size; predictions that agree better than that agree
+_CONTEXT = 2.0  # a motion may bring into view what lies beside the frame
+
+Network = Callable[..., Tensor]
 
 
 class SelfConsistent(NamedTuple):
@@ -43,13 +47,19 @@ class SelfConsistentInferer(Inferer):
     An unseen domain frames its object otherwise than the source does. Where a copy comes near to the source's framing,
     the network finds the same landmarks in that copy and in those moved a little further; elsewhere it guesses, and the
     guesses differ. So each copy's prediction is the mean over its nearest motions, and its weight is a negative power
-    of their spread. No label and no further training is needed; the cost is ``num_views`` passes in place of one.
+    of their spread. No label and no further training is needed.
+
+    An unseen domain also shows its object otherwise: what is bright in a photograph is dim in a radiograph where flesh
+    is thin. With several ``curves`` the copies differ in tone as well, and those of the curves that agree best decide.
+
+    With ``closer_looks`` the whole picture only tells where the object is and which curves suit; the landmarks come
+    from copies of a frame about it, cut from the picture at its own resolution.
 
     A network that learned hands of one side guesses on those of the other. With ``either_side`` every image is asked in
-    both ways, which doubles the cost, and the side whose copies have the larger sum of weights is believed.
+    both ways on the whole picture, and the side whose copies have the larger sum of weights is believed.
 
     Args:
-        num_views: copies N of each image.
+        num_views: copies N of each image under each curve in the last step.
         rotation: largest turn in radians.
         scale_range: least and greatest factor of size.
         translation: largest move, as a fraction of the side.
@@ -61,6 +71,12 @@ class SelfConsistentInferer(Inferer):
         seed: decides the motions, which are the same for every image, so that what an image gets does not depend on
             those beside it.
         autocast_dtype: ``torch.bfloat16`` runs a :class:`LandmarkRegressor` in that precision; ``None`` in its own.
+        curves: names of tone curves, keys of ``TONE_CURVES``.
+        num_curves: curves that are kept after the whole picture; for closer looks.
+        closer_looks: how often the picture is framed anew around the landmarks found; 0 to 3.
+        search_views: copies under each curve in all steps but the last.
+        margin: side of a frame over that of the landmarks' box.
+        image_size: (X, Y) of the network's images; default: that of the pictures.
 
     Raises:
         ValueError: if an option is out of range.
@@ -85,12 +101,20 @@ class SelfConsistentInferer(Inferer):
         side_factor: float = 1.16,
         seed: int = 0,
         autocast_dtype: torch.dtype | None = None,
+        curves: Sequence[str] = ("as it is",),
+        num_curves: int = 2,
+        closer_looks: int = 0,
+        search_views: int = 16,
+        margin: float = 1.6,
+        image_size: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
-        if not 2 <= num_neighbours <= num_views:
+        counts = {"num_views": num_views, **({"search_views": search_views} if closer_looks else {})}
+        fewest, most = min(counts.items(), key=lambda named: named[1])
+        if not 2 <= num_neighbours <= most:
             raise ValueError(
                 "num_neighbours must be at least 2, since one prediction has nothing to disagree with, and at most "
-                f"num_views={num_views}, got {num_neighbours}."
+                f"{fewest}={most}, got {num_neighbours}."
             )
         if not 0 < scale_range[0] <= scale_range[1]:
             raise ValueError(f"scale_range must be two positive numbers, the smaller first, got {tuple(scale_range)}.")
@@ -99,39 +123,51 @@ class SelfConsistentInferer(Inferer):
                 "either_side compares weights, so it needs sharpness and side_factor above 0, got "
                 f"sharpness={sharpness:g} and side_factor={side_factor:g}."
             )
+        if not (0 <= closer_looks <= 3 and num_curves >= 1 and margin > 0):
+            raise ValueError(
+                "closer_looks must be 0 to 3, num_curves at least 1 and margin positive, got "
+                f"{closer_looks}, {num_curves} and {margin}."
+            )
+        check_curves(curves)
         self.sharpness, self.either_side, self.side_factor = sharpness, either_side, side_factor
-        self.motions = Motions.spread_evenly(num_views, rotation, scale_range, translation, seed)
-        self.groups = self.motions.neighbours(num_neighbours)
+        self.curves, self.num_curves = tuple(curves), min(num_curves, len(curves))
+        self.closer_looks, self.margin = closer_looks, margin
+        self.image_size = None if image_size is None else (int(image_size[0]), int(image_size[1]))
+        self.steps = []
+        for count in [*[search_views] * closer_looks, num_views]:
+            motions = Motions.spread_evenly(count, rotation, scale_range, translation, seed)
+            self.steps.append((motions, motions.neighbours(num_neighbours)))
         self._copies = InferenceCopies(autocast_dtype)
 
-    def __call__(self, inputs: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
+    @property
+    def num_passes(self) -> int:
+        """Images that the network is shown for each picture."""
+        first, *closer = [len(motions) for motions, _ in self.steps]
+        return first * len(self.curves) * (1 + self.either_side) + sum(closer) * self.num_curves
+
+    def __call__(self, inputs: Tensor, network: Network, *args: Any, **kwargs: Any) -> Tensor:
         """Predict landmarks.
 
         Args:
-            inputs: images, shape (B, C, X, Y).
+            inputs: pictures, shape (B, C, X, Y).
             network: images to landmarks (B, K, 2), normalised to the image side; it gets several copies at once.
             *args: further arguments of the network, the same for all copies.
             **kwargs: further arguments of the network.
 
         Returns:
-            Shape (B, K, 2), normalised to the image side.
+            Shape (B, K, 2), normalised to the picture's side.
 
         """
         return self.predict(inputs, network, *args, **kwargs).landmarks
 
     @torch.no_grad()
     def predict(
-        self,
-        inputs: Tensor,
-        network: Callable[..., Tensor],
-        *args: Any,
-        side_known: Tensor | None = None,
-        **kwargs: Any,
+        self, inputs: Tensor, network: Network, *args: Any, side_known: Tensor | None = None, **kwargs: Any
     ) -> SelfConsistent:
         """Predict landmarks, and tell how far the copies that were believed are apart.
 
         Args:
-            inputs: images, shape (B, C, X, Y).
+            inputs: pictures, shape (B, C, X, Y).
             network: images to landmarks (B, K, 2), normalised to the image side; it gets several copies at once.
             *args: further arguments of the network, the same for all copies.
             side_known: images that show the trained side for certain and are not asked mirrored, boolean, shape (B,);
@@ -142,49 +178,53 @@ class SelfConsistentInferer(Inferer):
             Landmarks, how far they disagree, and which images were believed mirrored.
 
         """
-        images = convert_to_tensor(inputs, track_meta=False)
-        landmarks, variance, weight = self._look(images, network, *args, **kwargs)
-        mirrored = torch.zeros(len(images), dtype=torch.bool, device=images.device)
+        pictures = convert_to_tensor(inputs, track_meta=False)
+        fast = self._copies(network) if isinstance(network, nn.Module) else network
+
+        def ask(images: Tensor) -> Tensor:
+            return fast(images, *args, **kwargs)
+
+        found = self._whole(pictures, ask)
+        mirrored = torch.zeros(len(pictures), dtype=torch.bool, device=pictures.device)
         unknown = ~mirrored if side_known is None else ~side_known.to(mirrored)
         if self.either_side and unknown.any():
-            others, other_variance, other_weight = self._look(images[unknown].flip(2), network, *args, **kwargs)
+            other = self._whole(pictures[unknown].flip(2), ask)
             margin = self.sharpness * math.log(self.side_factor)
-            mirrored[unknown] = other_weight > weight[unknown] + margin
-            chosen = mirrored[unknown]
-            others[..., 0] = 1 - others[..., 0]
-            landmarks[mirrored], variance[mirrored] = others[chosen], other_variance[chosen]
-        return SelfConsistent(landmarks, variance.sqrt().clamp_min(_SMALLEST), mirrored)
+            better = other.log_weight.logsumexp(1) > found.log_weight[unknown].logsumexp(1) + margin
+            mirrored[unknown] = better
+            for kept, others in zip(found, other, strict=True):
+                kept[mirrored] = others[better]
+            # From here on, mirrored pictures stand in the place of those that were believed mirrored.
+            pictures = torch.where(mirrored[:, None, None, None], pictures.flip(2), pictures)
+        chosen = found.log_weight.topk(self.num_curves, 1).indices
+        for step in range(1, len(self.steps)):
+            frames = Frames.around(found.landmarks, self.margin)
+            found = self._look(pictures, frames, chosen, step, ask)
+            found = found._replace(landmarks=frames.to_picture(found.landmarks))
+        landmarks = found.landmarks
+        landmarks[mirrored, :, 0] = 1 - landmarks[mirrored, :, 0]
+        return SelfConsistent(landmarks, found.variance.sqrt().clamp_min(SMALLEST_SPREAD), mirrored)
 
-    def _look(
-        self, images: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        size, predict = images.shape[2:], self._copies(network) if isinstance(network, nn.Module) else network
+    def _whole(self, pictures: Tensor, ask: Network) -> Agreement:
+        every = torch.arange(len(self.curves), device=pictures.device).expand(len(pictures), -1)
+        return self._look(pictures, Frames.whole(pictures), every, 0, ask)
+
+    def _look(self, pictures: Tensor, frames: Frames, chosen: Tensor, step: int, ask: Network) -> Agreement:
+        """What copies of each picture's frame say under the chosen curves (B, C), in coordinates of the frame."""
+        size = self.image_size or (pictures.shape[2], pictures.shape[3])
+        motions, groups = self.steps[step]
+        if self.closer_looks:
+            wide = (math.ceil(_CONTEXT * size[0]), math.ceil(_CONTEXT * size[1]))
+            shown, context = frames.wider(_CONTEXT).cut(pictures, wide), _CONTEXT
+        else:
+            shown, context = pictures if size == pictures.shape[2:] else frames.cut(pictures, size), 1.0
+        toned = apply_curves(shown, self.curves)
+        rows = torch.arange(len(pictures), device=pictures.device)[:, None]
+        toned = toned[rows, chosen].flatten(0, 1)  # (B * C, channels, X, Y)
         views = []
         # One image at a time leaves a processor idle: several motions of it make a batch.
-        for motions in self.motions.split(max(1, _BATCH // len(images))):
-            prediction = predict(motions.move(images).flatten(0, 1), *args, **kwargs)
-            views.append(motions.carry_back(prediction.unflatten(0, (len(motions), len(images))), size))
-        return self.believe(torch.cat(views).transpose(0, 1), size)
-
-    def believe(self, views: Tensor, image_size: tuple[int, ...]) -> tuple[Tensor, Tensor, Tensor]:
-        """Weigh predictions that were carried back to the image.
-
-        Args:
-            views: a prediction for each motion, shape (B, N, K, 2), normalised to the image side.
-            image_size: (X, Y) in pixels.
-
-        Returns:
-            Landmarks, shape (B, K, 2), normalised to the image side; the variance of neighbours that goes with them, in
-            hand sizes squared, shape (B, K); the logarithm of the sum of weights before they are normalised,
-            shape (B,).
-
-        """
-        sides = torch.tensor(image_size).to(views)
-        groups = (views * sides)[:, self.groups]  # (B, N, G, K, 2)
-        means = groups.mean(2)
-        variance = (groups - means[:, :, None]).square().sum(-1).mean(2)  # (B, N, K)
-        variance = variance / hand_size(means.flatten(0, 1)).view(means.shape[:2])[..., None].clamp_min(1e-6).square()
-        log_weights = -self.sharpness * variance.mean(2).sqrt().clamp_min(_SMALLEST).log()
-        weights = torch.softmax(log_weights, 1)
-        landmarks = (weights[:, :, None, None] * means).sum(1) / sides
-        return landmarks, (weights[:, :, None] * variance).sum(1), log_weights.logsumexp(1)
+        for part in motions.split(max(1, _BATCH // len(toned))):
+            prediction = ask(part.move(toned, context, size).flatten(0, 1))
+            views.append(part.carry_back(prediction.unflatten(0, (len(part), len(toned))), size))
+        carried = torch.cat(views).transpose(0, 1).unflatten(0, (len(pictures), chosen.shape[1]))
+        return weigh_by_agreement(carried, groups, size, self.sharpness)

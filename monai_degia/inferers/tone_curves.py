@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-__all__ = ["TONE_CURVES", "apply_curves"]
+__all__ = ["TONE_CURVES", "apply_curves", "check_curves"]
 
 
 def _as_it_is(images: Tensor) -> Tensor:
@@ -17,18 +17,16 @@ def _as_it_is(images: Tensor) -> Tensor:
 def _above_ground(start: float, gain: float) -> Callable[[Tensor], Tensor]:
     """Take the ground away, stretch what is left, and clip: an object that fades becomes one bright shape.
 
-    The ground is the median grey of the border; an object darker than it comes out bright as well. ``start`` and
+    The ground is the median of a channel's border; an object darker than it comes out bright as well. ``start`` and
     ``1 / gain`` are shares of the range between the ground and the object's brightest parts.
     """
 
     def curve(images: Tensor) -> Tensor:
-        grey = images.mean(1, keepdim=True)
-        edges = torch.cat([grey[..., 0], grey[..., -1], grey[..., 0, :], grey[..., -1, :]], -1)
-        ground = edges.median(-1).values[..., None, None]
-        above = grey - ground
+        edges = torch.cat([images[..., 0], images[..., -1], images[..., 0, :], images[..., -1, :]], -1)
+        above = images - edges.median(-1).values[..., None, None]
         above = above * torch.where(above.mean((2, 3), keepdim=True) < 0, -1.0, 1.0)
-        top = above.flatten(1).quantile(0.99, 1).clamp_min(1e-3)[:, None, None, None]
-        return ((above / top - start) * gain).clamp(0, 1).expand_as(images)
+        top = above.flatten(2).quantile(0.99, 2).clamp_min(1e-3)[..., None, None]
+        return ((above / top - start) * gain).clamp(0, 1)
 
     return curve
 
@@ -49,13 +47,14 @@ TONE_CURVES: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def apply_curves(images: Tensor, names: Sequence[str]) -> Tensor:
-    """Images (B, C, X, Y) under each curve, shape (curves, B, C, X, Y).
+    """Images (B, C, X, Y) under each curve, shape (B, curves, C, X, Y)."""
+    return torch.stack([TONE_CURVES[name](images) for name in names], 1)
 
-    Raises:
-        ValueError: if a curve is unknown.
 
-    """
+def check_curves(names: Sequence[str]) -> None:
+    """Raise ``ValueError`` unless there are names, and all are among ``TONE_CURVES``."""
     unknown = [name for name in names if name not in TONE_CURVES]
-    if unknown:
-        raise ValueError(f"Unknown tone curves {unknown}. Available: {', '.join(TONE_CURVES)}.")
-    return torch.stack([TONE_CURVES[name](images) for name in names])
+    if unknown or not names:
+        raise ValueError(
+            f"curves must be names of tone curves, got {list(names)}. Available: {', '.join(TONE_CURVES)}."
+        )

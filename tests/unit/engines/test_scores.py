@@ -1,15 +1,18 @@
 """What an evaluator tells without a label."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 import torch
 from ignite.engine import Engine
 from monai.data import MetaTensor
+from monai.inferers import Inferer, SimpleInferer
 from torch import Tensor, nn
 from torch.testing import assert_close
 
+from monai_degia.engines.batches import PrepareLandmarkBatch
+from monai_degia.engines.evaluator import LandmarkEvaluator
 from monai_degia.engines.scores import ScoresHandler, source_bits_per_dim
 from monai_degia.flows.flow_prior import FlowPrior
 from monai_degia.inferers.self_consistent import SelfConsistentInferer
@@ -34,49 +37,84 @@ def output(handler: ScoresHandler, images: Tensor, **others: Any) -> dict[str, A
     return engine.state.output
 
 
+def evaluated(
+    network: nn.Module, images: Tensor, inferer: Inferer, handlers: Sequence[ScoresHandler] = ()
+) -> dict[str, Any]:
+    evaluator = LandmarkEvaluator(
+        device=torch.device("cpu"),
+        val_data_loader=[{"image": images}],
+        network=network,
+        inferer=inferer,
+        prepare_batch=PrepareLandmarkBatch(),
+        val_handlers=list(handlers),
+        decollate=False,
+    )
+    evaluator.run()
+    return evaluator.state.output
+
+
 def test_scores_reach_the_output(make_flow: Callable[..., FlowPrior]) -> None:
     network, flow, images = Network().train(), make_flow(), torch.rand(5, 1, 8, 8)
     calibration = ScoreCalibration(-3.0, -1.5, 0.1, 6.0, 0.5)
     inferer = SelfConsistentInferer(num_views=6)
-    found = output(ScoresHandler(network, flow, calibration, inferer, refine=True), images)
-    assert network.training, "the network's mode was not put back"
-    disagreement = inferer.predict(images, network.eval()).disagreement
-    assert_close(found["disagreement"], disagreement)
-    assert_close(found["confidence"], torch.sigmoid(-3 - 1.5 * disagreement.log()))
+    found = evaluated(network, images, inferer, [ScoresHandler(network, flow, calibration)])
+    expected = inferer.predict(images, network.eval())
+    assert_close(found["pred"], expected.landmarks)
+    assert_close(found["disagreement"], expected.disagreement)
+    assert_close(found["confidence"], torch.sigmoid(-3 - 1.5 * expected.disagreement.log()))
     assert_close(found["bits_per_dim"], source_bits_per_dim(flow, images))
     assert_close(found["domain_shift"], (found["bits_per_dim"] - 6).abs() / 0.5)
 
 
+def test_the_network_is_shown_no_image_that_nobody_asked_for() -> None:
+    class Counting(Network):
+        shown = 0
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.shown += len(x)
+            return super().forward(x)
+
+    network, inferer = Counting(), SelfConsistentInferer(num_views=6)
+    evaluated(network, torch.rand(5, 1, 8, 8), inferer, [ScoresHandler(network)])
+    assert network.shown == 5 * inferer.num_passes == 30
+    network.shown = 0
+    evaluated(network, torch.rand(5, 1, 8, 8), inferer, [ScoresHandler(network, one_look=True)])
+    assert network.shown == 35
+    network.shown = 0
+    evaluated(network, torch.rand(5, 1, 8, 8), SimpleInferer())
+    assert network.shown == 5
+
+
 def test_confidence_is_that_of_the_landmarks_that_are_put_out() -> None:
-    network, images, inferer = Network(), torch.rand(5, 1, 8, 8), SelfConsistentInferer(num_views=6)
+    network, images, inferer = Network().train(), torch.rand(5, 1, 8, 8), SelfConsistentInferer(num_views=6)
     both = ScoreCalibration(-3.0, -1.5, 0.1, one_look_intercept=-2.0, one_look_slope=-0.5)
-    found = output(ScoresHandler(network, None, both, inferer), images)
+    first = network.eval()(images)
+    network.train()
+    found = output(ScoresHandler(network, None, both, inferer), images, pred=first)
+    assert network.training, "the network's mode was not put back"
+    assert found["pred"] is first
     assert_close(found["confidence"], torch.sigmoid(-2 - 0.5 * found["disagreement"].log()))
     found = output(ScoresHandler(network, None, ScoreCalibration(-3.0, -1.5, 0.1), inferer), images)
     assert "confidence" not in found, "that of refined landmarks, beside those of one look"
 
 
-def test_the_refined_prediction_takes_the_place_of_the_first_if_asked() -> None:
-    network, images = Network().eval(), torch.rand(5, 1, 8, 8)
-    inferer = SelfConsistentInferer(num_views=6)
-    found = output(ScoresHandler(network, inferer=inferer, refine=True), images)
-    assert_close(found["pred"], inferer(images, network))
-    assert not torch.allclose(found["pred"], network(images)) and "pred" not in output(ScoresHandler(network), images)
-    first = network(images)
-    found = output(ScoresHandler(network, inferer=inferer, refine=True), images, pred=first)
-    assert found["one_look"] is first and not torch.allclose(found["pred"], first)
+def test_one_look_stands_beside_the_refined_landmarks_if_asked() -> None:
+    network, images, inferer = Network().eval(), torch.rand(5, 1, 8, 8), SelfConsistentInferer(num_views=6)
+    found = evaluated(network, images, inferer, [ScoresHandler(network, one_look=True)])
+    assert_close(found["one_look"], network(images))
+    assert not torch.allclose(found["pred"], found["one_look"])
 
 
 def test_the_side_is_found_unless_the_file_tells_it() -> None:
     network, values = Network().eval(), torch.rand(6, 1, 8, 8)
     inferer = SelfConsistentInferer(num_views=6, either_side=True, side_factor=1e-9)  # prefers the mirror always
     told = MetaTensor(values, meta={"thumb_side": ["left", "", "right", "", "", ""]})
-    found = output(ScoresHandler(network, inferer=inferer, refine=True), told)
+    found = evaluated(network, told, inferer)
     assert found["mirrored"].tolist() == [False, True, False, True, True, True]
     expected = inferer.predict(values, network, side_known=torch.tensor([True, False, True, False, False, False]))
     assert_close(found["pred"], expected.landmarks)
-    assert output(ScoresHandler(network, inferer=inferer, refine=True), values)["mirrored"].all()
-    assert "mirrored" not in output(ScoresHandler(network, inferer=inferer), values), "not that of the prediction"
+    assert evaluated(network, values, inferer)["mirrored"].all()
+    assert "mirrored" not in evaluated(network, values, SelfConsistentInferer(num_views=6))
 
 
 def test_what_is_not_given_is_not_told(make_flow: Callable[..., FlowPrior]) -> None:

@@ -1,5 +1,7 @@
 """Motions and what is carried back, and an inferer that believes copies which agree."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -31,7 +33,7 @@ def points(count: int = 6) -> Tensor:
     return 0.4 + 0.2 * torch.rand(count, 4, 2)
 
 
-def narrow(**options: float) -> SelfConsistentInferer:
+def narrow(**options: Any) -> SelfConsistentInferer:
     """Motions that keep every blob in the image."""
     return SelfConsistentInferer(
         **{"num_views": 16, "scale_range": (0.8, 1.2), "translation": 0.05, "rotation": 0.4, **options}
@@ -212,11 +214,75 @@ def test_mirrored_copies_must_agree_better_by_the_factor() -> None:
     assert share(1.25) == 1 and share(1.8) == 0
 
 
+def read_bright(images: Tensor) -> Tensor:
+    """A network that reads blobs where they are bright, and guesses where they are dim, differently each time."""
+    peaks = images.amax((2, 3))
+    noise = 0.1 * torch.randn(*images.shape[:2], 2, generator=torch.Generator().manual_seed(int(1e6 * peaks.sum())))
+    return torch.where((peaks > 0.5)[..., None], centres_of_mass(images + 1e-6), 0.5 + noise)
+
+
+def test_the_curve_under_which_copies_agree_decides() -> None:
+    place = points()
+    dim = 0.3 * blobs(place)
+    plain, toned = narrow(), narrow(curves=["as it is", "x3"])
+    assert nme(plain(dim, read_bright), place).mean() > 0.15
+    assert nme(toned(dim, read_bright), place).mean() < 0.03
+    # Bright ones are left to the curve that suits them, among several that do.
+    assert nme(toned(blobs(place), read_bright), place).mean() < 0.03
+
+
+def test_a_closer_look_sees_what_the_whole_picture_hides() -> None:
+    """The network gets 20 x 16 pixels: a hand that is a tenth of the picture is two of them wide there."""
+
+    def network(images: Tensor) -> Tensor:
+        assert images.shape[2:] == (20, 16)
+        found = centres_of_mass(images)
+        # It answers in whole pixels, as one that cannot see more.
+        sides = torch.tensor([20, 16])
+        return ((found * sides).floor() + 0.5) / sides
+
+    offsets = torch.tensor([[-0.05, -0.05], [0.05, -0.04], [0.0, 0.05], [0.03, 0.02]])
+    place = 0.35 + 0.3 * torch.rand(5, 1, 2) + offsets
+    sides = torch.tensor([160.0, 128.0])
+    x, y = ((torch.arange(int(side)) + 0.5) for side in sides)
+    centres = place * sides
+    pictures = torch.exp(
+        -((x - centres[..., :1])[..., :, None].square() + (y - centres[..., 1:])[..., None, :].square()) / 32
+    )
+    options = {"image_size": (20, 16), "num_views": 16, "search_views": 8}
+    far, near = narrow(**options), narrow(**options, closer_looks=2, margin=2.0)
+    assert (near.num_passes, far.num_passes) == (8 + 8 + 16, 16)
+    errors = [nme(inferer(pictures, network), place).mean() for inferer in (far, near)]
+    assert errors[1] < 0.7 * errors[0]
+
+
+def test_closer_looks_follow_the_side_that_is_believed() -> None:
+    """The hand is left of the middle; only in the mirror can the network read it."""
+
+    def network(images: Tensor) -> Tensor:
+        found = centres_of_mass(images)
+        noise = 0.2 * torch.randn(found.shape, generator=torch.Generator().manual_seed(int(1e4 * found.sum())))
+        readable = found[:, 3, 0] > found[:, 0, 0]
+        return torch.where(readable[:, None, None], found, found + noise)
+
+    place = 0.45 + 0.1 * torch.rand(4, 4, 2)
+    place[:, 0, 0], place[:, 3, 0] = 0.6, 0.35
+    inferer = narrow(either_side=True, closer_looks=1, curves=["as it is", "x1.5"], num_curves=1, margin=3.0)
+    found = inferer.predict(blobs(place), network)
+    assert found.mirrored.all()
+    assert nme(found.landmarks, place).mean() < 0.05
+    assert inferer.num_passes == 2 * 2 * 16 + 16
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"num_neighbours": 1}, "num_neighbours must be at least 2"),
         ({"num_views": 3}, "at most num_views=3, got 4"),
+        ({"search_views": 3, "closer_looks": 1}, "at most search_views=3, got 4"),
+        ({"closer_looks": 4}, "closer_looks must be 0 to 3"),
+        ({"curves": ["x2"]}, r"names of tone curves, got \['x2'\]. Available: as it is"),
+        ({"curves": []}, r"names of tone curves, got \[\]"),
         ({"scale_range": (0.0, 1.0)}, "scale_range must be two positive numbers"),
         ({"scale_range": (2.0, 1.0)}, "scale_range must be two positive numbers"),
         ({"either_side": True, "sharpness": 0.0}, "needs sharpness and side_factor above 0, got sharpness=0"),

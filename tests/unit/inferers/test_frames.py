@@ -1,0 +1,51 @@
+"""Frames of pictures, and points carried from one to the other."""
+
+import pytest
+import torch
+from torch import Tensor
+from torch.testing import assert_close
+
+from monai_degia.inferers.frames import Frames
+
+
+def ramp(x_side: int = 60, y_side: int = 40) -> Tensor:
+    """A picture whose two channels hold the normalised place of each pixel."""
+    x, y = ((torch.arange(side) + 0.5) / side for side in (x_side, y_side))
+    return torch.stack([x[:, None].expand(-1, y_side), y.expand(x_side, -1)])[None]
+
+
+@pytest.mark.parametrize("scale", [0.2, 0.5, 0.9])
+@pytest.mark.parametrize("size", [(30, 20), (12, 16)])
+def test_a_frame_shows_the_place_that_it_names(scale: float, size: tuple[int, int]) -> None:
+    frames = Frames(torch.tensor([[0.55, 0.48]]), torch.tensor([scale]))
+    shown = frames.cut(ramp(), size)
+    assert shown.shape == (1, 2, *size)
+    x, y = ((torch.arange(side) + 0.5) / side for side in size)
+    places = frames.to_picture(torch.cartesian_prod(x, y)[None])[0].view(*size, 2)
+    inside = ((places > 0.02) & (places < 0.98)).all(-1)
+    assert inside.sum() > 30
+    assert_close(shown[0].permute(1, 2, 0)[inside], places[inside], atol=2e-3, rtol=0)
+
+
+def test_the_whole_picture_at_its_own_size_is_left_as_it_is() -> None:
+    pictures = torch.rand(3, 1, 20, 30)
+    assert Frames.whole(pictures).cut(pictures, (20, 30)) is pictures
+
+
+def test_shrinking_averages_what_lies_between() -> None:
+    """Stripes one pixel wide become grey: one sample a pixel would show black or white."""
+    stripes = (torch.arange(64) % 2).float().expand(1, 1, 64, 64)
+    shown = Frames.whole(stripes).cut(stripes, (16, 16))
+    assert_close(shown, torch.full_like(shown, 0.5), atol=0.13, rtol=0)
+
+
+def test_a_frame_around_landmarks_has_their_box_in_the_middle() -> None:
+    landmarks = torch.tensor([[[0.2, 0.3], [0.4, 0.7], [0.3, 0.5]], [[0.6, 0.6], [0.7, 0.65], [0.65, 0.62]]])
+    frames = Frames.around(landmarks, margin=2.0)
+    assert_close(frames.centre, torch.tensor([[0.3, 0.5], [0.65, 0.625]]))
+    assert_close(frames.scale, torch.tensor([0.8, 0.2]))
+    assert_close(frames.wider(2.0).scale, torch.tensor([1.6, 0.4]))
+
+
+def test_landmarks_on_one_spot_do_not_make_an_empty_frame() -> None:
+    assert Frames.around(torch.full((1, 5, 2), 0.5), 1.6).scale.item() > 0.01
