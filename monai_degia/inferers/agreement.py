@@ -29,7 +29,9 @@ class Agreement(NamedTuple):
     log_weight: Tensor
 
 
-def weigh_by_agreement(views: Tensor, groups: Tensor, image_size: tuple[int, ...], sharpness: float) -> Agreement:
+def weigh_by_agreement(
+    views: Tensor, groups: Tensor, image_size: tuple[int, ...], sharpness: float, log_prior: Tensor | None = None
+) -> Agreement:
     """Weigh predictions that were carried back to the image.
 
     Args:
@@ -38,6 +40,7 @@ def weigh_by_agreement(views: Tensor, groups: Tensor, image_size: tuple[int, ...
         groups: indices of the motions that are compared with each motion, itself among them, shape (N, G).
         image_size: (X, Y) in pixels.
         sharpness: power of the spread that makes the weights; 0 weighs all alike.
+        log_prior: logarithm of what each curve's weights are multiplied by, shape (B, C); default: 1.
 
     """
     sides = torch.tensor(image_size).to(views)
@@ -47,6 +50,8 @@ def weigh_by_agreement(views: Tensor, groups: Tensor, image_size: tuple[int, ...
     sizes = hand_size(means.flatten(0, 2)).view(means.shape[:3])
     variance = variance / sizes[..., None].clamp_min(1e-6).square()
     log_weights = -sharpness * variance.mean(3).sqrt().clamp_min(SMALLEST_SPREAD).log()
+    if log_prior is not None:
+        log_weights = log_weights + log_prior[..., None]
     weights = torch.softmax(log_weights.flatten(1), 1).view(log_weights.shape)
     landmarks = (weights[..., None, None] * means).sum((1, 2)) / sides
     return Agreement(landmarks, (weights[..., None] * variance).sum((1, 2)), log_weights.logsumexp(2))

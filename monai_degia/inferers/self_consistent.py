@@ -72,6 +72,8 @@ class SelfConsistentInferer(Inferer):
             those beside it.
         autocast_dtype: ``torch.bfloat16`` runs a :class:`LandmarkRegressor` in that precision; ``None`` in its own.
         curves: names of tone curves, keys of ``TONE_CURVES``.
+        curve_factor: how much better copies must agree under another curve than the first to be believed as much, above
+            1 where images are more likely such as the network was trained on.
         num_curves: curves that are kept after the whole picture; for closer looks.
         closer_looks: how often the picture is framed anew around the landmarks found; 0 to 3.
         search_views: copies under each curve in all steps but the last.
@@ -102,6 +104,7 @@ class SelfConsistentInferer(Inferer):
         seed: int = 0,
         autocast_dtype: torch.dtype | None = None,
         curves: Sequence[str] = ("as it is",),
+        curve_factor: float = 1.0,
         num_curves: int = 2,
         closer_looks: int = 0,
         search_views: int = 16,
@@ -128,10 +131,13 @@ class SelfConsistentInferer(Inferer):
                 "closer_looks must be 0 to 3, num_curves at least 1 and margin positive, got "
                 f"{closer_looks}, {num_curves} and {margin}."
             )
+        if not curve_factor > 0:
+            raise ValueError(f"curve_factor must be positive, got {curve_factor}.")
         check_curves(curves)
         self.sharpness, self.either_side, self.side_factor = sharpness, either_side, side_factor
         self.curves, self.num_curves = tuple(curves), min(num_curves, len(curves))
         self.closer_looks, self.margin = closer_looks, margin
+        self.log_prior = [0.0, *[-sharpness * math.log(curve_factor)] * (len(self.curves) - 1)]
         self.image_size = None if image_size is None else (int(image_size[0]), int(image_size[1]))
         self.steps = []
         for count in [*[search_views] * closer_looks, num_views]:
@@ -227,4 +233,5 @@ class SelfConsistentInferer(Inferer):
             prediction = ask(part.move(toned, context, size).flatten(0, 1))
             views.append(part.carry_back(prediction.unflatten(0, (len(part), len(toned))), size))
         carried = torch.cat(views).transpose(0, 1).unflatten(0, (len(pictures), chosen.shape[1]))
-        return weigh_by_agreement(carried, groups, size, self.sharpness)
+        prior = torch.tensor(self.log_prior).to(pictures)[chosen]
+        return weigh_by_agreement(carried, groups, size, self.sharpness, prior)

@@ -231,6 +231,25 @@ def test_the_curve_under_which_copies_agree_decides() -> None:
     assert nme(toned(blobs(place), read_bright), place).mean() < 0.03
 
 
+def test_another_curve_must_agree_better_by_the_factor() -> None:
+    """Noise of 1 as it is and of 1 / 1.5 under the other curve: believed up to a factor of 1.5."""
+    noise, place = torch.Generator().manual_seed(0), points(40)
+
+    def network(images: Tensor) -> Tensor:
+        other = images.amax((1, 2, 3)) > 0.5  # the curve makes dim images bright
+        size = torch.where(other, 0.01 / 1.5, 0.01)[:, None, None]
+        shift = torch.where(other, 0.2, 0.0)[:, None, None]  # so that one sees what was believed
+        return 0.5 + shift + (place[:1] - 0.5) + size * torch.randn(len(images), 4, 2, generator=noise)
+
+    def share(curve_factor: float) -> float:
+        still = {"rotation": 0.0, "scale_range": (1.0, 1.0), "translation": 0.0, "sharpness": 4.0}
+        inferer = narrow(num_views=64, num_neighbours=64, curves=["as it is", "x3"], curve_factor=curve_factor, **still)
+        found = inferer.predict(0.3 * blobs(place), network).landmarks
+        return (found - place[:1]).mean().item() / 0.2
+
+    assert share(1.1) > 0.7 and share(2.0) < 0.3
+
+
 def test_a_closer_look_sees_what_the_whole_picture_hides() -> None:
     """The network gets 20 x 16 pixels: a hand that is a tenth of the picture is two of them wide there."""
 
@@ -281,6 +300,7 @@ def test_closer_looks_follow_the_side_that_is_believed() -> None:
         ({"num_views": 3}, "at most num_views=3, got 4"),
         ({"search_views": 3, "closer_looks": 1}, "at most search_views=3, got 4"),
         ({"closer_looks": 4}, "closer_looks must be 0 to 3"),
+        ({"curve_factor": 0.0}, "curve_factor must be positive, got 0"),
         ({"curves": ["x2"]}, r"names of tone curves, got \['x2'\]. Available: as it is"),
         ({"curves": []}, r"names of tone curves, got \[\]"),
         ({"scale_range": (0.0, 1.0)}, "scale_range must be two positive numbers"),
