@@ -14,6 +14,7 @@ from monai.data import MetaTensor
 from monai.transforms import MapTransform
 from monai.utils import convert_to_tensor
 from torch import Tensor
+from torch.nn import functional
 
 from monai_degia.transforms.modality import match_channels
 
@@ -23,7 +24,10 @@ _TRUNCATED = 4.0  # standard deviations after which the Gaussian is cut off, as 
 
 
 class FitToSized(MapTransform):
-    """Scale an image until it fits into the network's, centred, black around it, with the network's channels.
+    """Scale an image until it fits into the network's, centred, its edge repeated beside it; match channels.
+
+    Black bars beside an image would be what its ground is not: edges that no scene has, and a false ground for whatever
+    looks for one at the border.
 
     Shrinking blurs first, by a Gaussian of standard deviation (factor - 1) / 2 pixels, and interpolates bilinearly, as
     ``monai.transforms.Resized(mode="bilinear", anti_aliasing=True)``. Both are linear and act on one axis at a time, so
@@ -71,8 +75,8 @@ class FitToSized(MapTransform):
         along_x, along_y = (_weights(side, size) for side, size in zip(shape, inner, strict=True))
         scaled = match_channels(along_x.to(values) @ values @ along_y.T.to(values), self.channels)
         before = [(wanted - size) // 2 for wanted, size in zip(self.spatial_size, inner, strict=True)]
-        result = scaled.new_zeros(self.channels, *self.spatial_size)
-        result[:, before[0] : before[0] + inner[0], before[1] : before[1] + inner[1]] = scaled
+        after = [w - size - b for w, size, b in zip(self.spatial_size, inner, before, strict=True)]
+        result = functional.pad(scaled, (before[1], after[1], before[0], after[0]), mode="replicate")
         if not isinstance(image, MetaTensor):
             return result
         fitted = MetaTensor(result, meta=dict(image.meta))

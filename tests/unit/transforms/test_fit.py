@@ -52,6 +52,20 @@ def test_a_white_image_stays_white_to_its_edge() -> None:
     assert darker["image"].min() < 0.8, "vacuous: MONAI has no dark frame"
 
 
+@pytest.mark.parametrize("shape", [(30, 90), (90, 30), (7, 100)])
+def test_beside_the_image_its_edge_is_repeated(shape: tuple[int, int]) -> None:
+    """And no black bar, which no scene has."""
+    image = 0.2 + 0.6 * torch.rand(1, *shape)
+    fitted = FitToSized("image", (60, 60), 1)({"image": tracked(image)})["image"].as_tensor()[0]
+    across = fitted if shape[0] < shape[1] else fitted.T
+    inner = round(60 * min(shape) / max(shape))
+    start = (60 - inner) // 2
+    assert_close(across[:start], across[start].expand(start, -1))
+    rest = 60 - start - inner
+    assert_close(across[start + inner :], across[start + inner - 1].expand(rest, -1))
+    assert fitted.min() >= 0.2
+
+
 @pytest.mark.parametrize(("size", "shape"), [((64, 48), (90, 200)), ((32, 64), (200, 90)), ((48, 48), (87, 61))])
 def test_the_whole_image_is_in_and_its_points_follow(size: tuple[int, int], shape: tuple[int, int]) -> None:
     image, place = torch.zeros(1, *shape), (0.31 * shape[0], 0.62 * shape[1])
