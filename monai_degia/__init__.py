@@ -41,13 +41,14 @@ from monai_degia.flows.flow_prior import FlowPrior
 from monai_degia.flows.prior import ClassConditionalPrior
 from monai_degia.flows.real_nvp import RealNVP
 from monai_degia.flows.wavelet_flow import WaveletFlow
+from monai_degia.inferers.hands import hand_inferer, picture_size
 from monai_degia.inferers.motions import Motions
 from monai_degia.inferers.self_consistent import SelfConsistentInferer
 from monai_degia.inferers.tone_curves import TONE_CURVES
 from monai_degia.losses.classification import ClassificationLoss, cross_entropy, prediction_entropy
 from monai_degia.losses.consistency import ViewsLoss, consistency_loss, prediction_variance
 from monai_degia.losses.degia import gaussian_wasserstein, negative_log_likelihood, prediction_shift, transport_cost
-from monai_degia.losses.heatmap import HeatmapLoss, heatmap_divergence
+from monai_degia.losses.heatmap import HeatmapLoss, heatmap_divergence, landmark_loss
 from monai_degia.losses.landmark import LandmarkMSELoss, landmark_mse
 from monai_degia.losses.objective import AscentObjective
 from monai_degia.metrics.calibration import ScoreCalibration, fit_calibration
@@ -250,9 +251,11 @@ __all__ = [
     "flip_permutation",
     "gaussian_wasserstein",
     "gradient_ascent",
+    "hand_inferer",
     "hand_size",
     "heatmap_divergence",
     "inference_copy",
+    "landmark_loss",
     "landmark_mse",
     "landmark_names",
     "landmarks_to_original",
@@ -277,6 +280,7 @@ __all__ = [
     "normalized_mse",
     "pck",
     "pck_auc",
+    "picture_size",
     "prediction_entropy",
     "prediction_shift",
     "prediction_variance",

@@ -23,7 +23,7 @@ CONFIGS = (
     "bundle/configs/train.json",
     "configs/data/hands.yaml",
     "bundle/configs/evaluate.json",
-    "configs/run/self_consistent.yaml",
+    "configs/run/as_inference.yaml",
 )
 FEW = "$monai_degia.merge_datalists(@splits[2][::7], @unseen_lists[1][::300])"
 
@@ -39,7 +39,6 @@ def write_report(data: Path, folder: Path) -> Path:
         output_dir=str(folder),
         evaluation_list=FEW,
         write_report=True,
-        **{"validate::inferer::num_views": 64},  # as inference looks
     )
     workflow.initialize()
     workflow.run()

