@@ -13,6 +13,7 @@ from torch.nn import functional as F
 __all__ = ["Frames"]
 
 _SMALLEST = 0.05  # of the picture: a frame that shows less shows pixels
+_LARGEST = 2.0  # frames show no more than twice the picture, as a rule
 _FINEST = 4  # samples on a side of a pixel, at most
 
 
@@ -60,10 +61,9 @@ class Frames:
         """
         if tuple(size) == tuple(pictures.shape[2:]) and bool((self.scale == 1).all() and (self.centre == 0.5).all()):
             return pictures  # exactly, and not but for rounding
-        shrink = max(
-            float(self.scale.max()) * side / wanted for side, wanted in zip(pictures.shape[2:], size, strict=True)
-        )
-        # Several samples a pixel: one alone would miss what lies between.
+        # Several samples a pixel: one alone would miss what lies between. As many as a frame of twice the picture
+        # needs, whatever this one shows, so that no picture gets other samples because of those beside it.
+        shrink = _LARGEST * max(side / wanted for side, wanted in zip(pictures.shape[2:], size, strict=True))
         fine = min(max(math.ceil(shrink), 1), _FINEST)
         # torch wants the last axis of the pictures first.
         offset = (2 * self.centre - 1).flip(1)

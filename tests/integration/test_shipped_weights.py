@@ -88,4 +88,4 @@ def test_photographs_that_a_camera_stored_sideways(tmp_path: Path) -> None:
         for orientation, stored in {3: (right - x, bottom - y), 6: (y, right - x), 8: (bottom - y, x)}.items():
             entry = found[f"{index}_{orientation}.png"]
             np.testing.assert_allclose(points(entry), np.stack(stored, axis=1), atol=0.02)
-            assert not entry["mirrored"] and not entry["outside"]
+            assert not entry["mirrored"] and entry["outside"] == found[f"{index}.png"]["outside"]

@@ -49,3 +49,12 @@ def test_a_frame_around_landmarks_has_their_box_in_the_middle() -> None:
 
 def test_landmarks_on_one_spot_do_not_make_an_empty_frame() -> None:
     assert Frames.around(torch.full((1, 5, 2), 0.5), 1.6).scale.item() > 0.01
+
+
+def test_what_a_picture_shows_does_not_depend_on_those_beside_it() -> None:
+    pictures = torch.rand(3, 1, 64, 64)
+    frames = Frames(torch.tensor([[0.5, 0.5], [0.4, 0.6], [0.5, 0.5]]), torch.tensor([0.2, 0.7, 1.9]))
+    together = frames.cut(pictures, (16, 16))
+    for index in range(3):
+        row = torch.tensor([index])
+        assert_close(frames[row].cut(pictures[row], (16, 16)), together[row], atol=1e-6, rtol=0)
