@@ -83,6 +83,7 @@ from monai_degia.networks.digit_lenet import DigitLeNet
 from monai_degia.networks.inference_copy import inference_copy
 from monai_degia.networks.onnx_network import OnnxNetwork
 from monai_degia.networks.regressor import LandmarkRegressor
+from monai_degia.networks.weights import load_weights
 from monai_degia.transforms.adversarial import AdversarialAscent, AdversarialAscentd
 from monai_degia.transforms.appearance import AppearanceParametrization, random_appearance
 from monai_degia.transforms.ascent import STEP_RULES, gradient_ascent
@@ -269,6 +270,7 @@ __all__ = [
     "load_onehand10k",
     "load_rhpe",
     "load_rsna",
+    "load_weights",
     "make_mnist_m",
     "mapped_joints",
     "merge_datalists",

@@ -63,7 +63,7 @@ def test_training_and_evaluation_leave_their_files(root: Path) -> None:
     checkpoint = torch.load(root / "models" / "checkpoint.pt", weights_only=True)
     assert checkpoint["trainer"]["iteration"] == 6
     assert checkpoint["dataset"]["rounds"] == 1 and checkpoint["dataset"]["pool"]["size"] == 8
-    network = monai_degia.LandmarkRegressor("lenet")
+    network = monai_degia.LandmarkRegressor("lenet", head="heatmap", temperature=0.25)
     network.load_state_dict(torch.load(root / "models" / "model.pt", weights_only=True))
     width, height = Image.open(root / "eval" / "generated_round=00.png").size
     assert width > 8 * 64 and height >= 2 * 64
@@ -75,15 +75,17 @@ def test_training_and_evaluation_leave_their_files(root: Path) -> None:
     assert not list(root.rglob(".*partial*"))
 
 
-def test_csv_of_inference_equals_a_computation_by_hand(root: Path) -> None:
-    network = monai_degia.LandmarkRegressor("lenet", normalize_input=True).eval()
+def test_csv_of_inference_equals_a_computation_by_hand(root: Path, tmp_path: Path) -> None:
+    options = {"bundle_root": root, "dataset_dir": root / "new", "output_dir": tmp_path, "refine": False}
+    command("inference.json", **options, **{"network_def::backbone": "lenet"})
+    network = monai_degia.LandmarkRegressor("lenet", head="heatmap", temperature=0.25, normalize_input=True).eval()
     network.load_state_dict(torch.load(root / "models" / "model.pt", weights_only=True))
     pixels = torch.from_numpy(np.array(Image.open(root / "new" / "small.png"))).permute(2, 1, 0)[None] / 255
     enlarged = functional.interpolate(pixels, (64, 40), mode="bilinear")  # 32 x 20, twice as large
     with torch.no_grad():
-        u = monai_degia.SelfConsistentInferer()(functional.pad(enlarged, (12, 12)), network)[0]
+        u = network(functional.pad(enlarged, (12, 12, 0, 0), mode="replicate"))[0]
     expected = torch.stack([32 * u[:, 0] - 0.5, (64 * u[:, 1] - 12) / 2 - 0.5], dim=1)
-    rows = list(csv.DictReader((root / "eval" / "landmarks.csv").open()))
+    rows = list(csv.DictReader((tmp_path / "landmarks.csv").open()))
     assert [row["image"] for row in rows] == ["small.png", "upright.png"]
     found = torch.tensor([[float(rows[0][f"{n}_{axis}"]) for axis in "xy"] for n in monai_degia.HAND21])
     assert torch.allclose(found, expected, atol=0.006)
@@ -122,6 +124,23 @@ def train(root: Path, **overrides: Any) -> ConfigWorkflow:
     )
     workflow.initialize()
     return workflow
+
+
+def test_the_seed_decides_the_first_weights_and_a_file_replaces_them(tmp_path: Path) -> None:
+    monai_degia.write_synthetic_dataset(tmp_path / "data", "photo", 24, image_size=64)
+
+    def weights(workflow: ConfigWorkflow) -> dict[str, Tensor]:
+        return {k: v.clone() for k, v in workflow.parser.get_parsed_content("network").state_dict().items()}
+
+    torch.manual_seed(5)  # what happened before must not matter
+    first = weights(train(tmp_path))
+    torch.manual_seed(6)
+    assert same(weights(train(tmp_path)), first) and not same(weights(train(tmp_path, seed=1)), first)
+    torch.save(first, tmp_path / "start.pt")
+    started = train(tmp_path, seed=1, start_weights=str(tmp_path / "start.pt"), max_epochs=1, learning_rate=0.0)
+    started.run()
+    kept = weights(started)
+    assert all(torch.equal(kept[name], first[name]) for name in first if name.endswith("weight"))
 
 
 class Killed(Exception):
@@ -257,7 +276,7 @@ def test_landmarks_lie_in_the_pixels_of_any_file(tmp_path: Path, mirror: bool) -
     entries = json.loads((tmp_path / "eval" / "landmarks.json").read_text())
     assert [entry["image"] for entry in entries] == list(spots)
     for entry, (_, _, x, y) in zip(entries, spots.values(), strict=True):
-        assert entry["landmarks"]["spot"] == pytest.approx([x, y], abs=0.15), entry["image"]
+        assert entry["landmarks"]["spot"] == pytest.approx([x, y], abs=0.25), entry["image"]
         assert not entry["outside"] and entry["model_version"] == f"hand_landmark_degia {monai_degia.__version__}"
     assert [entry["spacing_mm"] for entry in entries] == [None] * 4 + [pytest.approx([0.3, 0.3])]
     written = "".join(path.read_text() for path in (tmp_path / "eval").iterdir())

@@ -178,7 +178,7 @@ def test_log_of_a_failed_run_has_its_message_and_no_traceback(
 
 def weights(root: Path, backbone: str = "lenet") -> None:
     (root / "models").mkdir()
-    torch.save(monai_degia.LandmarkRegressor(backbone).state_dict(), root / "models" / "model.pt")
+    torch.save(monai_degia.LandmarkRegressor(backbone, head="heatmap").state_dict(), root / "models" / "model.pt")
 
 
 def test_faults_of_images_at_inference(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -306,7 +306,9 @@ def test_inference_and_evaluation_write_it_on_request(tmp_path: Path, monkeypatc
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
     write_synthetic_dataset(tmp_path / "data", "photo", 12, image_size=64)
     (tmp_path / "models").mkdir()
-    torch.save(LandmarkRegressor("lenet", normalize_input=True).state_dict(), tmp_path / "models" / "model.pt")
+    torch.save(
+        LandmarkRegressor("lenet", head="heatmap", normalize_input=True).state_dict(), tmp_path / "models" / "model.pt"
+    )
     images = tmp_path / "data" / "images"
     found = tmp_path / "eval" / "report.html"
     run_bundle(tmp_path, "inference.json", dataset_dir=str(images), write_report=False)

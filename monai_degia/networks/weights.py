@@ -1,0 +1,35 @@
+"""Weights to start from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+__all__ = ["load_weights"]
+
+
+def load_weights(network: nn.Module, path: str | Path | None) -> nn.Module:
+    """Load a file of weights into a network, for a training that does not start anew.
+
+    Args:
+        network: what the weights belong to; its parameters are replaced.
+        path: a state dict as ``torch.save`` writes it; ``None`` leaves the network as it is.
+
+    Returns:
+        The network.
+
+    Raises:
+        ValueError: if the file is missing, or its weights are those of another network.
+
+    """
+    if path is None:
+        return network
+    if not Path(path).is_file():
+        raise ValueError(f"There is no file of weights {path}.")
+    try:
+        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    except RuntimeError as error:
+        raise ValueError(f"The weights in {path} do not fit the network: {error}") from error
+    return network
