@@ -8,6 +8,7 @@ import sys
 
 SHORT = {"max_epochs": 1, "iterations_per_epoch": 2, "batch_size": 4, "val_interval": 1}
 HANDS = {**SHORT, "images_per_round": 4}
+RENDERED = {"source_sets::rendered_count": 40, "source_sets::faded_count": 4}
 DIGITS = {**SHORT, "source_list::count": 40, "splits::1::start": 40, "splits::1::count": 10}
 ROWS = {"demo": "lenet", "hands": "erm", "table2": "lenet"}
 DIGIT_ROWS = {"table1": "plain", "table1_full": "plain", "peers": "erm", "peers_short": "erm"}
@@ -37,6 +38,10 @@ def shortened(arguments: list[str]) -> list[str]:
         ]
     if "monai.bundle run" in text and "train.json" in text:
         entries = DIGITS if "digits/task" in text else HANDS
+        if "data/hands.yaml" in text:
+            entries = {**entries, **RENDERED}
+            # The published sets are not rendered.
+            arguments = [part.replace("'configs/data/hands_expert.yaml',", "") for part in arguments]
         if "--resume True" in text:
             entries = {**entries, "max_epochs": 2}
         return [*arguments, *(part for key, value in entries.items() for part in (f"--{key}", str(value)))]

@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,9 @@ def commands(page: str) -> list[str]:
 WITH_COMMANDS = [page for page in PAGES if any(not line.startswith(ELSEWHERE) for line in commands(page))]
 
 
-def rendered(folder: Path, modality: str, count: int, naming: str = "IMG_{}.png", **columns: str) -> None:
+def rendered(
+    folder: Path, modality: str, count: int, naming: str = "IMG_{}.png", sources: Sequence[str] = ("",), **columns: str
+) -> None:
     """A list with the file names and further columns that the overlays for the real sets ask for."""
     monai_degia.write_synthetic_dataset(folder, modality, count)
     rows = list(csv.DictReader((folder / "landmarks.csv").open()))
@@ -46,6 +49,7 @@ def rendered(folder: Path, modality: str, count: int, naming: str = "IMG_{}.png"
         found = next(path for path in (folder, folder / "images") if (path / row["image"]).is_file())
         (found / row["image"]).rename(found / Path(row["image"]).with_name(name))
         row.update({"image": str(Path(row["image"]).with_name(name)), "digit": str(index % 10), **columns})
+        row["source"] = sources[index % len(sources)]
     with (folder / "landmarks.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
@@ -58,6 +62,8 @@ def assumed(tmp_path_factory: pytest.TempPathFactory, write_digits: Any) -> Path
     folder = tmp_path_factory.mktemp("assumed")
     data = folder / "DATA"
     rendered(data / "hand_rgb_signdigits", "photo", 40, good="1")
+    sources = ["fingercount", "rf_hands", "rps_freeman", "rf_lebanon", "asl_letters", "subhi"]
+    rendered(data / "hand_rgb_more", "photo", 12, sources=sources, thumb_on_right="0")
     rendered(data / "hand_depth_ntu", "depth", 4)
     rendered(data / "hand_xray_mednist", "xray", 4, good="1", thumb_on_right="1")
     write_digits(data)

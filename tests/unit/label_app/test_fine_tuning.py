@@ -68,7 +68,9 @@ def test_training_lowers_the_error_on_pictures_and_dicom_together(
     assert old.keys() == new.keys() and not torch.equal(old[next(iter(old))], new[next(iter(new))])
 
     def error(path: Path) -> float:
-        found = [list(BundleInference(bundle, path)(file)[1]["landmarks"].values()) for file, _ in files]
+        # In one pass, by which training chooses: after eight steps, several passes may agree on either.
+        infer = BundleInference(bundle, path, refine=False)
+        found = [list(infer(file)[1]["landmarks"].values()) for file, _ in files]
         return float(np.linalg.norm(np.array(found) - [points for *_, points in labels], axis=-1).mean())
 
     assert error(best) < error(weights)
