@@ -52,7 +52,7 @@ class Frames:
         return Frames(self.centre, self.scale * factor)
 
     def cut(self, pictures: Tensor, size: Sequence[int]) -> Tensor:
-        """What the frames show, shape (B, C, *size); beyond the picture its border is repeated.
+        """What the frames show, shape (B, C) and ``size``; beyond the picture its border is repeated.
 
         Args:
             pictures: shape (B, C, X, Y).

@@ -66,7 +66,7 @@ class Motions:
         return torch.stack([torch.stack([cos, -sin * ratio], -1), torch.stack([sin / ratio, cos], -1)], -2)
 
     def move(self, images: Tensor, context: float = 1.0, size: Sequence[int] | None = None) -> Tensor:
-        """Images (B, C, X, Y) whose content went through each motion, shape (N, B, C, *size).
+        """Images (B, C, X, Y) whose content went through each motion, shape (N, B, C) and ``size``.
 
         Args:
             images: they show ``context`` times the field of the result, about the same middle. Beyond their edge the
