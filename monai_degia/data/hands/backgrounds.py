@@ -23,7 +23,8 @@ def studio_background(shape: tuple[int, int], rng: np.random.Generator) -> Float
     image = np.ones((*shape, 3)) * (level + rng.normal(0, 0.03, 3))
     kind = rng.choice(["plain", "gradient", "texture"], p=[0.4, 0.35, 0.25])
     if kind == "gradient":
-        image += (rng.uniform(0.05, 0.2) * _ramp(shape, rng))[..., None]
+        ramp = _ramp(shape, rng)  # drawn first, as ever: the same seed gives the same files
+        image += (rng.uniform(0.05, 0.2) * ramp)[..., None]
     elif kind == "texture":
         for scale in (0.02, 0.05, 0.15):
             tint = rng.normal(0, 0.02, 3) + rng.normal(0, 0.05)
