@@ -9,6 +9,7 @@ from monai_degia.data.growing import GrowingDataset
 from monai_degia.data.hands.dataset import render_hand, write_synthetic_dataset
 from monai_degia.data.hands.extended import classes_by_extended_fingers, count_extended_fingers
 from monai_degia.data.hands.scene import render_faded_hand
+from monai_degia.data.keys import DeGIAKeys, MaximizationEvents, scalar_output, stacked_from_engine
 from monai_degia.data.landmark_sets import HAND17, HAND21, LANDMARK_SETS, flip_permutation, landmark_names
 from monai_degia.data.metaimage import MetaImageReader
 from monai_degia.data.pool import GeneratedPool
@@ -24,17 +25,16 @@ from monai_degia.data.sampler import GrowingSampler
 from monai_degia.data.splits import merge_datalists, mix_datalists, split_datalist
 from monai_degia.data.xray.reader import XRayReader
 from monai_degia.engines.augmented_batch import PrepareAugmentedBatch
-from monai_degia.engines.autocast import AutocastInferer, native_bfloat16
+from monai_degia.engines.autocast import AutocastInferer
 from monai_degia.engines.batches import PrepareClassBatch, PrepareLandmarkBatch
 from monai_degia.engines.checkpoints import BestModelSaver, RunCheckpoint
 from monai_degia.engines.errors import show_short_errors
 from monai_degia.engines.evaluator import LandmarkEvaluator
 from monai_degia.engines.generated_images import GeneratedImagesHandler
 from monai_degia.engines.handlers import EpochSeedHandler, MaximizationHandler
-from monai_degia.engines.keys import DeGIAKeys, MaximizationEvents, scalar_output, stacked_from_engine
 from monai_degia.engines.maximizer import AdversarialMaximizer
 from monai_degia.engines.progress import PhaseProgress
-from monai_degia.engines.scores import ScoresHandler, source_bits_per_dim
+from monai_degia.engines.scores import ScoresHandler
 from monai_degia.engines.trainer import DeGIATrainer
 from monai_degia.engines.views import ViewsInferer
 from monai_degia.flows.flow_prior import FlowPrior
@@ -84,6 +84,8 @@ from monai_degia.networks.inference_copy import inference_copy
 from monai_degia.networks.onnx_network import OnnxNetwork
 from monai_degia.networks.regressor import LandmarkRegressor
 from monai_degia.networks.weights import load_weights
+from monai_degia.results.prediction import LandmarkPrediction
+from monai_degia.results.prediction import LandmarkPrediction as LandmarkRecord
 from monai_degia.transforms.adversarial import AdversarialAscent, AdversarialAscentd
 from monai_degia.transforms.appearance import AppearanceParametrization, random_appearance
 from monai_degia.transforms.ascent import STEP_RULES, gradient_ascent
@@ -129,12 +131,23 @@ from monai_degia.writers.landmark_files import LandmarkFileWriter
 from monai_degia.writers.markups import MarkupsWriter
 from monai_degia.writers.overlay import draw_landmarks, save_overlay_grid
 from monai_degia.writers.overlay_files import OverlayWriter
-from monai_degia.writers.records import LandmarkRecord
 from monai_degia.writers.report import LandmarkReport
 from monai_degia.writers.score_report import ScoreReport
 from monai_degia.writers.structured_report import StructuredReportWriter
 
 __version__ = "0.1.0"
+
+from monai_degia.engines.bundle_config import bundle_root, check_config
+from monai_degia.engines.run_folder import check_training_folder
+from monai_degia.engines.training_log import TrainingLog
+from monai_degia.errors import UserError
+from monai_degia.flows.source_likelihood import source_bits_per_dim
+from monai_degia.inferers.one_look import OneLookInferer
+from monai_degia.model.description import ModelDescription
+from monai_degia.model.trained_model import TrainedModel
+from monai_degia.networks.precision import native_bfloat16
+from monai_degia.transforms.modality import ScaleBytesd
+from monai_degia.transforms.preprocessing import LandmarkPreprocessing
 
 __all__ = [
     "BACKBONES",
@@ -183,6 +196,8 @@ __all__ = [
     "LandmarkMSE",
     "LandmarkMSELoss",
     "LandmarkMSEMetric",
+    "LandmarkPrediction",
+    "LandmarkPreprocessing",
     "LandmarkRecord",
     "LandmarkRegressor",
     "LandmarkReport",
@@ -197,10 +212,12 @@ __all__ = [
     "MeanRadialError",
     "MeanRadialErrorMetric",
     "MetaImageReader",
+    "ModelDescription",
     "Motions",
     "NormalizeLandmarksd",
     "NormalizedMeanError",
     "NormalizedMeanErrorMetric",
+    "OneLookInferer",
     "OnnxNetwork",
     "OverlayWriter",
     "PCKAUCMetric",
@@ -227,6 +244,7 @@ __all__ = [
     "ReflectedParametrization",
     "Reframed",
     "RunCheckpoint",
+    "ScaleBytesd",
     "ScaleModalityd",
     "ScoreCalibration",
     "ScoreReport",
@@ -235,11 +253,17 @@ __all__ = [
     "StructuredReportWriter",
     "SuccessDetectionRate",
     "SuccessDetectionRateMetric",
+    "TrainedModel",
+    "TrainingLog",
     "TurnUprightd",
+    "UserError",
     "ViewsInferer",
     "ViewsLoss",
     "WaveletFlow",
     "XRayReader",
+    "bundle_root",
+    "check_config",
+    "check_training_folder",
     "classes_by_extended_fingers",
     "consistency_loss",
     "count_extended_fingers",

@@ -7,9 +7,10 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
+
+from monai_degia.errors import UserError, did_you_mean
 
 __all__ = ["Record", "read_csv", "read_json"]
 
@@ -55,20 +56,20 @@ def read_csv(path: Path, names: Sequence[str]) -> list[Record]:
             _check_header(path, header, names)
             return [_csv_record(reader.line_num, header, row, names) for row in reader if any(map(str.strip, row))]
     except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{path} is not a CSV file in UTF-8 ({error}). Save it as comma-separated UTF-8.") from error
+        raise UserError(f"{path} is not a CSV file in UTF-8 ({error}). Save it as comma-separated UTF-8.") from error
 
 
 def _check_header(path: Path, header: list[str], names: Sequence[str]) -> None:
     repeated = [column for column, count in Counter(header).items() if count > 1]
     if repeated:
-        raise ValueError(f"{path} has the column {repeated[0]!r} more than once. Keep one of them.")
+        raise UserError(f"{path} has the column {repeated[0]!r} more than once. Keep one of them.")
     missing = [c for c in ("image", *(f"{name}_{axis}" for name in names for axis in "xy")) if c not in header]
     if not missing:
         return
     if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
-        raise ValueError(f"{path} is not separated by commas (its header is {header[0][:60]!r}). Save it with commas.")
-    hint = "".join(f" Did you mean {match!r} for {missing[0]!r}?" for match in get_close_matches(missing[0], header, 1))
-    raise ValueError(
+        raise UserError(f"{path} is not separated by commas (its header is {header[0][:60]!r}). Save it with commas.")
+    hint = did_you_mean(missing[0], header)
+    raise UserError(
         f"{path} lacks {len(missing)} column(s): {_some(missing)}.{hint} It has: {_some(header, 8)}. "
         "Name the columns image, <landmark>_x, <landmark>_y, or choose other landmarks."
     )
@@ -99,13 +100,13 @@ def read_json(path: Path, names: Sequence[str], section: str | None) -> list[Rec
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path} is not valid JSON ({error}). Correct it at that place.") from error
+        raise UserError(f"{path} is not valid JSON ({error}). Correct it at that place.") from error
     sections = {k: v for k, v in content.items() if _is_section(k, v)} if isinstance(content, dict) else {}
     if section is None and len(sections) == 1:
         section = next(iter(sections))
     if section not in sections:
         found = ", ".join(sections) or "none"
-        raise ValueError(f"{path} has no section {section!r}; its lists of items: {found}. Pass section=<one of them>.")
+        raise UserError(f"{path} has no section {section!r}; its lists of items: {found}. Pass section=<one of them>.")
     order = _order(path, content.get("landmark_names"), names)
     return [_json_record(f"{section}[{i}]", item, order) for i, item in enumerate(sections[section])]
 
@@ -120,7 +121,7 @@ def _order(path: Path, own_names: Any, names: Sequence[str]) -> tuple[int, list[
         return len(names), list(range(len(names)))
     missing = [name for name in names if name not in own_names]
     if missing:
-        raise ValueError(
+        raise UserError(
             f"{path} has no landmark {_some(missing)}; its landmark_names: {_some(own_names, 30)}. "
             "Choose landmarks among them."
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from itertools import islice
 from os import PathLike
 from pathlib import Path
@@ -14,6 +13,7 @@ from monai_degia.data.annotations import Record, read_csv, read_json
 from monai_degia.data.items import MODALITIES, ItemRules, make_items, matches
 from monai_degia.data.landmark_sets import landmark_names
 from monai_degia.data.xray.files import DICOM_SUFFIXES, OTHER_SUFFIXES, is_dicom_file
+from monai_degia.errors import UserError, did_you_mean
 
 __all__ = ["IMAGE_SUFFIXES", "list_images", "load_datalist"]
 
@@ -115,13 +115,13 @@ def list_images(
     _check_options(modality, 0.0, None)
     root, endings = Path(folder).expanduser(), tuple(s.lower() for s in suffixes)
     if not root.is_dir():
-        raise ValueError(f"{root} is not a folder. Pass the folder that holds the images.")
+        raise UserError(f"{root} is not a folder. Pass the folder that holds the images.")
     dicom = any(s in endings for s in DICOM_SUFFIXES)
     files = sorted(f for f in root.iterdir() if _is_file(f) and _is_listed(f, endings, dicom))
     deeper = _folders_with_images(root, endings, dicom)
     if not files:
         cure = f"Its sub-folders do, such as {deeper[0]}: pass one." if deeper else "Check the folder or the suffixes."
-        raise ValueError(f"{root} holds no image that ends in {', '.join(endings)}. {cure}")
+        raise UserError(f"{root} holds no image that ends in {', '.join(endings)}. {cure}")
     if deeper:
         _logger.warning("%s: sub-folders are not searched, images lie in %s.", root, ", ".join(map(str, deeper[:5])))
     name = domain or root.resolve().name
@@ -149,27 +149,27 @@ def _is_listed(file: Path, endings: tuple[str, ...], dicom: bool) -> bool:
 
 def _check_options(modality: str, outside_margin: float, num_classes: int | None) -> None:
     if modality not in MODALITIES:
-        raise ValueError(f"modality must be one of {', '.join(MODALITIES)}, got {modality!r}.")
+        raise UserError(f"modality must be one of {', '.join(MODALITIES)}, got {modality!r}.")
     if not outside_margin >= 0:
-        raise ValueError(f"outside_margin must be a fraction of the image side, at least 0, got {outside_margin}.")
+        raise UserError(f"outside_margin must be a fraction of the image side, at least 0, got {outside_margin}.")
     if num_classes is not None and num_classes < 1:
-        raise ValueError(f"num_classes must be at least 1, got {num_classes}.")
+        raise UserError(f"num_classes must be at least 1, got {num_classes}.")
 
 
 def _read(file: Path, names: Sequence[str], section: str | None) -> list[Record]:
     if not file.is_file():
-        raise ValueError(f"There is no annotation file {file}. Pass the path of a .csv or .json file.")
+        raise UserError(f"There is no annotation file {file}. Pass the path of a .csv or .json file.")
     suffix = file.suffix.lower()
     if suffix == ".json":
         records = read_json(file, names, section)
     elif suffix != ".csv":
-        raise ValueError(f"{file} ends in {suffix or 'nothing'!r}. Annotations are read from .csv or .json files.")
+        raise UserError(f"{file} ends in {suffix or 'nothing'!r}. Annotations are read from .csv or .json files.")
     elif section is not None:
-        raise ValueError(f"{file} is a CSV file and has no section {section!r}. Use where={{column: value}} instead.")
+        raise UserError(f"{file} is a CSV file and has no section {section!r}. Use where={{column: value}} instead.")
     else:
         records = read_csv(file, names)
     if not records:
-        raise ValueError(f"{file} has no rows{f' in {section!r}' if section else ''}. Add at least one image.")
+        raise UserError(f"{file} has no rows{f' in {section!r}' if section else ''}. Add at least one image.")
     return records
 
 
@@ -179,7 +179,7 @@ def _filter(file: Path, records: list[Record], where: Mapping[str, Any]) -> list
         seen = sorted({str(record.fields.get(column, "")) for record in records})
         records = [record for record in records if matches(record, {column: value})]
         if not records:
-            raise ValueError(
+            raise UserError(
                 f"{file}: no row is left after where {column}={value!r}; before it, {column} held "
                 f"{', '.join(map(repr, seen[:5]))}. Values are compared as text."
             )
@@ -189,8 +189,8 @@ def _filter(file: Path, records: list[Record], where: Mapping[str, Any]) -> list
 def _check_columns(file: Path, known: set[str], columns: Mapping[str, Any]) -> None:
     for column in columns:
         if column not in known:
-            hint = "".join(f" Did you mean {match!r}?" for match in get_close_matches(column, known, n=1))
-            raise ValueError(f"{file} has no column {column!r}.{hint} Columns: {', '.join(sorted(known)[:20])}.")
+            hint = did_you_mean(column, known)
+            raise UserError(f"{file} has no column {column!r}.{hint} Columns: {', '.join(sorted(known)[:20])}.")
 
 
 def _image_folders(file: Path, image_dir: str | PathLike[str] | None) -> tuple[Path, ...]:
@@ -198,5 +198,5 @@ def _image_folders(file: Path, image_dir: str | PathLike[str] | None) -> tuple[P
         return (file.parent / "images", file.parent) if file.suffix.lower() == ".csv" else (file.parent,)
     folder = Path(image_dir).expanduser()
     if not folder.is_dir():
-        raise ValueError(f"image_dir {folder} is not a folder. Pass the folder that holds the images of {file}.")
+        raise UserError(f"image_dir {folder} is not a folder. Pass the folder that holds the images of {file}.")
     return (folder,)

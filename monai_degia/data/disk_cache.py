@@ -14,6 +14,7 @@ from monai.data import MetaTensor
 
 from monai_degia.data.files import whole_file
 from monai_degia.data.fingerprint import describe, file_identities, program_versions
+from monai_degia.errors import UserError
 
 __all__ = ["DiskCache"]
 
@@ -44,7 +45,7 @@ class DiskCache:
                 _DESCRIPTIONS[transform] = describe(transform)
             self.made_by = _DESCRIPTIONS[transform] + program_versions()
         except TypeError as error:
-            raise TypeError(
+            raise UserError(
                 f"cache_dir={str(folder)!r} needs transforms whose options can be compared between runs: {error}. Set "
                 "cache_dir to null, or leave that transform to the augmentation."
             ) from None
@@ -100,7 +101,7 @@ def _encoded(value: Any) -> Any:
         return str.__str__(value)  # MONAI's enumerations of names are equal to their text
     if type(value) in (int, float, bool, type(None)):
         return value
-    raise TypeError(type(value).__name__)
+    raise UserError(type(value).__name__)
 
 
 def _decoded(value: Any) -> Any:

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from monai_degia.errors import UserError
+
 __all__ = ["describe", "file_identities", "program_versions"]
 
 _PACKAGE = Path(__file__).parents[1]
@@ -81,7 +83,7 @@ def _of_object(value: Any, inside: tuple[int, ...]) -> Iterator[str]:
     elif hasattr(value, "__dict__"):
         yield from _tokens((type(value), vars(value)), inside)
     else:
-        raise TypeError(f"{type(value).__name__} does not tell its options")
+        raise UserError(f"{type(value).__name__} does not tell its options")
 
 
 def _code(code: Any) -> Iterator[str]:

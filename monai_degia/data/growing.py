@@ -15,6 +15,7 @@ from torch.utils.data import Dataset
 
 from monai_degia.data.pool import GeneratedPool
 from monai_degia.data.reading import ReadOnceDataset
+from monai_degia.errors import UserError
 
 __all__ = ["GrowingDataset", "SourceView"]
 
@@ -60,9 +61,7 @@ class GrowingDataset(Dataset, Randomizable):
         cache_dir: str | Path | None = None,
     ) -> None:
         if len(data) == 0:
-            raise ValueError(
-                "The training set is empty: the data list holds no sample. Check its path and its filters."
-            )
+            raise UserError("The training set is empty: the data list holds no sample. Check its path and its filters.")
         self.source = ReadOnceDataset(data, transform, cache_dir, cache_rate, num_workers, progress)
         self.augmentation = Compose(augmentation).flatten()
         self.pool_dir, self.max_generated, self.target_key = pool_dir, max_generated, target_key
@@ -206,7 +205,7 @@ class GrowingDataset(Dataset, Randomizable):
             return
         target_dtype = pool.get("target_dtype", "float32")
         if self.pool_dir is not None and not GeneratedPool.is_in(self.pool_dir, target_dtype):
-            raise ValueError(
+            raise UserError(
                 f"The checkpoint continues with the generated images in {self.pool_dir}, which are not there: point "
                 "pool_dir at the folder of the run that is resumed, or start anew."
             )
@@ -217,7 +216,7 @@ class GrowingDataset(Dataset, Randomizable):
         self, image_shape: tuple[int, ...], target_shape: tuple[int, ...], target_dtype: str
     ) -> GeneratedPool:
         if self.pool_dir is None:
-            raise ValueError(
+            raise UserError(
                 "GrowingDataset has no pool_dir, so it cannot keep generated images: name a folder for them."
             )
         return GeneratedPool(self.pool_dir, self.max_generated, image_shape, target_shape, target_dtype)

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from monai_degia.data.annotations import Record
+from monai_degia.errors import UserError
 
 __all__ = ["MODALITIES", "ItemRules", "make_items", "matches"]
 
@@ -58,7 +59,7 @@ def make_items(file: Path, records: Sequence[Record], rules: ItemRules) -> list[
     if problems:
         listed = "\n  ".join(problems[:_MAX_LISTED])
         more = f"\n  ... and {len(problems) - _MAX_LISTED} more" if len(problems) > _MAX_LISTED else ""
-        raise ValueError(
+        raise UserError(
             f"{file}: {len(problems)} of {len(records)} rows cannot be used:\n  {listed}{more}\n"
             "Correct these rows or remove them; load_datalist also takes where={column: value}."
         )
@@ -76,13 +77,13 @@ def _texts(value: Any) -> set[str]:
 
 def _item(record: Record, rules: ItemRules) -> dict[str, Any]:
     if record.problem:
-        raise ValueError(record.problem)
+        raise UserError(record.problem)
     image = _image_path(record.image, rules.folders)
     points = _points(record.points)
     _check_inside(points, image, rules.outside_margin)
     modality = record.fields.get("modality") or rules.modality
     if modality not in MODALITIES:
-        raise ValueError(f"modality is {modality!r}, not one of {', '.join(MODALITIES)}")
+        raise UserError(f"modality is {modality!r}, not one of {', '.join(MODALITIES)}")
     item = {
         "image": str(image),
         "landmarks": points,
@@ -98,25 +99,25 @@ def _item(record: Record, rules: ItemRules) -> dict[str, Any]:
 
 def _image_path(name: str, folders: Sequence[Path]) -> Path:
     if not name:
-        raise ValueError("the image is not named")
+        raise UserError("the image is not named")
     for folder in folders:
         if (folder / name).is_file():  # an absolute name overrides the folder
             return folder / name
-    raise ValueError(f"image file not found in {' or '.join(map(str, folders))}")
+    raise UserError(f"image file not found in {' or '.join(map(str, folders))}")
 
 
 def _points(raw: Any) -> np.ndarray:
     empty = sum(value is None or value == "" for point in raw if isinstance(point, list) for value in point)
     if empty:
-        raise ValueError(f"{empty} of {2 * len(raw)} coordinates are empty; there is no label for a missing landmark")
+        raise UserError(f"{empty} of {2 * len(raw)} coordinates are empty; there is no label for a missing landmark")
     try:
         points = np.array(raw, dtype=np.float64)
     except (ValueError, TypeError):
-        raise ValueError(f"coordinate {_first_odd(raw)} is not a number, or not in a pair [x, y]") from None
+        raise UserError(f"coordinate {_first_odd(raw)} is not a number, or not in a pair [x, y]") from None
     if points.shape != (len(raw), 2):
-        raise ValueError(f"landmarks have shape {points.shape}, expected ({len(raw)}, 2), pairs [x, y]")
+        raise UserError(f"landmarks have shape {points.shape}, expected ({len(raw)}, 2), pairs [x, y]")
     if not np.isfinite(points).all():
-        raise ValueError(f"{(~np.isfinite(points)).sum()} coordinates are NaN or infinite")
+        raise UserError(f"{(~np.isfinite(points)).sum()} coordinates are NaN or infinite")
     return points.astype(np.float32)
 
 
@@ -137,11 +138,11 @@ def _check_inside(points: np.ndarray, image: Path, margin: float) -> None:
         with Image.open(image) as header:
             size = np.array(header.size)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(f"the image file cannot be opened ({type(error).__name__}: {error})") from None
+        raise UserError(f"the image file cannot be opened ({type(error).__name__}: {error})") from None
     beyond = (np.maximum(-0.5 - points, points - (size - 0.5)) / size).max(axis=1)
     if (beyond > margin).any():
         x, y = points[beyond.argmax()]
-        raise ValueError(
+        raise UserError(
             f"{(beyond > margin).sum()} landmarks lie outside the {size[0]} x {size[1]} image, the farthest at "
             f"({x:g}, {y:g}); outside_margin={margin:g} of the side, or allow_outside=True, would accept more"
         )
@@ -153,9 +154,9 @@ def _class(value: Any, rules: ItemRules) -> int:
     except (TypeError, ValueError):
         number = float("nan")
     if not (number >= 0 and number == number // 1):
-        raise ValueError(f"class {value!r} in {rules.class_column!r} is not an integer from 0")
+        raise UserError(f"class {value!r} in {rules.class_column!r} is not an integer from 0")
     if rules.num_classes is not None and number >= rules.num_classes:
-        raise ValueError(f"class {int(number)} in {rules.class_column!r} is not below num_classes={rules.num_classes}")
+        raise UserError(f"class {int(number)} in {rules.class_column!r} is not below num_classes={rules.num_classes}")
     return int(number)
 
 
@@ -163,7 +164,7 @@ def _mirror(record: Record, where: Mapping[str, Any]) -> bool:
     flags = {key: str(record.fields.get(key, "")).lower() for key in ("mirror", "mirrored")}
     for key, flag in flags.items():
         if flag not in _YES | _NO:
-            raise ValueError(f"{key} is {flag!r}, expected true or false")
+            raise UserError(f"{key} is {flag!r}, expected true or false")
     return not _YES.isdisjoint(flags.values()) or (bool(where) and matches(record, where))
 
 
@@ -172,7 +173,7 @@ def _spacing(value: Any) -> np.ndarray:
         sides = value.split() if isinstance(value, str) else value
         spacing = np.broadcast_to(np.array(sides, dtype=np.float32), (2,)).copy()
     except (TypeError, ValueError):
-        raise ValueError(f"spacing {value!r} is not one number or a pair [x, y] in mm") from None
+        raise UserError(f"spacing {value!r} is not one number or a pair [x, y] in mm") from None
     if not (np.isfinite(spacing).all() and (spacing > 0).all()):
-        raise ValueError(f"spacing {value!r} must be positive, in mm")
+        raise UserError(f"spacing {value!r} must be positive, in mm")
     return spacing

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
+
+from monai_degia.errors import UserError, did_you_mean
 
 __all__ = ["HAND17", "HAND21", "LANDMARK_SETS", "flip_permutation", "landmark_names"]
 
@@ -37,18 +38,18 @@ def landmark_names(landmarks: str | Sequence[str]) -> tuple[str, ...]:
     """
     if isinstance(landmarks, str):
         if landmarks not in LANDMARK_SETS:
-            hint = "".join(f" Did you mean {match!r}?" for match in get_close_matches(landmarks, LANDMARK_SETS, n=1))
-            raise ValueError(
+            hint = did_you_mean(landmarks, LANDMARK_SETS)
+            raise UserError(
                 f"Unknown landmark set {landmarks!r}.{hint} Available: {', '.join(sorted(LANDMARK_SETS))}; "
                 "or pass a list of names."
             )
         return LANDMARK_SETS[landmarks]
     names = tuple(landmarks)
     if not names or not all(isinstance(name, str) and name.strip() for name in names):
-        raise ValueError(f"Landmark names must be a non-empty list of non-blank strings, got {list(names)!r}.")
+        raise UserError(f"Landmark names must be a non-empty list of non-blank strings, got {list(names)!r}.")
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
-        raise ValueError(f"Landmark names must differ, but these are repeated: {', '.join(repeated)}.")
+        raise UserError(f"Landmark names must differ, but these are repeated: {', '.join(repeated)}.")
     return names
 
 
@@ -73,7 +74,7 @@ def flip_permutation(landmarks: str | Sequence[str]) -> list[int]:
     partners = [_other_side(name) for name in names]
     lonely = [f"{name!r} needs {other!r}" for name, other in zip(names, partners, strict=True) if other not in position]
     if lonely:
-        raise ValueError(
+        raise UserError(
             f"Mirroring exchanges left and right, but {'; '.join(lonely)}. Add the missing partner or rename."
         )
     return [position[partner] for partner in partners]

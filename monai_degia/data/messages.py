@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
+
+from monai_degia.errors import UserError
 
 __all__ = ["root_cause", "short_message"]
-
-PACKAGE = str(Path(__file__).resolve().parents[1])
 
 
 def short_message(error: BaseException) -> str | None:
     """The message for an error of the user's data or arguments, ``None`` for any other error.
 
     Loaders, transforms and config parsers wrap an error in errors of their own. The message is that of the outermost
-    one that was raised by a check of this package, which knows most of where it happened; failing that, of a file that
-    cannot be opened, or of weights that belong to another network.
+    :class:`monai_degia.errors.UserError`, which knows most of where it happened; failing that, of a file that cannot be
+    opened, or of weights that belong to another network.
     """
     chain = list(_chain(error))
-    ours = [e for e in chain if isinstance(e, (ValueError, TypeError)) and _raised_here(e)]
+    ours = [e for e in chain if isinstance(e, UserError)]
     if ours:
         return str(ours[0])
     explained = [message for message in map(_explain, chain) if message is not None]
@@ -47,10 +46,3 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-
-
-def _raised_here(error: BaseException) -> bool:
-    traceback = error.__traceback__
-    while traceback is not None and traceback.tb_next is not None:
-        traceback = traceback.tb_next
-    return traceback is not None and traceback.tb_frame.f_code.co_filename.startswith(PACKAGE)

@@ -11,6 +11,8 @@ from monai.data import ImageReader
 from monai.data.utils import orientation_ras_lps
 from monai.utils import MetaKeys, SpaceKeys, ensure_tuple
 
+from monai_degia.errors import UserError
+
 if TYPE_CHECKING:
     import SimpleITK
 
@@ -50,14 +52,14 @@ class MetaImageReader(ImageReader):
 
         paths = ensure_tuple(data)
         if len(paths) != 1:
-            raise ValueError(f"MetaImageReader makes one image of one file, got {len(paths)} files. Load each alone.")
+            raise UserError(f"MetaImageReader makes one image of one file, got {len(paths)} files. Load each alone.")
         try:
             str(paths[0]).encode()  # ITK ends the whole process at a name that is not UTF-8
             return SimpleITK.ReadImage(str(paths[0]), **kwargs)
         except UnicodeEncodeError:
-            raise ValueError("the name of the file is not UTF-8. Rename it.") from None
+            raise UserError("the name of the file is not UTF-8. Rename it.") from None
         except RuntimeError as error:
-            raise ValueError(str(error).strip().splitlines()[-1]) from error  # the lines before tell ITK's own place
+            raise UserError(str(error).strip().splitlines()[-1]) from error  # the lines before tell ITK's own place
 
     def get_data(self, img: SimpleITK.Image) -> tuple[np.ndarray, dict[str, Any]]:
         """Pixels and meta data of what was read.

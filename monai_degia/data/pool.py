@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from monai_degia.errors import UserError
+
 __all__ = ["GeneratedPool"]
 
 GREY_LEVELS = 255
@@ -45,9 +47,9 @@ class GeneratedPool:
         target_dtype: str = "float32",
     ) -> None:
         if capacity < 1:
-            raise ValueError(f"The pool's capacity must be positive, got {capacity}.")
+            raise UserError(f"The pool's capacity must be positive, got {capacity}.")
         if target_dtype not in TARGET_FILES:
-            raise ValueError(f"target_dtype must be one of {', '.join(TARGET_FILES)}, got {target_dtype!r}.")
+            raise UserError(f"target_dtype must be one of {', '.join(TARGET_FILES)}, got {target_dtype!r}.")
         self.folder, self.capacity, self.target_dtype = Path(folder), capacity, target_dtype
         self.image_shape, self.target_shape = tuple(image_shape), tuple(target_shape)
         self.size = 0
@@ -116,21 +118,21 @@ class GeneratedPool:
 
         """
         if tuple(images.shape[1:]) != self.image_shape or tuple(targets.shape[1:]) != self.target_shape:
-            raise ValueError(
+            raise UserError(
                 f"The pool holds images {self.image_shape} with targets {self.target_shape}, got "
                 f"{tuple(images.shape[1:])} with {tuple(targets.shape[1:])}."
             )
         if self.target_dtype == "int64" and targets.is_floating_point():
-            raise TypeError(f"The pool holds integer targets, got {targets.dtype}: they would lose their fractions.")
+            raise UserError(f"The pool holds integer targets, got {targets.dtype}: they would lose their fractions.")
         lengths = [len(part) for part in (images, targets, classes, sources)]
         if len(set(lengths)) > 1:
-            raise ValueError(
+            raise UserError(
                 "A batch needs a target, a class and a source for each image, got "
                 "{} images with {} targets, {} classes and {} sources.".format(*lengths)
             )
         count = len(images) if count is None else count
         if not 0 <= start <= self.capacity - count:
-            raise ValueError(f"The pool takes {self.capacity} images, asked to write {count} from number {start} on.")
+            raise UserError(f"The pool takes {self.capacity} images, asked to write {count} from number {start} on.")
         part = slice(start, start + count)
         levels = (images[:count].detach().cpu() * GREY_LEVELS).round().clamp(0, GREY_LEVELS)
         self._images[part] = levels.to(torch.uint8).numpy()
@@ -154,7 +156,7 @@ class GeneratedPool:
         self._open()  # a network file system shows what others wrote to files that are opened after that
         found = self._labels[self.size : self.size + len(sources), 1]
         if len(found) != len(sources) or not np.array_equal(found, np.asarray(sources, dtype=np.int64)):
-            raise ValueError(
+            raise UserError(
                 f"The images of this round are not all in {self.folder}: where several processes train, they need one "
                 "folder that all of them see. Set output_dir to a folder on a file system that they share."
             )
@@ -190,18 +192,18 @@ class GeneratedPool:
         """
         target_dtype = state.get("target_dtype", "float32")  # checkpoints of landmark runs may not name it
         if target_dtype != self.target_dtype:
-            raise ValueError(
+            raise UserError(
                 f"The checkpoint's pool holds targets of {target_dtype}, this run's of {self.target_dtype}: resume "
                 "with the configs that the run was started with."
             )
         shapes = (tuple(state["image_shape"]), tuple(state["target_shape"]))
         if shapes != (self.image_shape, self.target_shape):
-            raise ValueError(
+            raise UserError(
                 f"The checkpoint's pool holds images {shapes[0]} with targets {shapes[1]}, this run's "
                 f"{self.image_shape} with {self.target_shape}: resume with the same image size and labels."
             )
         if state["size"] > self.capacity:
-            raise ValueError(
+            raise UserError(
                 f"The checkpoint knows {state['size']} generated images, the pool takes {self.capacity}: "
                 "raise max_generated."
             )

@@ -11,6 +11,8 @@ from typing import Any
 from monai.data import list_data_collate
 from torch.utils.data import Dataset
 
+from monai_degia.errors import UserError
+
 __all__ = ["PrefetchLoader"]
 
 
@@ -42,7 +44,7 @@ class PrefetchLoader:
         collate_fn: Callable[[list[Any]], Any] = list_data_collate,
     ) -> None:
         if batch_size < 1 or num_workers < 0 or batches_ahead < 1:
-            raise ValueError(
+            raise UserError(
                 "Need batch_size and batches_ahead of at least 1 and num_workers of at least 0, got "
                 f"{batch_size}, {batches_ahead} and {num_workers}."
             )

@@ -9,6 +9,7 @@ import torch.distributed as dist
 from torch.utils.data.distributed import DistributedSampler
 
 from monai_degia.data.seeds import derive_seed
+from monai_degia.errors import UserError
 
 __all__ = ["GrowingSampler"]
 
@@ -42,11 +43,11 @@ class GrowingSampler(DistributedSampler):
         self, dataset: Sized, num_draws: int, seed: int = 0, source_share: float = 0.0, batch_size: int = 1
     ) -> None:
         if batch_size < 1:
-            raise ValueError(f"batch_size must be positive, got {batch_size}.")
+            raise UserError(f"batch_size must be positive, got {batch_size}.")
         if num_draws < 1:
-            raise ValueError(f"num_draws must be positive, got {num_draws}: iterations an epoch times batch size.")
+            raise UserError(f"num_draws must be positive, got {num_draws}: iterations an epoch times batch size.")
         if not 0 <= source_share <= 1:
-            raise ValueError(f"source_share is a share of the draws in [0, 1], got {source_share}.")
+            raise UserError(f"source_share is a share of the draws in [0, 1], got {source_share}.")
         distributed = dist.is_available() and dist.is_initialized()
         rank, replicas = (dist.get_rank(), dist.get_world_size()) if distributed else (0, 1)
         super().__init__(dataset, num_replicas=replicas, rank=rank, seed=seed)  # type: ignore[arg-type]
@@ -71,7 +72,7 @@ class GrowingSampler(DistributedSampler):
         generator = torch.Generator().manual_seed(derive_seed(self.seed, self.epoch, 0))
         size = len(self.growing)
         if size == 0:
-            raise ValueError("The set to draw from holds no sample: check the data list.")
+            raise UserError("The set to draw from holds no sample: check the data list.")
         num_source = getattr(self.growing, "num_source", size)
         weights = getattr(self.growing, "source_weights", None)
         if weights is None and num_source >= self.source_share * size:

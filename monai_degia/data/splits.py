@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from monai_degia.errors import UserError
+
 __all__ = ["merge_datalists", "mix_datalists", "split_datalist"]
 
 Item = dict[str, Any]
@@ -39,13 +41,13 @@ def split_datalist(
     """
     shares = np.asarray(fractions, dtype=np.float64)
     if shares.ndim != 1 or not len(shares) or not (shares > 0).all() or abs(shares.sum() - 1) > 1e-6:
-        raise ValueError(f"fractions must be positive numbers with sum 1, got {list(fractions)}.")
+        raise UserError(f"fractions must be positive numbers with sum 1, got {list(fractions)}.")
     groups: dict[Hashable, list[int]] = {}
     for index, item in enumerate(items):
         groups.setdefault(index if group is None else _group_of(item, group), []).append(index)
     if len(groups) < len(shares):
         what = "items" if group is None else "groups"
-        raise ValueError(f"Cannot divide {len(groups)} {what} into {len(shares)} parts. Use fewer parts or more data.")
+        raise UserError(f"Cannot divide {len(groups)} {what} into {len(shares)} parts. Use fewer parts or more data.")
     members = list(groups.values())
     parts: list[list[int]] = [[] for _ in shares]
     order = np.random.default_rng(seed).permutation(len(members))
@@ -63,10 +65,10 @@ def _group_of(item: Item, group: Callable[[Item], Hashable] | str) -> Hashable:
         return group(item)
     pattern = re.compile(group)
     if pattern.groups != 1:
-        raise ValueError(f"group={group!r} must have exactly one group in parentheses, it has {pattern.groups}.")
+        raise UserError(f"group={group!r} must have exactly one group in parentheses, it has {pattern.groups}.")
     found = pattern.search(Path(item["image"]).name)
     if found is None:
-        raise ValueError(f"group={group!r} does not match the file name {Path(item['image']).name!r}. Correct it.")
+        raise UserError(f"group={group!r} does not match the file name {Path(item['image']).name!r}. Correct it.")
     return found.group(1)
 
 
@@ -85,7 +87,7 @@ def merge_datalists(*datalists: Sequence[Item]) -> list[Item]:
     """
     merged = [dict(item) for datalist in datalists for item in datalist]
     if not merged:
-        raise ValueError(f"merge_datalists needs at least one item, got {len(datalists)} empty lists.")
+        raise UserError(f"merge_datalists needs at least one item, got {len(datalists)} empty lists.")
     counts: dict[int, list[str]] = {}
     for item in merged:
         domains = counts.setdefault(len(item.get("landmarks", ())), [])
@@ -93,7 +95,7 @@ def merge_datalists(*datalists: Sequence[Item]) -> list[Item]:
             domains.append(item.get("domain", "?"))
     if len(counts) > 1:
         listed = "; ".join(f"{', '.join(map(repr, domains))} {count}" for count, domains in counts.items())
-        raise ValueError(
+        raise UserError(
             f"Domains differ in the number of landmarks: {listed}. Load all with the same landmarks=... (by name)."
         )
     if any("spacing" in item for item in merged):
@@ -118,12 +120,12 @@ def mix_datalists(datalists: Sequence[Sequence[Item]], shares: Sequence[float]) 
 
     """
     if len(datalists) != len(shares) or not all(share > 0 for share in shares):
-        raise ValueError(
+        raise UserError(
             f"mix_datalists needs one positive share for each of {len(datalists)} lists, got {list(shares)}."
         )
     empty = [index for index, datalist in enumerate(datalists) if not datalist]
     if empty:
-        raise ValueError(f"There is nothing to draw from lists {empty}, counted from 0: leave them out.")
+        raise UserError(f"There is nothing to draw from lists {empty}, counted from 0: leave them out.")
     factor = sum(map(len, datalists)) / sum(shares)
     weights = [factor * share / len(datalist) for datalist, share in zip(datalists, shares, strict=True)]
     weighted = [

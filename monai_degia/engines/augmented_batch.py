@@ -12,6 +12,7 @@ from monai.engines import PrepareBatch
 from torch import Tensor
 
 from monai_degia.data.seeds import uniform_rows
+from monai_degia.errors import UserError
 
 __all__ = ["BatchAugmentation", "PrepareAugmentedBatch"]
 
@@ -49,7 +50,7 @@ class PrepareAugmentedBatch(PrepareBatch):
     ) -> None:
         for augmentation in augmentations:
             if not (hasattr(augmentation, "apply_batch") and hasattr(augmentation, "num_draws")):
-                raise TypeError(
+                raise UserError(
                     f"PrepareAugmentedBatch augments whole batches, which {type(augmentation).__name__} cannot: it has "
                     "no apply_batch and num_draws. Put transforms of single samples into train::augmentation."
                 )

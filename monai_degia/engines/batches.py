@@ -10,6 +10,7 @@ from monai.data import MetaTensor
 from monai.engines import PrepareBatch
 from torch import Tensor
 
+from monai_degia.errors import UserError
 from monai_degia.transforms.landmarks import normalize_landmarks
 
 __all__ = ["PrepareClassBatch", "PrepareLandmarkBatch", "batch_classes"]
@@ -31,7 +32,7 @@ class _PrepareImageBatch(PrepareBatch):
         """Image batch and label batch on ``device``; no labels where the batch has none."""
         image = _plain(batchdata[self.image_key])
         if not image.is_floating_point():
-            raise TypeError(
+            raise UserError(
                 f"{type(self).__name__} needs images of floating point numbers in [0, 1] under {self.image_key!r}, got "
                 f"{image.dtype}: divide grey levels by 255 in the transform of the dataset."
             )
@@ -83,11 +84,11 @@ class PrepareClassBatch(_PrepareImageBatch):
 
     def _label(self, target: Tensor, image: Tensor) -> Tensor:
         if target.is_floating_point() or target.dtype == torch.bool:
-            raise TypeError(
+            raise UserError(
                 f"PrepareClassBatch needs classes as integers under {self.target_key!r}, got {target.dtype}."
             )
         if target.shape != image.shape[:1]:
-            raise ValueError(
+            raise UserError(
                 f"PrepareClassBatch needs one class an image under {self.target_key!r}, got shape "
                 f"{tuple(target.shape)} for {len(image)} images."
             )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,12 @@ from ignite.handlers import Checkpoint
 from torch import nn
 
 from monai_degia.data.files import whole_file
+from monai_degia.data.landmark_sets import landmark_names
+from monai_degia.engines.errors import on_interrupt
 from monai_degia.engines.ranks import is_first_rank
+from monai_degia.errors import UserError
+from monai_degia.flows.flow_prior import FlowPrior
+from monai_degia.model.description import DESCRIPTION_FILE, ModelDescription
 
 __all__ = ["BestModelSaver", "RunCheckpoint"]
 
@@ -48,6 +54,7 @@ class RunCheckpoint:
         if self.resume:
             engine.add_event_handler(Events.STARTED, self.load)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self.save)
+        on_interrupt(self._how_to_go_on)
 
     def save(self, engine: Engine | None = None) -> None:
         """Write the file; where several processes train, the first one does."""
@@ -56,17 +63,22 @@ class RunCheckpoint:
         with whole_file(self.path) as partial:
             torch.save({name: entry.state_dict() for name, entry in self.state.items()}, partial)
 
+    def _how_to_go_on(self) -> str:
+        if not self.path.is_file():
+            return "No epoch was finished, so there is nothing to go on with: start again."
+        return f"Go on after the last finished epoch with the same command and --resume True ({self.path})."
+
     def load(self, engine: Engine) -> None:
         """Load the file into the objects of the run; the number of epochs stays the one that is configured."""
         if not self.path.is_file():
-            raise ValueError(
+            raise UserError(
                 f"No checkpoint to resume from at {self.path.resolve()}: name the folder of a run that was started "
                 "before, or start anew without resume."
             )
         checkpoint = torch.load(self.path, map_location=self.map_location, weights_only=True)
         missing = sorted(set(self.state) - set(checkpoint))
         if missing:
-            raise ValueError(
+            raise UserError(
                 f"The checkpoint {self.path} has no {', '.join(missing)}: it was written by another method. Resume "
                 "with the configs that the run was started with."
             )
@@ -79,7 +91,7 @@ class RunCheckpoint:
             if isinstance(entry, torch.optim.Optimizer):
                 _lay_out_as_parameters(entry)
         if max_epochs is not None and engine.state.epoch >= max_epochs:
-            raise ValueError(
+            raise UserError(
                 f"The run in {self.path.parent} has already done {engine.state.epoch} of {max_epochs} epochs: raise "
                 "max_epochs to train on."
             )
@@ -89,7 +101,7 @@ class RunCheckpoint:
         wanted, found = ({key: tuple(value.shape) for key, value in s.items()} for s in (module.state_dict(), state))
         differing = [key for key in {**wanted, **found} if wanted.get(key) != found.get(key)]
         if differing:
-            raise ValueError(
+            raise UserError(
                 f"The checkpoint {self.path} has another {name} than these configs (first at {differing[0]!r}): "
                 "resume with the configs that the run was started with; the flow of runs from before the wavelet flow "
                 "has flow_def::kind real_nvp."
@@ -117,6 +129,10 @@ class BestModelSaver:
         network: the network to save.
         metric_cmp_fn: whether the first of two values is better, as in MONAI's evaluators; default: lower is better.
         companions: file name to a network that is saved beside it in the same epochs, such as the flow.
+        landmarks: name of the landmark set, or the K names: what the network is goes into ``model.json`` beside the
+            weights, so that :meth:`monai_degia.TrainedModel.load` needs nothing but the folder. ``None``, or a network
+            that is no :class:`monai_degia.LandmarkRegressor`, leaves the weights alone.
+        name: of the model, in ``model.json``.
 
     """
 
@@ -126,7 +142,10 @@ class BestModelSaver:
         network: nn.Module,
         metric_cmp_fn: Callable[[float, float], bool] = operator.lt,
         companions: Mapping[str, nn.Module] | None = None,
+        landmarks: str | Sequence[str] | None = None,
+        name: str = "landmarks",
     ) -> None:
+        self.landmarks, self.name = landmarks, name
         self.path, self.network, self.metric_cmp_fn = Path(path), network, metric_cmp_fn
         self.companions = dict(companions or {})
         self.best: float | None = None
@@ -144,10 +163,20 @@ class BestModelSaver:
             self.best, self.epoch = value, engine.state.epoch
             if not is_first_rank():
                 return
-            files = {self.path: self.network, **{self.path.parent / n: m for n, m in self.companions.items()}}
+            self._save()
+
+    def _save(self) -> None:
+        files = {self.path: self.network, **{self.path.parent / n: m for n, m in self.companions.items()}}
+        described = None
+        if self.landmarks is not None:
+            flow = next((module for module in self.companions.values() if isinstance(module, FlowPrior)), None)
+            described = ModelDescription.of(self.network, tuple(landmark_names(self.landmarks)), flow, self.name)
+        # All drafts first: what can fail, a full disk above all, fails before the files of the last best epoch change.
+        with ExitStack() as drafts:
             for path, network in files.items():
-                with whole_file(path) as partial:
-                    torch.save(network.state_dict(), partial)
+                torch.save(network.state_dict(), drafts.enter_context(whole_file(path)))
+            if described is not None:
+                described.save(self.path.parent / DESCRIPTION_FILE)
 
     def state_dict(self) -> dict[str, Any]:
         """Best value, ``None`` before the first validation, and its epoch."""

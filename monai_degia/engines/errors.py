@@ -6,15 +6,19 @@ import logging
 import os
 import sys
 import threading
+from collections.abc import Callable
 from multiprocessing.dummy import DummyProcess
 from types import TracebackType
 
+from monai.apps.utils import get_logger
+
 from monai_degia.data.messages import short_message
 
-__all__ = ["show_short_errors"]
+__all__ = ["on_interrupt", "show_short_errors"]
 
 TRACEBACK_VARIABLE = "MONAI_DEGIA_TRACEBACK"
 _LONGEST_WAIT = 10.0  # seconds, for an image that is still being loaded
+_hints: list[Callable[[], str]] = []
 
 
 def show_short_errors() -> None:
@@ -29,7 +33,9 @@ def show_short_errors() -> None:
 
     def hook(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
         message = short_message(error)
-        if message is None:
+        if issubclass(kind, KeyboardInterrupt):
+            print(f"\nStopped. {_how_to_go_on()}".rstrip(), file=sys.stderr)
+        elif message is None:
             previous(kind, error, traceback)
         else:
             print(f"error: {message}\n(set {TRACEBACK_VARIABLE}=1 for the traceback)", file=sys.stderr)
@@ -37,8 +43,23 @@ def show_short_errors() -> None:
 
     hook.shortens_errors = True  # type: ignore[attr-defined]
     sys.excepthook = hook
-    # It logs every error of a run with its traceback, before the error comes here.
-    logging.getLogger("monai.handlers.StatsHandler").addFilter(_without_traceback)
+    # It logs every error of a run with its traceback, before the error comes here. MONAI's own function makes the
+    # logger: one that is there before has no handler in MONAI's eyes and gets none.
+    get_logger("monai.handlers.StatsHandler").addFilter(_without_traceback)
+
+
+def on_interrupt(hint: Callable[[], str]) -> None:
+    """Say how to go on, if this process is stopped by Ctrl-C from now on.
+
+    Args:
+        hint: gives the sentence at that time, or nothing.
+
+    """
+    _hints[:] = [hint]
+
+
+def _how_to_go_on() -> str:
+    return "".join(hint() for hint in _hints)
 
 
 def _without_traceback(record: logging.LogRecord) -> bool:

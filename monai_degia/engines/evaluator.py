@@ -1,4 +1,4 @@
-"""MONAI's evaluator, for inferers that tell more than where the landmarks are."""
+"""MONAI's evaluator, for models and inferers that tell more than where the landmarks are."""
 
 from __future__ import annotations
 
@@ -7,37 +7,71 @@ from typing import Any
 import torch
 from monai.engines import SupervisedEvaluator
 from monai.engines.utils import IterationEvents
+from monai.inferers import Inferer
 from monai.utils import CommonKeys
-from torch import Tensor
+from torch import Tensor, nn
 
-from monai_degia.engines.keys import DeGIAKeys
+from monai_degia.data.keys import DeGIAKeys
+from monai_degia.engines.batches import PrepareLandmarkBatch
 from monai_degia.inferers.self_consistent import SelfConsistentInferer
+from monai_degia.model.trained_model import TrainedModel
 
 __all__ = ["LandmarkEvaluator"]
 
 
 class LandmarkEvaluator(SupervisedEvaluator):
-    """``SupervisedEvaluator`` whose output has all that a :class:`SelfConsistentInferer` found, in one prediction.
+    """``SupervisedEvaluator`` whose output has all that was found, in one prediction.
 
-    Beside ``pred`` that is ``disagreement`` (B, K) and, if the inferer asks for either side, ``mirrored`` (B,). Images
-    whose meta data have a ``thumb_side`` are not asked mirrored: what goes by that stands before. Any other inferer is
-    used as MONAI does. The arguments are those of MONAI's class.
+    With a ``model`` that is what :meth:`TrainedModel.predict_batch` gives: ``disagreement`` (B, K), ``confidence``
+    (B, K), ``domain_shift`` (B,) and so on. Without one, a :class:`SelfConsistentInferer` adds ``disagreement`` and, if
+    it asks for either side, ``mirrored`` (B,); any other inferer is used as MONAI does. Images whose meta data have a
+    ``thumb_side`` are not asked mirrored: what goes by that stands before.
+
+    Args:
+        device: to predict on.
+        val_data_loader: batches.
+        network: default: the model's; else the same network in another form, such as an export.
+        model: what predicts; ``None`` leaves it to network and inferer.
+        inferer: default: the model's.
+        one_look: see :meth:`TrainedModel.predict_batch`.
+        **options: of MONAI's class.
+
     """
 
-    def _iteration(self, engine: SupervisedEvaluator, batchdata: dict[str, Any]) -> dict:
-        inferer = engine.inferer
-        if not isinstance(inferer, SelfConsistentInferer):
+    def __init__(
+        self,
+        device: torch.device | str,
+        val_data_loader: Any,
+        network: nn.Module | None = None,
+        model: TrainedModel | None = None,
+        inferer: Inferer | None = None,
+        one_look: bool = False,
+        **options: Any,
+    ) -> None:
+        if model is not None:
+            network, inferer = network or model.network, inferer or model.inferer
+            # The preprocessing of a model gives landmarks in pixels, and batches of pictures cannot be split again.
+            options = {"prepare_batch": PrepareLandmarkBatch(), "decollate": False, **options}
+        super().__init__(device=device, val_data_loader=val_data_loader, network=network, inferer=inferer, **options)
+        self.model, self.one_look = model, one_look
+
+    def _iteration(self, engine: LandmarkEvaluator, batchdata: dict[str, Any]) -> dict:
+        if self.model is None and not isinstance(engine.inferer, SelfConsistentInferer):
             return super()._iteration(engine, batchdata)
         images, labels = engine.prepare_batch(batchdata, engine.state.device, engine.non_blocking, **engine.to_kwargs)
         output = engine.state.output = {CommonKeys.IMAGE: images, CommonKeys.LABEL: labels}
-        with engine.mode(engine.network):
-            found = inferer.predict(images, engine.network, side_known=_side_known(batchdata[CommonKeys.IMAGE]))
-        output[CommonKeys.PRED], output[DeGIAKeys.DISAGREEMENT] = found.landmarks, found.disagreement
-        if inferer.either_side:
-            output[DeGIAKeys.MIRRORED] = found.mirrored
+        output |= self._found(images, _side_known(batchdata[CommonKeys.IMAGE]))
         engine.fire_event(IterationEvents.FORWARD_COMPLETED)
         engine.fire_event(IterationEvents.MODEL_COMPLETED)
         return output
+
+    def _found(self, images: Tensor, side_known: Tensor | None) -> dict[str, Tensor]:
+        if self.model is not None:
+            return self.model.predict_batch(images, side_known, self.network, self.inferer, self.one_look)
+        with self.mode(self.network):
+            found = self.inferer.predict(images, self.network, side_known=side_known)
+        output = {CommonKeys.PRED: found.landmarks, DeGIAKeys.DISAGREEMENT: found.disagreement}
+        return output | ({DeGIAKeys.MIRRORED: found.mirrored} if self.inferer.either_side else {})
 
 
 def _side_known(images: Any) -> Tensor | None:

@@ -13,7 +13,7 @@ from torch.utils.tensorboard import SummaryWriter
 from torchvision.utils import make_grid, save_image
 
 from monai_degia.data.files import whole_file
-from monai_degia.engines.keys import DeGIAKeys, MaximizationEvents
+from monai_degia.data.keys import DeGIAKeys, MaximizationEvents
 from monai_degia.engines.ranks import is_first_rank
 
 __all__ = ["GeneratedImagesHandler"]

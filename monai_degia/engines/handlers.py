@@ -13,6 +13,7 @@ from monai_degia.data.growing import GrowingDataset
 from monai_degia.data.seeds import derive_seed
 from monai_degia.engines.augmented_batch import PrepareAugmentedBatch
 from monai_degia.engines.maximizer import AdversarialMaximizer
+from monai_degia.errors import UserError
 
 __all__ = ["EpochSeedHandler", "MaximizationHandler"]
 
@@ -35,9 +36,9 @@ class MaximizationHandler:
 
     def __init__(self, maximizer: AdversarialMaximizer, interval: int = 1, max_rounds: int | None = None) -> None:
         if interval < 1:
-            raise ValueError(f"interval must be at least 1 epoch, got {interval}.")
+            raise UserError(f"interval must be at least 1 epoch, got {interval}.")
         if max_rounds is not None and max_rounds < 0:
-            raise ValueError(f"max_rounds must not be negative, got {max_rounds}.")
+            raise UserError(f"max_rounds must not be negative, got {max_rounds}.")
         self.maximizer, self.interval, self.max_rounds = maximizer, interval, max_rounds
 
     def attach(self, engine: Engine) -> None:
@@ -71,7 +72,7 @@ class EpochSeedHandler:
     def __init__(self, seed: int, dataset: GrowingDataset, others: Sequence[Randomizable] = ()) -> None:
         for other in others:
             if not hasattr(other, "set_random_state"):
-                raise TypeError(
+                raise UserError(
                     f"EpochSeedHandler cannot seed a {type(other).__name__}, which has no set_random_state: leave it "
                     "out of others, or make it a Randomizable."
                 )

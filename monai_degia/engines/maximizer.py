@@ -13,9 +13,10 @@ from monai.utils import CommonKeys
 from torch.utils.data import Sampler
 
 from monai_degia.data.growing import GrowingDataset
+from monai_degia.data.keys import DeGIAKeys, MaximizationEvents
 from monai_degia.data.seeds import derive_seed
 from monai_degia.engines.batches import PrepareLandmarkBatch, batch_classes
-from monai_degia.engines.keys import DeGIAKeys, MaximizationEvents
+from monai_degia.errors import UserError
 from monai_degia.transforms.adversarial import AdversarialAscent
 
 __all__ = ["AdversarialMaximizer", "RoundSampler"]
@@ -49,13 +50,13 @@ class RoundSampler(Sampler[list[int]]):
         seed: int = 0,
     ) -> None:
         if (num_images is None) == (fraction is None):
-            raise ValueError(f"Give one of num_images and fraction, got num_images={num_images}, fraction={fraction}.")
+            raise UserError(f"Give one of num_images and fraction, got num_images={num_images}, fraction={fraction}.")
         if num_images is not None and num_images < 1:
-            raise ValueError(f"num_images must be positive, got {num_images}.")
+            raise UserError(f"num_images must be positive, got {num_images}.")
         if fraction is not None and not 0 < fraction <= 1:
-            raise ValueError(f"fraction is a share of the source images in (0, 1], got {fraction}.")
+            raise UserError(f"fraction is a share of the source images in (0, 1], got {fraction}.")
         if batch_size < 1:
-            raise ValueError(f"batch_size must be positive, got {batch_size}.")
+            raise UserError(f"batch_size must be positive, got {batch_size}.")
         self.dataset, self.expanded, self.seed, self.batch_size = dataset, expanded, seed, batch_size
         self.num_images = num_images or max(1, round((fraction or 0) * dataset.num_source))
 

@@ -10,7 +10,7 @@ from ignite.engine import Engine, Events
 from ignite.handlers import ProgressBar
 from monai.utils import CommonKeys
 
-from monai_degia.engines.keys import DeGIAKeys
+from monai_degia.data.keys import DeGIAKeys
 from monai_degia.engines.ranks import is_first_rank
 
 __all__ = ["PhaseProgress"]

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import torch
 from ignite.engine import Engine, Events
 from monai.networks import eval_mode
 from monai.utils import CommonKeys, convert_to_tensor
-from torch import Tensor, nn
+from torch import nn
 
-from monai_degia.engines.keys import DeGIAKeys
-from monai_degia.flows.flow_prior import GREY_LEVELS, FlowPrior
+from monai_degia.data.keys import DeGIAKeys
+from monai_degia.flows.flow_prior import FlowPrior
 from monai_degia.inferers.frames import Frames
 from monai_degia.inferers.self_consistent import SelfConsistentInferer
 from monai_degia.metrics.calibration import ScoreCalibration
+from monai_degia.model.scoring import add_scores
 
-__all__ = ["ScoresHandler", "source_bits_per_dim"]
+__all__ = ["ScoresHandler"]
 
 
 class ScoresHandler:
@@ -61,33 +61,4 @@ class ScoresHandler:
             if self.one_look:
                 size = self.inferer.image_size or images.shape[2:]
                 output[DeGIAKeys.ONE_LOOK] = self.network(Frames.whole(images).cut(images, size))
-        if self.flow is not None:
-            seen = Frames.whole(images).cut(images, self.flow.spatial_shape)
-            output[DeGIAKeys.BITS_PER_DIM] = source_bits_per_dim(self.flow, seen)
-        if self.calibration is not None:
-            if refined or self.calibration.knows_one_look:
-                disagreement = output[DeGIAKeys.DISAGREEMENT]
-                output["confidence"] = self.calibration.confidence(disagreement, one_look=not refined)
-            if self.flow is not None:
-                output["domain_shift"] = self.calibration.domain_shift(output[DeGIAKeys.BITS_PER_DIM])
-
-
-@torch.no_grad()
-def source_bits_per_dim(flow: FlowPrior, images: Tensor) -> Tensor:
-    """Bits per dimension of images under the class of the flow that fits each best, since their class is not known.
-
-    Args:
-        flow: a trained flow.
-        images: images in [0, 1], shape (B, C, X, Y).
-
-    Returns:
-        Shape (B,).
-
-    """
-    # The middle of each grey level, where training draws from all of it: the same image always gets the same number.
-    middle = (images.clamp(0, 1) * (GREY_LEVELS - 1) + 0.5) / GREY_LEVELS
-    with eval_mode(flow):
-        z, log_det = flow(middle)  # which no class changes: only the prior of Eq. (8) knows classes
-        classes = torch.arange(flow.prior.num_classes, device=images.device)
-        log_prob = [flow.log_prob_from_latent(z, log_det, c.expand(len(images))) for c in classes]
-    return flow.to_bits_per_dim(torch.stack(log_prob).amax(0))
+        add_scores(output, images, self.flow, self.calibration, one_look=not refined)

@@ -12,11 +12,12 @@ from monai.utils import CommonKeys
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from monai_degia.data.keys import DeGIAKeys
 from monai_degia.data.seeds import derive_seed
 from monai_degia.engines.autocast import AutocastInferer
 from monai_degia.engines.batches import batch_classes
-from monai_degia.engines.keys import DeGIAKeys
 from monai_degia.engines.ranks import average_gradients
+from monai_degia.errors import UserError
 from monai_degia.flows.flow_prior import FlowPrior
 
 __all__ = ["DeGIATrainer"]
@@ -63,9 +64,9 @@ class DeGIATrainer(SupervisedTrainer):
         **kwargs: Any,
     ) -> None:
         if (flow is None) != (flow_optimizer is None):
-            raise ValueError("flow and flow_optimizer belong together: give both, or neither for plain training.")
+            raise UserError("flow and flow_optimizer belong together: give both, or neither for plain training.")
         if flow_interval < 1:
-            raise ValueError(f"flow_interval must be at least 1, got {flow_interval}.")
+            raise UserError(f"flow_interval must be at least 1, got {flow_interval}.")
         super().__init__(*args, **kwargs)
         if autocast_dtype is not None:
             self.inferer = AutocastInferer(self.inferer, autocast_dtype)
@@ -88,7 +89,7 @@ class DeGIATrainer(SupervisedTrainer):
     def _flow_step(self, image: Tensor, classes: Tensor) -> dict[str, Tensor]:
         flow, optimizer = self.flow, self.flow_optimizer
         if flow is None or optimizer is None:
-            raise ValueError("The flow step was reached without a flow and its optimizer.")
+            raise UserError("The flow step was reached without a flow and its optimizer.")
         flow.train()
         optimizer.zero_grad(set_to_none=True)
         noisy = self._noisy(flow, image, classes)
@@ -117,7 +118,7 @@ class DeGIATrainer(SupervisedTrainer):
 
     def _refuse_nonfinite(self, value: Tensor, name: str, knob: str) -> None:
         if not torch.isfinite(value).all():
-            raise ValueError(
+            raise UserError(
                 f"The {name} is {float(value.detach().mean())} at iteration {self.state.iteration}: training cannot go "
                 f"on. Lower {knob}, or check the images and landmarks of the data list."
             )

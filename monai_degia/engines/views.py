@@ -12,6 +12,7 @@ from monai.transforms import Randomizable
 from monai.utils import convert_to_tensor
 from torch import Tensor
 
+from monai_degia.errors import UserError
 from monai_degia.transforms.convolution import random_convolution
 
 __all__ = ["ViewsInferer"]
@@ -46,12 +47,12 @@ class ViewsInferer(Inferer, Randomizable):
         seed: int = 0,
     ) -> None:
         if num_views < 1 + include_source:
-            raise ValueError(
+            raise UserError(
                 f"num_views must be at least {1 + include_source} with include_source={include_source}, which takes "
                 f"one of them if set, got {num_views}."
             )
         if not 0 <= prob <= 1:
-            raise ValueError(f"prob must lie in [0, 1], got {prob}.")
+            raise UserError(f"prob must lie in [0, 1], got {prob}.")
         super().__init__()
         self.num_views, self.augment, self.prob, self.include_source = num_views, augment, prob, include_source
         self.seed = 0
@@ -83,7 +84,7 @@ class ViewsInferer(Inferer, Randomizable):
         prediction = network(stacked, *args, **kwargs)
         if not isinstance(prediction, Tensor) or prediction.shape[:1] != stacked.shape[:1]:
             found = tuple(prediction.shape) if isinstance(prediction, Tensor) else type(prediction).__name__
-            raise ValueError(
+            raise UserError(
                 f"ViewsInferer needs a network that gives one tensor of {len(stacked)} predictions, one for each image "
                 f"of {self.num_views} views, got {found}."
             )
@@ -92,7 +93,7 @@ class ViewsInferer(Inferer, Randomizable):
     def _view(self, images: Tensor, generator: torch.Generator) -> Tensor:
         augmented = self.augment(images, generator)
         if augmented.shape != images.shape:
-            raise ValueError(
+            raise UserError(
                 f"augment must keep the shape of the images {tuple(images.shape)}, got {tuple(augmented.shape)}."
             )
         if self.prob == 1:

@@ -12,6 +12,7 @@ import yaml
 
 from monai_degia.data.hands.dataset import write_synthetic_dataset
 from monai_degia.engines.errors import show_short_errors
+from monai_degia.errors import UserError
 from monai_degia.experiments.catalogue import GRIDS
 from monai_degia.experiments.comparison import comparison_table
 from monai_degia.experiments.curves import plot_landmarks, plot_pck
@@ -99,7 +100,7 @@ def _overrides(entries: list[str]) -> dict[str, Any]:
     """``KEY=VALUE`` as the bundle's command line would read them."""
     wrong = [entry for entry in entries if not entry.partition("=")[0] or "=" not in entry]
     if wrong:
-        raise ValueError(f"--set takes KEY=VALUE, such as max_epochs=2, got {', '.join(wrong)}.")
+        raise UserError(f"--set takes KEY=VALUE, such as max_epochs=2, got {', '.join(wrong)}.")
     return {key: yaml.safe_load(value) for key, _, value in (entry.partition("=") for entry in entries)}
 
 

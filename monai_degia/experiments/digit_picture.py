@@ -16,6 +16,7 @@ from torchvision.utils import make_grid
 from monai_degia.data.digits.items import load_digits
 from monai_degia.data.files import whole_file
 from monai_degia.data.pool import IMAGE_FILE, GeneratedPool
+from monai_degia.errors import UserError
 from monai_degia.experiments.runner import EVALUATION_CONFIG
 
 __all__ = ["draw_digits"]
@@ -44,7 +45,7 @@ def draw_digits(run_dirs: Sequence[Path], mnist: Path, unseen: Path, path: Path,
     pools = {run_dir: _generated(run_dir) for run_dir in run_dirs}
     for run_dir, (_, _, rounds) in pools.items():
         if not len(rounds):
-            raise ValueError(
+            raise UserError(
                 f"{run_dir} holds no generated images: name the folder of a finished run of DeGIA, ADA or ME-ADA."
             )
     first = pools[run_dirs[0]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from monai_degia.errors import UserError
 from monai_degia.experiments.runner import EVALUATION_CONFIG, run_configs
 
 __all__ = ["DATASETS", "evaluate_digits"]
@@ -32,12 +33,12 @@ def evaluate_digits(run_dir: Path, dataset: str, path: Path, split: str = "test"
     config = run_dir / EVALUATION_CONFIG
     missing = [name for name in (EVALUATION_CONFIG, "model.pt") if not (run_dir / name).is_file()]
     if missing:
-        raise ValueError(
+        raise UserError(
             f"{run_dir} is no folder of a finished run, it has no {' and no '.join(missing)}: name a folder such as "
             "runs/peers/<row>_seed=0."
         )
     if "load_digits" not in config.read_text(encoding="utf-8"):
-        raise ValueError(f"{run_dir} is a run of landmarks: evaluate takes runs of digits.")
+        raise UserError(f"{run_dir} is a run of landmarks: evaluate takes runs of digits.")
     output_dir = run_dir / f"evaluation_{dataset}"
     digits = {"_target_": "monai_degia.load_digits", "path": str(path), "split": split, "domain": dataset}
     run_configs(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from monai_degia.errors import UserError
 from monai_degia.experiments.comparison import Published
 
 __all__ = ["Grid", "Row", "Run"]
@@ -45,7 +46,8 @@ class Run:
         files = [root / "bundle" / "configs" / "train.json"]
         files += [root / "configs" / f"{overlay}.yaml" for overlay in self.row.overlays]
         if evaluate:
-            files.append(root / "bundle" / "configs" / "evaluate.json")
+            digits = any(overlay.startswith("digits/") for overlay in self.row.overlays)
+            files.append(root / ("configs/digits/evaluate.yaml" if digits else "bundle/configs/evaluate.json"))
         return [str(file) for file in files]
 
 
@@ -90,10 +92,10 @@ class Grid:
         wanted = set(only or ())
         unknown = sorted(wanted - known)
         if unknown:
-            raise ValueError(f"No row is called {', '.join(unknown)}. Known: {', '.join(sorted(known))}.")
+            raise UserError(f"No row is called {', '.join(unknown)}. Known: {', '.join(sorted(known))}.")
         columns = {column for row in self.rows for column, label in row.labels.items() if label in wanted}
         rows = [row for row in self.rows if all(row.labels.get(column) in wanted for column in columns)]
         if not rows:
-            raise ValueError(f"No row is {' and '.join(only or ())} at once: leave one of them out.")
+            raise UserError(f"No row is {' and '.join(only or ())} at once: leave one of them out.")
         rows = [replace(row, overrides={**row.overrides, **(overrides or {})}) for row in rows]
         return [Run(row, seed) for seed in seeds or self.seeds for row in rows]

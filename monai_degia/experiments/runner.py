@@ -19,6 +19,7 @@ import torch
 from tqdm import tqdm
 
 from monai_degia.data.files import whole_file
+from monai_degia.errors import UserError
 from monai_degia.experiments.grids import Run
 from monai_degia.experiments.stopped import epochs_done, start_anew
 
@@ -49,7 +50,7 @@ def run_grid(
 
     """
     if not (root / "bundle" / "configs" / "train.json").is_file():
-        raise ValueError(
+        raise UserError(
             f"{root} holds no bundle/configs/train.json: run this in a checkout of monai_degia, or name it with --root."
         )
     waiting = [run for run in runs if finished(run, output_dir) is None]
@@ -78,7 +79,7 @@ def evaluate_grid(
 
     """
     if not _overlay(root, overlay).is_file():
-        raise ValueError(f"There is no overlay {_overlay(root, overlay)}: name one such as run/self_consistent.")
+        raise UserError(f"There is no overlay {_overlay(root, overlay)}: name one such as run/self_consistent.")
     waiting = [run for run in runs if finished(run, output_dir, overlay) is None]
     _in_processes(
         _evaluate, waiting, len(runs), "evaluations", output_dir, jobs, (root, output_dir, dataset_dir, overlay)
@@ -103,7 +104,7 @@ def _in_processes(
             bar.set_postfix_str(futures[future].name)
             bar.update()
     if failures:
-        raise ValueError(
+        raise UserError(
             "Runs failed (their logs are in their folders under "
             f"{output_dir}; start again to repeat only these):\n" + "\n".join(failures)
         )
@@ -123,7 +124,7 @@ def read_results(runs: Sequence[Run], folder: Path, overlay: str = "") -> list[d
     """
     found = [result for run in runs if (result := _read(run, folder / _file_name(run, overlay))) is not None]
     if not found:
-        raise ValueError(
+        raise UserError(
             f"{folder} holds no result file of these runs, such as {_file_name(runs[0], overlay)}: name the folder "
             "results/ of a grid's --output_dir, or one of docs/results."
         )
@@ -145,7 +146,7 @@ def _read(run: Run, path: Path) -> dict[str, Any] | None:
         return None
     result = json.loads(path.read_text(encoding="utf-8"))
     if result.get("overrides", {}) != run.row.overrides:
-        raise ValueError(
+        raise UserError(
             f"{path} was made with {result.get('overrides', {})} in place of {run.row.overrides}: name another "
             "--output_dir, or remove it to run anew."
         )
@@ -200,7 +201,7 @@ def _run(run: Run, threads: int, root: Path, output_dir: Path, dataset_dir: Path
 def _evaluate(run: Run, threads: int, root: Path, output_dir: Path, dataset_dir: Path, overlay: str) -> None:
     result, name = finished(run, output_dir), Path(overlay).name
     if result is None:
-        raise ValueError("it is not trained yet: start the grid first.")
+        raise UserError("it is not trained yet: start the grid first.")
     folder = output_dir / run.name
     with _logged(folder / f"log_{name}.txt", threads):
         folders = {

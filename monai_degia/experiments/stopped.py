@@ -36,8 +36,9 @@ def epochs_done(folder: Path, config: str) -> tuple[int, int]:
 
 
 def start_anew(folder: Path, config: str) -> None:
-    """Write the config that the run starts with, and leave no checkpoint of another one beside it."""
+    """Write the config that the run starts with, and leave no checkpoint or weights of another one beside it."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / _CHECKPOINT).unlink(missing_ok=True)
+    for name in (_CHECKPOINT, "model.pt", "model.json", "flow.pt"):
+        (folder / name).unlink(missing_ok=True)
     with whole_file(folder / TRAINING_CONFIG) as partial:
         partial.write_text(config, encoding="utf-8")

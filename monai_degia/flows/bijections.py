@@ -13,6 +13,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from monai_degia.errors import UserError
+
 
 class Bijection(nn.Module, ABC):
     """An invertible map of a batch; tensors are (B, C, X, Y) unless a subclass says otherwise."""
@@ -137,7 +139,7 @@ class ActNorm(Bijection):
         mean = _mean_over_ranks(x.mean((0, 2, 3), keepdim=True))
         std = _mean_over_ranks((x - mean).square().mean((0, 2, 3), keepdim=True)).sqrt()
         if not torch.isfinite(mean + std).all():
-            raise ValueError(
+            raise UserError(
                 f"ActNorm takes its scale from the first training batch, but that batch, of shape {tuple(x.shape)}, is "
                 "empty or holds NaN or infinite values. Check the images before the flow."
             )
@@ -181,7 +183,7 @@ class AffineCoupling(Bijection):
     ) -> None:
         super().__init__()
         if num_channels < 2:
-            raise ValueError(f"AffineCoupling splits the channels and needs num_channels >= 2, got {num_channels}.")
+            raise UserError(f"AffineCoupling splits the channels and needs num_channels >= 2, got {num_channels}.")
         self.flip, self.max_log_scale = flip, max_log_scale
         self.sizes = [num_channels // 2, num_channels - num_channels // 2]
         frozen, moving = self.sizes[::-1] if flip else self.sizes

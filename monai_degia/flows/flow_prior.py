@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from monai_degia.errors import UserError
 from monai_degia.flows.image_flow import ImageFlow
 from monai_degia.flows.prior import ClassConditionalPrior
 from monai_degia.flows.real_nvp import RealNVP
@@ -64,7 +65,7 @@ class FlowPrior(nn.Module):
     ) -> None:
         super().__init__()
         if kind not in KINDS:
-            raise ValueError(f"Unknown kind of flow {kind!r}. Available: {', '.join(KINDS)}.")
+            raise UserError(f"Unknown kind of flow {kind!r}. Available: {', '.join(KINDS)}.")
         self.flow = KINDS[kind](spatial_shape, in_channels, **shape)
         self.spatial_shape = (int(spatial_shape[0]), int(spatial_shape[1]))
         self.prior = ClassConditionalPrior(self.num_dims, num_classes, gamma, shift_scale, noise_features)
@@ -181,10 +182,10 @@ class FlowPrior(nn.Module):
             TypeError: if x does not hold floating point numbers.
         """
         if not x.is_floating_point():
-            raise TypeError(f"dequantize expects floating point images in [0, 1], got {x.dtype}. Divide levels by 255.")
+            raise UserError(f"dequantize expects floating point images in [0, 1], got {x.dtype}. Divide levels by 255.")
         if not ((x >= -_ROUNDING) & (x <= 1 + _ROUNDING)).all():
             low, high = x.min().item(), x.max().item()
-            raise ValueError(
+            raise UserError(
                 f"dequantize expects image values in [0, 1], got [{low:.6g}, {high:.6g}]. Scale them first, "
                 "for example with ScaleIntensityd, or clamp."
             )

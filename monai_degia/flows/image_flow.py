@@ -7,6 +7,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from monai_degia.errors import UserError
 from monai_degia.flows.bijections import Bijection
 
 
@@ -82,12 +83,12 @@ class ImageFlow(Bijection):
     def _check(self, x: Tensor, shape: tuple[int, ...], what: str) -> None:
         if tuple(x.shape[1:]) != shape or x.ndim != len(shape) + 1:
             wanted = ", ".join(map(str, shape))
-            raise ValueError(
+            raise UserError(
                 f"The flow expects {what} of shape (B, {wanted}), got {tuple(x.shape)}. It was built for "
                 f"images of shape {self.image_shape} (channels, x, y): resize them, or build a flow of their size."
             )
         if not x.is_floating_point():
-            raise TypeError(
+            raise UserError(
                 f"The flow expects floating point {what}, got {x.dtype}. Scale grey levels to [0, 1] first."
             )
 
@@ -114,9 +115,9 @@ def check_scales(spatial_shape: Sequence[int], num_scales: int | None, default: 
         ValueError: if the sides are not two positive numbers, or not divisible by ``2 ** num_scales``.
     """
     if len(spatial_shape) != 2 or min(spatial_shape) < 1:
-        raise ValueError(f"spatial_shape must be two positive sides (X, Y), got {tuple(spatial_shape)}.")
+        raise UserError(f"spatial_shape must be two positive sides (X, Y), got {tuple(spatial_shape)}.")
     if num_scales is not None and num_scales < 1:
-        raise ValueError(f"num_scales must be at least 1, got {num_scales}.")
+        raise UserError(f"num_scales must be at least 1, got {num_scales}.")
     common = math.gcd(*spatial_shape)
     possible = (common & -common).bit_length() - 1  # the exponent of 2 in the greatest common divisor
     if num_scales is None:
@@ -127,7 +128,7 @@ def check_scales(spatial_shape: Sequence[int], num_scales: int | None, default: 
         below = side - side % factor
         nearest = f"{below} or {below + factor}" if below else f"{factor}"
         fewer = f", or num_scales={possible}" if possible else ""
-        raise ValueError(
+        raise UserError(
             f"spatial_shape must be divisible by 2 ** num_scales = {factor} on each side, got {side} in "
             f"{tuple(spatial_shape)}. Nearest sides that work: {nearest}{fewer}."
         )

@@ -7,6 +7,8 @@ from torch import Tensor, nn
 from torch.distributions import Independent, Normal
 from torch.nn import functional as F
 
+from monai_degia.errors import UserError
+
 MAX_LOG_STD = 3.0
 
 
@@ -52,11 +54,11 @@ class ClassConditionalPrior(nn.Module):
         counts = {"num_features": num_features, "num_classes": num_classes, "noise_features": noise_features}
         for name, value in {**counts, "hidden_features": hidden_features}.items():
             if value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}.")
+                raise UserError(f"{name} must be at least 1, got {value}.")
         if not math.isfinite(gamma):
-            raise ValueError(f"gamma must be a finite number, got {gamma}.")
+            raise UserError(f"gamma must be a finite number, got {gamma}.")
         if not 0 <= shift_scale < math.inf:
-            raise ValueError(f"shift_scale must be a finite number >= 0, got {shift_scale}. Use 0 for no shift.")
+            raise UserError(f"shift_scale must be a finite number >= 0, got {shift_scale}. Use 0 for no shift.")
         self.num_features, self.num_classes, self.noise_features = num_features, num_classes, noise_features
         self.gamma, self.shift_scale = gamma, shift_scale
         self.class_mean = nn.Embedding(num_classes, num_features)
@@ -82,9 +84,9 @@ class ClassConditionalPrior(nn.Module):
             ValueError: if a shape, the type of c or a value of c is wrong.
         """
         if z.ndim != 2 or z.shape[1] != self.num_features:
-            raise ValueError(f"log_prob expects latents of shape (B, {self.num_features}), got {tuple(z.shape)}.")
+            raise UserError(f"log_prob expects latents of shape (B, {self.num_features}), got {tuple(z.shape)}.")
         if c.ndim == 1 and len(c) != len(z):
-            raise ValueError(f"log_prob needs one class for each latent, got {len(c)} classes for {len(z)} latents.")
+            raise UserError(f"log_prob needs one class for each latent, got {len(c)} classes for {len(z)} latents.")
         return self.distribution(c, noise).log_prob(z)
 
     def sample(self, c: Tensor, noise: Tensor | None = None) -> Tensor:
@@ -132,7 +134,7 @@ class ClassConditionalPrior(nn.Module):
         """
         expected = (len(noise) if batch_size is None else batch_size, self.noise_features)
         if tuple(noise.shape) != expected:
-            raise ValueError(f"noise must be of shape {expected}, as draw_noise gives it, got {tuple(noise.shape)}.")
+            raise UserError(f"noise must be of shape {expected}, as draw_noise gives it, got {tuple(noise.shape)}.")
         if self.shift_net is None:
             return noise.new_zeros(len(noise), self.num_features)
         direction = F.normalize(self.shift_net(noise).to(noise.dtype), dim=1)  # not in half precision under autocast
@@ -141,12 +143,12 @@ class ClassConditionalPrior(nn.Module):
 
     def _check_classes(self, c: Tensor) -> Tensor:
         if c.is_floating_point() or c.is_complex() or c.dtype == torch.bool:
-            raise ValueError(f"Classes must be integers, got dtype {c.dtype}. Pass class indices as int64.")
+            raise UserError(f"Classes must be integers, got dtype {c.dtype}. Pass class indices as int64.")
         if c.ndim != 1:
-            raise ValueError(f"Classes must be of shape (B,), got {tuple(c.shape)}. Pass indices, not one-hot vectors.")
+            raise UserError(f"Classes must be of shape (B,), got {tuple(c.shape)}. Pass indices, not one-hot vectors.")
         wrong = (c < 0) | (c >= self.num_classes)
         if wrong.any():
-            raise ValueError(
+            raise UserError(
                 f"Classes must lie in [0, {self.num_classes}), got {c[wrong][0].item()}. "
                 "Set num_classes to the largest class + 1, or correct the class column."
             )

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from monai_degia.errors import UserError
 from monai_degia.flows.bijections import ActNorm, AffineCoupling, Bijection, Chain, ChannelPermutation, Squeeze
 from monai_degia.flows.image_flow import ImageFlow, check_scales
 
@@ -43,9 +44,9 @@ class RealNVP(ImageFlow):
         positive = {"in_channels": in_channels, "couplings_per_scale": couplings_per_scale}
         for name, value in {**positive, "hidden_channels": hidden_channels}.items():
             if value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}.")
+                raise UserError(f"{name} must be at least 1, got {value}.")
         if residual_blocks < 0:
-            raise ValueError(f"residual_blocks must not be negative, got {residual_blocks}.")
+            raise UserError(f"residual_blocks must not be negative, got {residual_blocks}.")
         num_scales = check_scales(spatial_shape, num_scales, lambda possible: MAX_DEFAULT_SCALES)
         widths = [in_channels * 2 ** (scale + 2) for scale in range(num_scales)]
         scales = [

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from monai_degia.errors import UserError
 from monai_degia.flows.bijections import Bijection
 
 
@@ -30,7 +31,7 @@ class SliceCoupling(Bijection):
         super().__init__()
         moving = stop - start
         if not (0 <= start < stop <= num_channels and moving < num_channels):
-            raise ValueError(
+            raise UserError(
                 f"SliceCoupling moves some of {num_channels} channels and freezes the others, so start and stop must "
                 f"name a part of them, got start={start} and stop={stop}."
             )

@@ -6,6 +6,8 @@ from typing import Any
 
 from torch import Tensor
 
+from monai_degia.errors import UserError
+
 # Names of weights in a state dict of FlowPrior: the first convolution of a coupling, and of a residual block in it.
 COUPLING = re.compile(r"flow\.scales\.(\d+)\.bijections\.(\d+)\.net\.0\.weight")
 RESIDUAL = re.compile(r"flow\.scales\.0\.bijections\.(\d+)\.net\.\d+\.layers\.1\.weight")
@@ -27,7 +29,7 @@ def shape_of_state(state: Mapping[str, Tensor]) -> dict[str, Any]:
     couplings = [match for key in state if (match := COUPLING.fullmatch(key))]
     if CLASSES not in state or not couplings:
         keys = ", ".join(list(state)[:3]) or "nothing"
-        raise ValueError(
+        raise UserError(
             f"The state dict is not one of FlowPrior: it needs {CLASSES} and couplings named flow.scales, got {keys}. "
             "Pass what FlowPrior.state_dict() returned, such as the file flow.pt beside a model."
         )
@@ -62,7 +64,7 @@ def check_state_fits(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]
     sizes, wanted = ({key: tuple(value.shape) for key, value in each.items()} for each in (state, expected))
     for key in {**wanted, **sizes}:
         if sizes.get(key) != wanted.get(key):
-            raise ValueError(
+            raise UserError(
                 f"The state dict holds no flow for images of shape {image_shape} (channels, x, y): {key} has shape "
                 f"{sizes.get(key, 'missing')}, but the flow needs {wanted.get(key, 'nothing of that name')}, and the "
                 f"latents have {sizes[CLASSES][1]} values. Pass the spatial_shape and in_channels it was trained with."

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from monai_degia.errors import UserError
 from monai_degia.flows.bijections import ActNorm, Bijection, Chain
 from monai_degia.flows.haar import HaarSqueeze
 from monai_degia.flows.image_flow import ImageFlow, check_scales
@@ -44,7 +45,7 @@ class WaveletFlow(ImageFlow):
         positive = {"in_channels": in_channels, "couplings": couplings, "hidden_channels": hidden_channels}
         for name, value in positive.items():
             if value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}.")
+                raise UserError(f"{name} must be at least 1, got {value}.")
         # A side of 2 ** possible would end as one pixel, which has no neighbour to learn from.
         shortest = min(spatial_shape, default=0)
         num_scales = check_scales(spatial_shape, num_scales, lambda possible: possible - (shortest == 2**possible))

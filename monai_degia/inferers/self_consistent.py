@@ -11,6 +11,7 @@ from monai.inferers import Inferer
 from monai.utils import convert_to_tensor
 from torch import Tensor, nn
 
+from monai_degia.errors import UserError
 from monai_degia.inferers.agreement import SMALLEST_SPREAD, Agreement, weigh_by_agreement
 from monai_degia.inferers.frames import Frames
 from monai_degia.inferers.motions import Motions
@@ -113,27 +114,32 @@ class SelfConsistentInferer(Inferer):
     ) -> None:
         super().__init__()
         counts = {"num_views": num_views, **({"search_views": search_views} if closer_looks else {})}
-        fewest, most = min(counts.items(), key=lambda named: named[1])
-        if not 2 <= num_neighbours <= most:
-            raise ValueError(
-                "num_neighbours must be at least 2, since one prediction has nothing to disagree with, and at most "
-                f"{fewest}={most}, got {num_neighbours}."
-            )
+        _check_views(counts, num_neighbours)
         if not 0 < scale_range[0] <= scale_range[1]:
-            raise ValueError(f"scale_range must be two positive numbers, the smaller first, got {tuple(scale_range)}.")
+            raise UserError(f"scale_range must be two positive numbers, the smaller first, got {tuple(scale_range)}.")
         if either_side and not (sharpness > 0 and side_factor > 0):
-            raise ValueError(
+            raise UserError(
                 "either_side compares weights, so it needs sharpness and side_factor above 0, got "
                 f"sharpness={sharpness:g} and side_factor={side_factor:g}."
             )
-        if not (0 <= closer_looks <= 3 and num_curves >= 1 and margin > 0):
-            raise ValueError(
-                "closer_looks must be 0 to 3, num_curves at least 1 and margin positive, got "
-                f"{closer_looks}, {num_curves} and {margin}."
-            )
-        if not curve_factor > 0:
-            raise ValueError(f"curve_factor must be positive, got {curve_factor}.")
+        _check_steps(closer_looks, num_curves, margin, curve_factor)
         check_curves(curves)
+        #: What decides how far copies disagree, as plain values: a calibration holds for these alone.
+        self.options: dict[str, Any] = {
+            "num_views": num_views,
+            "rotation": float(rotation),
+            "scale_range": [float(factor) for factor in scale_range],
+            "translation": float(translation),
+            "num_neighbours": num_neighbours,
+            "sharpness": float(sharpness),
+            "seed": seed,
+            "curves": list(curves),
+            "curve_factor": float(curve_factor),
+            "num_curves": min(num_curves, len(curves)),
+            "closer_looks": closer_looks,
+            "search_views": search_views if closer_looks else None,
+            "margin": float(margin) if closer_looks else None,
+        }
         self.sharpness, self.either_side, self.side_factor = sharpness, either_side, side_factor
         self.curves, self.num_curves = tuple(curves), min(num_curves, len(curves))
         self.closer_looks, self.margin = closer_looks, margin
@@ -235,3 +241,22 @@ class SelfConsistentInferer(Inferer):
         carried = torch.cat(views).transpose(0, 1).unflatten(0, (len(pictures), chosen.shape[1]))
         prior = torch.tensor(self.log_prior).to(pictures)[chosen]
         return weigh_by_agreement(carried, groups, size, self.sharpness, prior)
+
+
+def _check_views(counts: dict[str, int], num_neighbours: int) -> None:
+    fewest, most = min(counts.items(), key=lambda named: named[1])
+    if not 2 <= num_neighbours <= most:
+        raise UserError(
+            "num_neighbours must be at least 2, since one prediction has nothing to disagree with, and at most "
+            f"{fewest}={most}, got {num_neighbours}."
+        )
+
+
+def _check_steps(closer_looks: int, num_curves: int, margin: float, curve_factor: float) -> None:
+    if not (0 <= closer_looks <= 3 and num_curves >= 1 and margin > 0):
+        raise UserError(
+            "closer_looks must be 0 to 3, num_curves at least 1 and margin positive, got "
+            f"{closer_looks}, {num_curves} and {margin}."
+        )
+    if not curve_factor > 0:
+        raise UserError(f"curve_factor must be positive, got {curve_factor}.")

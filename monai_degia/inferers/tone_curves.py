@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from monai_degia.errors import UserError
+
 __all__ = ["TONE_CURVES", "apply_curves", "check_curves"]
 
 
@@ -55,6 +57,4 @@ def check_curves(names: Sequence[str]) -> None:
     """Raise ``ValueError`` unless there are names, and all are among ``TONE_CURVES``."""
     unknown = [name for name in names if name not in TONE_CURVES]
     if unknown or not names:
-        raise ValueError(
-            f"curves must be names of tone curves, got {list(names)}. Available: {', '.join(TONE_CURVES)}."
-        )
+        raise UserError(f"curves must be names of tone curves, got {list(names)}. Available: {', '.join(TONE_CURVES)}.")

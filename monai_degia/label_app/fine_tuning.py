@@ -11,9 +11,11 @@ import numpy as np
 import torch
 from monai.bundle import ConfigWorkflow
 
-from monai_degia.label_app.bundle_inference import without_progress_bars
+from monai_degia.data.landmark_sets import landmark_names
+from monai_degia.errors import UserError
 from monai_degia.label_app.markup_labels import markup_pixels
 from monai_degia.label_app.refusals import RefusedRequest
+from monai_degia.model.description import DESCRIPTION_FILE, ModelDescription
 
 __all__ = ["FineTuning", "TuningOptions", "labelled_items"]
 
@@ -99,7 +101,8 @@ class FineTuning:
         weights: state dict to start from.
         work_dir: folder of the run, for nothing else.
         options: what the request chose.
-        overrides: further entries of the config, such as ``device``.
+        device: to train on; default: the first GPU, if there is one.
+        **overrides: further entries of the config.
 
     """
 
@@ -109,13 +112,24 @@ class FineTuning:
         weights: str | Path,
         work_dir: str | Path,
         options: TuningOptions,
+        device: str | None = None,
         **overrides: Any,
     ) -> None:
         self.config = Path(bundle_dir) / "configs" / "train.json"
         if not self.config.is_file():
-            raise ValueError(f"There is no {self.config}. Name the folder of the bundle: --conf bundle FOLDER.")
+            raise UserError(f"There is no {self.config}. Name the folder of the bundle: --conf bundle FOLDER.")
         self.weights, self.work_dir = Path(weights), Path(work_dir)
-        self.overrides = {"bundle_root": str(bundle_dir), **asdict(options), **overrides}
+        described = ModelDescription.load(Path(bundle_dir) / "models" / DESCRIPTION_FILE)
+        self.overrides = {
+            "bundle_root": str(bundle_dir),
+            "landmarks": list(landmark_names(described.landmarks)),
+            "network_def": {"_target_": "monai_degia.LandmarkRegressor", **described.network},
+            "image_size": described.network["image_size"],
+            "in_channels": described.network["in_channels"],
+            **({"device": f"$torch.device({device!r})"} if device else {}),
+            **asdict(options),
+            **overrides,
+        }
 
     def run(self, items: Sequence[dict[str, Any]]) -> tuple[Path | None, dict[str, Any]]:
         """Train.
@@ -165,3 +179,16 @@ class FineTuning:
         parser["train::handlers"] = without_progress_bars(parser["train::handlers"])
         workflow.initialize()
         return workflow
+
+
+def without_progress_bars(handlers: Sequence[Any]) -> list[Any]:
+    """Leave out what draws on a terminal: nobody looks at that of a server.
+
+    Args:
+        handlers: entries of a bundle's config.
+
+    Returns:
+        The others.
+
+    """
+    return [h for h in handlers if not (isinstance(h, dict) and str(h.get("_target_", "")).endswith("PhaseProgress"))]

@@ -12,9 +12,9 @@ from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.batch_infer import BatchInferTask
 from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
 
-from monai_degia.label_app.bundle_inference import BundleInference
 from monai_degia.label_app.image_files import check_image_file, single_file
 from monai_degia.label_app.model_folder import ModelFolder
+from monai_degia.label_app.model_inference import ModelInference
 
 __all__ = ["LandmarkBatchInferTask", "LandmarkInferTask"]
 
@@ -22,21 +22,21 @@ __all__ = ["LandmarkBatchInferTask", "LandmarkInferTask"]
 class LandmarkInferTask(InferTask):
     """Landmarks of one image as a file of Slicer markups, and the same as plain values.
 
-    It is none of MONAI Label's tasks for networks that give images back, since the bundle's own config already says all
-    that happens between file and result. Its type is ``detection``: 3D Slicer offers only segmentation and detection
+    It is none of MONAI Label's tasks for networks that give images back, since the model itself knows all that happens
+    between file and result. Its type is ``detection``: 3D Slicer offers only segmentation and detection
     models in its panel, and loads what a detection gives as markups.
 
     Args:
         bundle_dir: root of the bundle.
         model: which weights serve.
         max_pixels: largest image.
-        overrides: further entries of the bundle's inference config, such as ``device``.
+        **options: of :meth:`monai_degia.TrainedModel.load`, such as ``device``.
 
     """
 
-    def __init__(self, bundle_dir: str | Path, model: ModelFolder, max_pixels: int, **overrides: Any) -> None:
-        self.bundle_dir, self.model, self.max_pixels, self.overrides = Path(bundle_dir), model, max_pixels, overrides
-        self._ready: tuple[Path, BundleInference] | None = None
+    def __init__(self, bundle_dir: str | Path, model: ModelFolder, max_pixels: int, **options: Any) -> None:
+        self.bundle_dir, self.model, self.max_pixels, self.options = Path(bundle_dir), model, max_pixels, options
+        self._ready: tuple[Path, ModelInference] | None = None
         names = self.inference.names
         super().__init__(
             type=InferType.DETECTION,
@@ -46,13 +46,11 @@ class LandmarkInferTask(InferTask):
         )
 
     @property
-    def inference(self) -> BundleInference:
-        """The bundle with the weights in use; made anew after a training."""
+    def inference(self) -> ModelInference:
+        """The model with the weights in use; made anew after a training."""
         weights = self.model.weights
         if self._ready is None or self._ready[0] != weights:
-            if self._ready is not None:
-                self._ready[1].close()
-            self._ready = weights, BundleInference(self.bundle_dir, weights, self.model.version, **self.overrides)
+            self._ready = weights, ModelInference(self.bundle_dir, weights, self.model.version, **self.options)
         return self._ready[1]
 
     def is_valid(self) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from monailabel.interfaces.tasks.infer_v2 import InferTask
 from monailabel.interfaces.tasks.strategy import Strategy
 from monailabel.interfaces.tasks.train import TrainTask
 
+from monai_degia.errors import UserError, did_you_mean
 from monai_degia.label_app.datastores import open_datastore
 from monai_degia.label_app.fine_tuning import TuningOptions
 from monai_degia.label_app.infer_task import LandmarkBatchInferTask, LandmarkInferTask
@@ -45,19 +45,19 @@ class MyApp(MONAILabelApp):
             ``max_pixels``, largest image (64 million); ``model_dir``, for fine-tuned weights (``model`` in the app).
 
     Raises:
-        ValueError: if an entry of ``conf`` cannot be used.
+        ValueError: if an entry of ``conf`` is unknown or cannot be used.
 
     """
 
     def __init__(self, app_dir: str, studies: str, conf: Mapping[str, str]) -> None:
-        for key in set(conf) - _CONF - {"server_mode"}:
-            hint = "".join(f" Did you mean {match}?" for match in get_close_matches(key, _CONF, n=1))
-            logger.warning(f"--conf {key} means nothing to this app.{hint}")
+        for key in sorted(set(conf) - _CONF - {"server_mode"}):
+            hint = did_you_mean(key, _CONF)
+            raise UserError(f"--conf {key} means nothing to this app.{hint} It takes {', '.join(sorted(_CONF))}.")
         keep_uploads_apart()
         bundle = Path(conf.get("bundle") or Path(__file__).resolve().parents[2] / "bundle").expanduser().resolve()
         model = ModelFolder(Path(conf.get("model_dir") or Path(app_dir) / "model").expanduser().resolve(), bundle)
         self.max_pixels = _positive("max_pixels", conf.get("max_pixels", "64000000"))
-        options = {"device": f"$torch.device({conf['device']!r})"} if conf.get("device") else {}
+        options = {"device": conf["device"]} if conf.get("device") else {}
         self.landmarks = LandmarkInferTask(bundle, model, self.max_pixels, **options)
         self.training = LandmarkTrainTask(bundle, model, self.landmarks.inference.names, **options)
         super().__init__(
@@ -128,5 +128,5 @@ class MyApp(MONAILabelApp):
 
 def _positive(name: str, text: str) -> int:
     if not str(text).isdecimal() or int(text) < 1:
-        raise ValueError(f"--conf {name} must be a positive integer, got {text!r}.")
+        raise UserError(f"--conf {name} must be a positive integer, got {text!r}.")
     return int(text)

@@ -13,10 +13,10 @@ import numpy as np
 import torch
 
 from monai_degia.label_app.refusals import RefusedRequest
+from monai_degia.results.prediction import LandmarkPrediction
 from monai_degia.transforms.file_geometry import FileGeometryd
 from monai_degia.transforms.modality import LoadAnyImaged
 from monai_degia.writers.markups import MarkupsWriter
-from monai_degia.writers.records import LandmarkRecord
 
 __all__ = ["markup_pixels", "read_markups"]
 
@@ -133,7 +133,7 @@ def _frame(file: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         raise RefusedRequest(" ".join(str(error).replace(str(file), file.name).split())) from None
     meta, spacing = sample["image"].meta, sample["spacing"]
     affine = None if file.name.lower().endswith(_PICTURES) else meta["file_affine"].tolist()
-    record = LandmarkRecord(
+    record = LandmarkPrediction(
         image=file.name,
         file=file,
         output_name="probe",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from monai_degia.data.files import whole_file
+from monai_degia.errors import UserError
 
 __all__ = ["ModelFolder"]
 
@@ -32,7 +33,7 @@ class ModelFolder:
     def __init__(self, folder: str | Path, bundle_dir: str | Path) -> None:
         self.folder, self.shipped = Path(folder), Path(bundle_dir) / "models" / "model.pt"
         if not self.shipped.is_file():
-            raise ValueError(f"There are no weights at {self.shipped}. Name the bundle: --conf bundle FOLDER.")
+            raise UserError(f"There are no weights at {self.shipped}. Name the bundle: --conf bundle FOLDER.")
         self.history()  # a record that cannot be read must stop the server, not the first request
 
     def history(self) -> list[dict[str, Any]]:
@@ -84,10 +85,10 @@ class ModelFolder:
             record = json.loads(path.read_text(encoding="utf-8"))
             weights, trainings = record["weights"], record["trainings"]
         except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(
+            raise UserError(
                 f"{path} is damaged ({error}). Restore it, or move {self.folder} away to start again with the weights "
                 "of the bundle."
             ) from None
         if weights is not None and not (self.folder / weights).is_file():
-            raise ValueError(f"{path} names {weights}, which is not there. Restore it, or move {self.folder} away.")
+            raise UserError(f"{path} names {weights}, which is not there. Restore it, or move {self.folder} away.")
         return {"weights": weights, "trainings": trainings}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from monai_degia.errors import UserError
+
 __all__ = ["RefusedRequest"]
 
 
-class RefusedRequest(ValueError):
+class RefusedRequest(UserError):
     """A request cannot be done, and the request is to blame.
 
     Args:

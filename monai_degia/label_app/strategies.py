@@ -31,9 +31,10 @@ class RandomUnlabelled(Strategy):
 
 
 class MostDoubtfulFirst(Strategy):
-    """The image without a final label whose landmarks have the lowest mean confidence.
+    """The image without a final label on whose landmarks the copies of the image disagree most.
 
-    Confidences are kept in the data store's information about each image, with the weights that they belong to, so they
+    That ranks images as their confidence does, and needs no calibration, which does not hold after a training. Doubts
+    are kept in the data store's information about each image, with the weights that they belong to, so they
     survive a restart and are found anew after a training. A request looks at no more than ``max_new`` images that have
     none yet, and chooses among all that have one: on a large folder the first answers are rough, and come soon.
 
@@ -59,11 +60,11 @@ class MostDoubtfulFirst(Strategy):
         for image in random.sample(new, min(max_new, len(new))):
             kept[image] = {"weights": weights, **self._look(image, datastore)}
             datastore.update_image_info(image, {"doubt": kept[image]})
-        known = {image: doubt["confidence"] for image, doubt in kept.items() if _is_scored(doubt, weights)}
+        known = {image: doubt["disagreement"] for image, doubt in kept.items() if _is_scored(doubt, weights)}
         if not known:
             return None
-        chosen = min(known, key=lambda image: known[image])
-        return {"id": chosen, "confidence": known[chosen], "compared": len(known)}
+        chosen = max(known, key=lambda image: known[image])
+        return {"id": chosen, "disagreement": known[chosen], "compared": len(known)}
 
     def _look(self, image: str, datastore: Datastore) -> dict[str, Any]:
         try:
@@ -71,10 +72,8 @@ class MostDoubtfulFirst(Strategy):
         except RefusedRequest as error:
             logger.warning(f"{image} is not proposed for labelling: {error}")
             return {"error": str(error)}
-        if entry["confidence"] is None:
-            raise RefusedRequest("The bundle has no calibration.json, so there is no confidence. Use random.", 409)
-        return {"confidence": entry["confidence"]}
+        return {"disagreement": entry["disagreement"]}
 
 
 def _is_scored(doubt: Mapping[str, Any], weights: str) -> bool:
-    return doubt.get("weights") == weights and "confidence" in doubt
+    return doubt.get("weights") == weights and "disagreement" in doubt

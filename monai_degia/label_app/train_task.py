@@ -29,7 +29,7 @@ class LandmarkTrainTask(TrainTask):
         bundle_dir: root of the bundle.
         model: which weights serve.
         names: the K landmarks.
-        overrides: further entries of the bundle's training config, such as ``device``.
+        **overrides: of :class:`FineTuning`, such as ``device``.
 
     """
 

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Categorical
 
+from monai_degia.errors import UserError
+
 __all__ = ["ClassificationLoss", "cross_entropy", "prediction_entropy"]
 
 
@@ -26,15 +28,15 @@ def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
     """
     _check_logits(logits)
     if target.is_floating_point() or target.is_complex() or target.dtype == torch.bool:
-        raise TypeError(f"cross_entropy needs classes as integers, got {target.dtype}: load labels as integers.")
+        raise UserError(f"cross_entropy needs classes as integers, got {target.dtype}: load labels as integers.")
     if target.shape != logits.shape[:1]:
-        raise ValueError(
+        raise UserError(
             f"cross_entropy needs one class a sample, shape {tuple(logits.shape[:1])} for logits of shape "
             f"{tuple(logits.shape)}, got {tuple(target.shape)}."
         )
     num_classes = logits.shape[1]
     if target.numel() and not 0 <= int(target.min()) <= int(target.max()) < num_classes:
-        raise ValueError(
+        raise UserError(
             f"The network knows classes 0 to {num_classes - 1}, the labels hold {int(target.min())} to "
             f"{int(target.max())}: build the network with num_classes of the data, and count classes from 0."
         )
@@ -72,7 +74,7 @@ class ClassificationLoss(nn.Module):
 
 def _check_logits(logits: Tensor) -> None:
     if logits.ndim != 2 or not logits.is_floating_point():
-        raise ValueError(
+        raise UserError(
             f"A classifier's logits have shape (B, K) and are floating point, got {tuple(logits.shape)} of "
             f"{logits.dtype}."
         )

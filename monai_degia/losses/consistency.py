@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
+from monai_degia.errors import UserError
+
 __all__ = ["ViewsLoss", "consistency_loss", "prediction_variance"]
 
 
@@ -30,7 +32,7 @@ def consistency_loss(logits: Tensor) -> Tensor:
 
     """
     if logits.ndim != 3 or len(logits) == 0:
-        raise ValueError(f"consistency_loss expects logits of V views, (V, B, K), got shape {tuple(logits.shape)}.")
+        raise UserError(f"consistency_loss expects logits of V views, (V, B, K), got shape {tuple(logits.shape)}.")
     log_p = logits.log_softmax(-1)
     log_mean = log_p.logsumexp(0) - math.log(len(logits))
     return (log_p.exp() * (log_p - log_mean)).sum(-1).mean(0)
@@ -52,7 +54,7 @@ def prediction_variance(prediction: Tensor) -> Tensor:
 
     """
     if prediction.ndim < 2 or len(prediction) == 0:
-        raise ValueError(
+        raise UserError(
             f"prediction_variance expects predictions of V views, (V, B, ...), got shape {tuple(prediction.shape)}."
         )
     variance = prediction.var(0, correction=0)
@@ -82,14 +84,14 @@ class ViewsLoss(nn.Module):
         weight: float = 10.0,
     ) -> None:
         if not weight >= 0:
-            raise ValueError(f"weight must not be negative, disagreement is to shrink, got {weight}.")
+            raise UserError(f"weight must not be negative, disagreement is to shrink, got {weight}.")
         super().__init__()
         self.task_loss, self.consistency, self.weight = task_loss, consistency, weight
 
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
         """Predictions (V, B, ...) and targets (B, ...) to a scalar."""
         if prediction.ndim < 3 or prediction.shape[1] != len(target):
-            raise ValueError(
+            raise UserError(
                 f"ViewsLoss expects predictions (V, {len(target)}, ...) for {len(target)} targets, got shape "
                 f"{tuple(prediction.shape)}: train with a ViewsInferer of two or more views, or the task loss alone."
             )

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from monai_degia.errors import UserError
 from monai_degia.losses.landmark import LandmarkMSELoss
 from monai_degia.networks.heads import HeatmapHead
 
@@ -64,9 +65,9 @@ class HeatmapLoss(nn.Module):
         task_loss: Callable[[Tensor, Tensor], Tensor] | None = None,
     ) -> None:
         if not isinstance(head, HeatmapHead):
-            raise ValueError(f"HeatmapLoss needs a network with head='heatmap', got a {type(head).__name__}.")
+            raise UserError(f"HeatmapLoss needs a network with head='heatmap', got a {type(head).__name__}.")
         if not (weight >= 0 and sigma > 0):
-            raise ValueError(f"weight must not be negative and sigma positive, got {weight} and {sigma}.")
+            raise UserError(f"weight must not be negative and sigma positive, got {weight} and {sigma}.")
         super().__init__()
         self.weight, self.sigma, self.task_loss = weight, sigma, task_loss or LandmarkMSELoss()
         self._heatmaps: Tensor | None = None
@@ -80,7 +81,7 @@ class HeatmapLoss(nn.Module):
         """Landmarks (B, K, 2) and (B, K, 2) to a scalar."""
         heatmaps, self._heatmaps = self._heatmaps, None
         if heatmaps is None or len(heatmaps) < len(target):
-            raise ValueError("HeatmapLoss has heard of no forward pass of its head in training mode for these samples.")
+            raise UserError("HeatmapLoss has heard of no forward pass of its head in training mode for these samples.")
         loss = self.task_loss(prediction, target).mean()
         # Of several views the first one is labelled, as ViewsLoss has it.
         return loss + self.weight * heatmap_divergence(heatmaps[: len(target)], target, self.sigma).mean()

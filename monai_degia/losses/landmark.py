@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from monai_degia.errors import UserError
+
 __all__ = ["LandmarkMSELoss", "landmark_mse"]
 
 
@@ -22,7 +24,7 @@ def landmark_mse(prediction: Tensor, target: Tensor) -> Tensor:
 
     """
     if prediction.shape != target.shape:
-        raise ValueError(
+        raise UserError(
             f"The network predicts landmarks of shape {tuple(prediction.shape)}, the labels have shape "
             f"{tuple(target.shape)}: build the network with num_landmarks of the data list, or choose "
             "the same landmark set for both."

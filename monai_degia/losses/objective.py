@@ -11,6 +11,7 @@ import torch
 from monai.networks import eval_mode
 from torch import Tensor, nn
 
+from monai_degia.errors import UserError
 from monai_degia.flows.flow_prior import FlowPrior
 from monai_degia.losses.classification import prediction_entropy
 from monai_degia.losses.degia import gaussian_wasserstein, negative_log_likelihood, prediction_shift, transport_cost
@@ -115,14 +116,14 @@ class AscentObjective:
         autocast_dtype: torch.dtype | None = None,
     ) -> None:
         if distance not in DISTANCES:
-            raise ValueError(f"Unknown distance {distance!r}. Available: {', '.join(DISTANCES)}.")
+            raise UserError(f"Unknown distance {distance!r}. Available: {', '.join(DISTANCES)}.")
         if flow is None and (nll_weight or alpha):
-            raise ValueError(
+            raise UserError(
                 f"nll_weight={nll_weight} and alpha={alpha} weigh terms of the flow, but flow is None: pass a "
                 "FlowPrior, or set both to 0."
             )
         if features is None and feature_weight and not _offers_features(network):
-            raise ValueError(
+            raise UserError(
                 f"feature_weight={feature_weight} weighs features, but {type(network).__name__} has no methods "
                 "features and classify: pass features=, a function of images, or set the weight to 0."
             )

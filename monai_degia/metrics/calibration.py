@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from scipy.optimize import minimize
 from torch import Tensor
 
 from monai_degia.data.files import whole_file
+from monai_degia.errors import UserError
 
 __all__ = ["ScoreCalibration", "fit_calibration"]
 
@@ -28,6 +31,9 @@ class ScoreCalibration:
         bits_std: their standard deviation.
         one_look_intercept: as ``intercept``, for landmarks of one look at the image as it is; ``None`` if not fitted.
         one_look_slope: as ``slope``, for those.
+        weights: hash of the weights that it was fitted to, empty if it does not say.
+        copies: what decided how far the copies disagreed, see ``SelfConsistentInferer.options``; ``None`` if it does
+            not say.
 
     """
 
@@ -38,6 +44,26 @@ class ScoreCalibration:
     bits_std: float | None = None
     one_look_intercept: float | None = None
     one_look_slope: float | None = None
+    weights: str = ""
+    copies: dict[str, Any] | None = None
+
+    def fits(self, weights: str) -> bool:
+        """Whether it was fitted to these weights, given by their hash; not if it does not say."""
+        return bool(self.weights) and self.copies is not None and self.weights == weights
+
+    def other_copies(self, copies: Mapping[str, Any]) -> str:
+        """In what the copies that it was fitted for differ from these; empty if in nothing.
+
+        Args:
+            copies: options of the inferer and sizes of the pictures.
+
+        """
+        if self.copies is None:
+            return "copies that it does not name"
+        names = {**self.copies, **copies}
+        other = [name for name in names if self.copies.get(name) != copies.get(name)]
+        differing = ", ".join(f"{name} {self.copies.get(name)!r}, not {copies.get(name)!r}" for name in other)
+        return differing
 
     @property
     def knows_one_look(self) -> bool:
@@ -58,7 +84,7 @@ class ScoreCalibration:
         intercept, slope = self.intercept, self.slope
         if one_look:
             if self.one_look_intercept is None or self.one_look_slope is None:
-                raise ValueError(
+                raise UserError(
                     "This calibration was fitted to refined landmarks and knows no confidence of one look: make it "
                     "anew with configs/run/calibrate.yaml."
                 )
@@ -75,7 +101,7 @@ class ScoreCalibration:
 
         """
         if self.bits_mean is None or self.bits_std is None:
-            raise ValueError("This calibration was made without a flow and knows no domain shift: make it with one.")
+            raise UserError("This calibration was made without a flow and knows no domain shift: make it with one.")
         return (bits_per_dim - self.bits_mean).abs() / self.bits_std
 
     def save(self, path: str | Path) -> None:
@@ -94,7 +120,7 @@ class ScoreCalibration:
         try:
             return cls(**json.loads(Path(path).read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError) as error:
-            raise ValueError(
+            raise UserError(
                 f"No calibration can be read from {path}: {error}. Make one with configs/run/calibrate.yaml."
             ) from error
 
@@ -135,10 +161,10 @@ def fit_calibration(
 def _fit_confidence(disagreement: Tensor, error: Tensor, tolerance: float) -> tuple[float, float]:
     """Intercept and slope of the logistic regression."""
     if disagreement.shape != error.shape or disagreement.ndim != 1:
-        raise ValueError(f"Expected two vectors of one length, got {tuple(disagreement.shape)}, {tuple(error.shape)}.")
+        raise UserError(f"Expected two vectors of one length, got {tuple(disagreement.shape)}, {tuple(error.shape)}.")
     small = (error <= tolerance).double()
     if not 0 < small.mean() < 1:
-        raise ValueError(
+        raise UserError(
             f"{float(small.mean()):.0%} of {len(error)} errors are at most {tolerance}: a calibration needs both small "
             "and large ones. Validate under shifts of appearance, or choose another tolerance."
         )

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from monai_degia.errors import UserError
+
 
 def radial_error(prediction: Tensor, target: Tensor, spacing: Tensor | Sequence[float] | None = None) -> Tensor:
     """Euclidean distance of each landmark from its reference.
@@ -74,7 +76,7 @@ def nme(prediction: Tensor, target: Tensor) -> Tensor:
     error, size = radial_error(prediction, target), hand_size(target)
     if not (size > 0).all():
         samples = (size <= 0).nonzero().flatten().tolist()
-        raise ValueError(
+        raise UserError(
             f"nme divides by the hand size, which is 0 in sample(s) {samples}: their reference landmarks coincide. "
             "Correct these labels, or use radial_error."
         )
@@ -98,7 +100,7 @@ def success_detection_rate(errors: Tensor, thresholds: Sequence[float] | Tensor,
     _check_errors(errors)
     limits = torch.as_tensor(thresholds, dtype=errors.dtype, device=errors.device)
     if limits.ndim != 1 or limits.numel() == 0 or not (limits >= 0).all():
-        raise ValueError(f"thresholds must be a non-empty list of numbers >= 0, got {thresholds}.")
+        raise UserError(f"thresholds must be a non-empty list of numbers >= 0, got {thresholds}.")
     hits = (errors[None] <= limits[:, None, None]).to(errors.dtype)
     return hits.mean(dim=1) if per_landmark else hits.mean(dim=(1, 2))
 
@@ -139,7 +141,7 @@ def pck_auc(normalized_errors: Tensor, max_threshold: float = 0.2, per_landmark:
     """
     _check_errors(normalized_errors)
     if not 0 < max_threshold < float("inf"):
-        raise ValueError(f"max_threshold must be positive and finite, got {max_threshold}.")
+        raise UserError(f"max_threshold must be positive and finite, got {max_threshold}.")
     area = (1 - normalized_errors / max_threshold).clamp(min=0)
     return area.mean(dim=0) if per_landmark else area.mean()
 
@@ -168,9 +170,9 @@ def _scaled(points: Tensor, factors: Tensor | Sequence[float] | None, name: str)
         return points
     scale = torch.as_tensor(factors, dtype=points.dtype, device=points.device)
     if tuple(scale.shape) not in {(2,), (points.shape[0], 2)}:
-        raise ValueError(f"{name} must have shape (2,) or ({points.shape[0]}, 2), got {tuple(scale.shape)}.")
+        raise UserError(f"{name} must have shape (2,) or ({points.shape[0]}, 2), got {tuple(scale.shape)}.")
     if not (torch.isfinite(scale) & (scale > 0)).all():
-        raise ValueError(f"{name} must be positive and finite, got {scale.tolist()}.")
+        raise UserError(f"{name} must be positive and finite, got {scale.tolist()}.")
     return points * (scale if scale.ndim == 1 else scale[:, None, :])
 
 
@@ -178,23 +180,21 @@ def _check_pair(prediction: Tensor, target: Tensor) -> None:
     _check_landmarks(prediction, "prediction")
     _check_landmarks(target, "target")
     if prediction.shape != target.shape:
-        raise ValueError(
+        raise UserError(
             f"prediction and target must have one shape, got {tuple(prediction.shape)} and {tuple(target.shape)}."
         )
 
 
 def _check_landmarks(points: Tensor, name: str) -> None:
     if points.ndim != 3 or points.shape[2] != 2 or points.shape[1] == 0:
-        raise ValueError(f"{name} must have shape (B, K, 2) with K >= 1, got {tuple(points.shape)}.")
+        raise UserError(f"{name} must have shape (B, K, 2) with K >= 1, got {tuple(points.shape)}.")
     if not torch.isfinite(points).all():
         samples = (~torch.isfinite(points)).flatten(1).any(dim=1).nonzero().flatten().tolist()
-        raise ValueError(
-            f"{name} must be finite, but sample(s) {samples} hold NaN or infinity. Missing is not allowed."
-        )
+        raise UserError(f"{name} must be finite, but sample(s) {samples} hold NaN or infinity. Missing is not allowed.")
 
 
 def _check_errors(errors: Tensor) -> None:
     if errors.ndim != 2 or errors.numel() == 0:
-        raise ValueError(f"errors must have shape (B, K) and not be empty, got {tuple(errors.shape)}.")
+        raise UserError(f"errors must have shape (B, K) and not be empty, got {tuple(errors.shape)}.")
     if not (torch.isfinite(errors) & (errors >= 0)).all():
-        raise ValueError("errors must be finite and not negative, but some are not.")
+        raise UserError("errors must be finite and not negative, but some are not.")

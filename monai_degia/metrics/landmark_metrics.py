@@ -9,6 +9,7 @@ from monai.metrics import CumulativeIterationMetric
 from monai.utils import convert_to_tensor
 from torch import Tensor
 
+from monai_degia.errors import UserError
 from monai_degia.metrics.errors import nme, pck, pck_auc, radial_error, success_detection_rate, to_pixels
 
 REDUCTIONS = ("mean", "landmark")
@@ -39,10 +40,10 @@ class LandmarkMetric(CumulativeIterationMetric):
             ValueError: if the reduction is unknown or no sample has been seen.
         """
         if reduction not in REDUCTIONS:
-            raise ValueError(f"Unknown reduction {reduction!r}. Available: {', '.join(REDUCTIONS)}.")
+            raise UserError(f"Unknown reduction {reduction!r}. Available: {', '.join(REDUCTIONS)}.")
         errors = self.get_buffer()
         if errors is None:
-            raise ValueError(f"{type(self).__name__} has seen no sample. Call it with y_pred and y before aggregate().")
+            raise UserError(f"{type(self).__name__} has seen no sample. Call it with y_pred and y before aggregate().")
         return self._reduce(errors, per_landmark=reduction == "landmark")
 
     @abstractmethod
@@ -56,17 +57,17 @@ class LandmarkMetric(CumulativeIterationMetric):
         # MONAI pairs the two lists with zip, which drops what is left over without a word.
         if y is None or len(y_pred) != len(y):
             count = "none" if y is None else len(y)
-            raise ValueError(f"y_pred and y must hold as many samples, got {len(y_pred)} and {count}.")
+            raise UserError(f"y_pred and y must hold as many samples, got {len(y_pred)} and {count}.")
         if len(y_pred) == 0:
-            raise ValueError("y_pred and y hold no sample.")
+            raise UserError("y_pred and y hold no sample.")
         return self._compute_tensor(_stack(y_pred, "y_pred"), _stack(y, "y"))
 
     def _compute_tensor(self, y_pred: Tensor, y: Tensor | None = None, **kwargs: Any) -> Tensor:
         if y is None:
-            raise ValueError(f"{type(self).__name__} needs the reference landmarks y beside y_pred.")
+            raise UserError(f"{type(self).__name__} needs the reference landmarks y beside y_pred.")
         errors = self._errors(_plain(y_pred), _plain(y))
         if self._num_landmarks not in (None, errors.shape[1]):
-            raise ValueError(
+            raise UserError(
                 f"{type(self).__name__} has accumulated {self._num_landmarks} landmarks a sample, now got "
                 f"{errors.shape[1]}. Use one metric per landmark set, or reset()."
             )
@@ -121,7 +122,7 @@ class SuccessDetectionRateMetric(MeanRadialErrorMetric):
     ) -> None:
         super().__init__(image_size, spacing)
         if (thresholds_px is None) == (thresholds_mm is None) or (thresholds_mm is None) != (spacing is None):
-            raise ValueError(
+            raise UserError(
                 "Give thresholds_px alone, or thresholds_mm and spacing, got "
                 f"thresholds_px={thresholds_px}, thresholds_mm={thresholds_mm}, spacing={spacing}."
             )
@@ -187,11 +188,11 @@ def _stack(samples: Any, name: str) -> Tensor:
     tensors = [_plain(sample) for sample in samples]
     shapes = sorted({tuple(tensor.shape) for tensor in tensors})
     if len(shapes) > 1:
-        raise ValueError(f"{name} holds samples of different shapes, {shapes}. Use one metric per landmark set.")
+        raise UserError(f"{name} holds samples of different shapes, {shapes}. Use one metric per landmark set.")
     return torch.stack(tensors)
 
 
 def _pair(values: Sequence[float], name: str) -> tuple[float, float]:
     if len(values) != 2 or not all(0 < value < float("inf") for value in values):
-        raise ValueError(f"{name} must be two positive numbers (x, y), got {tuple(values)}.")
+        raise UserError(f"{name} must be two positive numbers (x, y), got {tuple(values)}.")
     return values[0], values[1]

@@ -7,6 +7,7 @@ import torch
 from monai.utils import convert_to_tensor
 from torch import Tensor
 
+from monai_degia.errors import UserError
 from monai_degia.metrics.errors import (
     nme,
     normalized_mse,
@@ -59,9 +60,9 @@ def summarize_landmarks(
     spacings = [None] * len(domains) if spacing is None else list(spacing)
     counts = {"predictions": len(predictions), "targets": len(targets), "spacing": len(spacings)}
     if len(domains) == 0 or set(counts.values()) != {len(domains)}:
-        raise ValueError(f"Every sample needs one entry in each list, got {counts} for {len(domains)} domains.")
+        raise UserError(f"Every sample needs one entry in each list, got {counts} for {len(domains)} domains.")
     if len(set(names)) != len(names):
-        raise ValueError(f"names must differ from each other, got {list(names)}.")
+        raise UserError(f"names must differ from each other, got {list(names)}.")
     summary: dict[str, dict[str, Any]] = {}
     for domain in dict.fromkeys(domains):
         rows = [row for row, value in enumerate(domains) if value == domain]
@@ -90,7 +91,7 @@ def _millimetres(x: Tensor, y: Tensor, spacings: list[Spacing], thresholds: Sequ
         return {"count_mm": 0, "mre_mm": None, "sdr": None}
     values = [_plain(spacings[row]) for row in known]
     if any(value.shape != (2,) for value in values):
-        raise ValueError(f"Each spacing must be two numbers (x, y) or None, got {spacings}.")
+        raise UserError(f"Each spacing must be two numbers (x, y) or None, got {spacings}.")
     errors = radial_error(x[known], y[known], torch.stack(values))
     rates = success_detection_rate(errors, thresholds).tolist()
     return {
@@ -104,7 +105,7 @@ def _gather(samples: Tensor | Sequence[Tensor], rows: list[int], num_landmarks: 
     tensors = [_plain(samples[row]) for row in rows]
     shapes = {tuple(tensor.shape) for tensor in tensors}
     if shapes != {(num_landmarks, 2)}:
-        raise ValueError(
+        raise UserError(
             f"The {what} must have shape ({num_landmarks}, 2), one row a name, got {sorted(shapes)}. "
             "Bring all domains to one landmark set first."
         )

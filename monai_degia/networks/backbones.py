@@ -2,7 +2,6 @@
 
 from collections import OrderedDict
 from collections.abc import Callable
-from difflib import get_close_matches
 from typing import Literal
 
 import torch
@@ -10,6 +9,7 @@ from torch import Tensor, nn
 from torchvision.models import alexnet, densenet121, vgg11_bn
 from torchvision.models.resnet import BasicBlock, ResNet
 
+from monai_degia.errors import UserError, did_you_mean
 from monai_degia.networks.lenet import LeNet
 
 #: Below this shorter side AlexNet's first stride of 4 is halved: at 64x64 it would leave a 1x1 map.
@@ -125,8 +125,8 @@ def create_backbone(name: str, in_channels: int = 3, small_images: bool = False)
         torch.Size([2, 64, 16, 12])
     """
     if name not in BACKBONES:
-        hint = "".join(f" Did you mean {match!r}?" for match in get_close_matches(str(name), BACKBONES, n=1))
-        raise ValueError(f"Unknown backbone {name!r}.{hint} Available: {', '.join(BACKBONES)}; or pass an nn.Module.")
+        hint = did_you_mean(name, BACKBONES)
+        raise UserError(f"Unknown backbone {name!r}.{hint} Available: {', '.join(BACKBONES)}; or pass an nn.Module.")
     if in_channels < 1:
-        raise ValueError(f"in_channels must be at least 1, got {in_channels}.")
+        raise UserError(f"in_channels must be at least 1, got {in_channels}.")
     return BACKBONES[name](in_channels, small_images)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from monai_degia.errors import UserError
 from monai_degia.networks.shapes import check_image_shape
 
 
@@ -50,7 +51,7 @@ class DigitLeNet(nn.Module):
         _check_arguments(in_channels, num_classes, image_size, channels, hidden_features, kernel_size, dropout)
         x_size, y_size = (_pooled_size(int(side), kernel_size) for side in image_size)
         if min(x_size, y_size) < 1:
-            raise ValueError(
+            raise UserError(
                 f"image_size {tuple(image_size)} is too small: two convolutions of kernel_size={kernel_size} and two "
                 "poolings leave nothing of it. Enlarge the images, or use a smaller kernel_size."
             )
@@ -107,16 +108,16 @@ def _check_arguments(
     dropout: float,
 ) -> None:
     if in_channels < 1:
-        raise ValueError(f"in_channels must be at least 1, got {in_channels}.")
+        raise UserError(f"in_channels must be at least 1, got {in_channels}.")
     if num_classes < 2:
-        raise ValueError(f"num_classes must be at least 2, got {num_classes}.")
+        raise UserError(f"num_classes must be at least 2, got {num_classes}.")
     if len(image_size) != 2 or min(image_size) < 1:
-        raise ValueError(f"image_size must be two positive numbers of pixels (X, Y), got {tuple(image_size)}.")
+        raise UserError(f"image_size must be two positive numbers of pixels (X, Y), got {tuple(image_size)}.")
     if len(channels) != 2 or min(channels) < 1:
-        raise ValueError(f"channels must be two positive numbers, one a convolution, got {tuple(channels)}.")
+        raise UserError(f"channels must be two positive numbers, one a convolution, got {tuple(channels)}.")
     if len(hidden_features) < 1 or min(hidden_features) < 1:
-        raise ValueError(f"hidden_features must be one or more positive widths, got {tuple(hidden_features)}.")
+        raise UserError(f"hidden_features must be one or more positive widths, got {tuple(hidden_features)}.")
     if kernel_size < 1:
-        raise ValueError(f"kernel_size must be at least 1, got {kernel_size}.")
+        raise UserError(f"kernel_size must be at least 1, got {kernel_size}.")
     if not 0 <= dropout < 1:
-        raise ValueError(f"dropout must be in [0, 1), got {dropout}.")
+        raise UserError(f"dropout must be in [0, 1), got {dropout}.")

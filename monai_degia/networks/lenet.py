@@ -2,6 +2,8 @@
 
 from torch import Tensor, nn
 
+from monai_degia.errors import UserError
+
 
 class LeNet(nn.Module):
     """Feature trunk of LeNet-5: twice a 5x5 convolution followed by 2x2 pooling.
@@ -23,7 +25,7 @@ class LeNet(nn.Module):
         super().__init__()
         first, second = widths
         if min(in_channels, first, second) < 1:
-            raise ValueError(f"LeNet needs positive channel counts, got in_channels={in_channels}, widths={widths}.")
+            raise UserError(f"LeNet needs positive channel counts, got in_channels={in_channels}, widths={widths}.")
         self.num_features = second
         self.features = nn.Sequential(
             nn.Conv2d(in_channels, first, kernel_size=5, padding=2),

@@ -8,6 +8,8 @@ import torch
 from monai.utils import optional_import
 from torch import Tensor, nn
 
+from monai_degia.errors import UserError
+
 __all__ = ["OnnxNetwork"]
 
 
@@ -27,7 +29,7 @@ class OnnxNetwork(nn.Module):
     def __init__(self, path: str | Path, providers: list[str] | None = None) -> None:
         super().__init__()
         if not Path(path).is_file():
-            raise ValueError(f"There is no ONNX file {path}: write it with `python -m monai.bundle onnx_export`.")
+            raise UserError(f"There is no ONNX file {path}: write it with `python -m monai.bundle onnx_export`.")
         # Here and not above: it takes long to load, and few use it.
         onnxruntime, _ = optional_import("onnxruntime", descriptor="Install it with: pip install monai_degia[onnx]. {}")
         self.session = onnxruntime.InferenceSession(
@@ -35,7 +37,7 @@ class OnnxNetwork(nn.Module):
         )
         inputs, outputs = self.session.get_inputs(), self.session.get_outputs()
         if len(inputs) != 1 or len(outputs) != 1:
-            raise ValueError(
+            raise UserError(
                 f"{path} has {len(inputs)} inputs and {len(outputs)} outputs; OnnxNetwork runs networks with one each."
             )
         self.input_name = inputs[0].name

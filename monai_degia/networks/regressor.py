@@ -1,12 +1,12 @@
 """LandmarkRegressor: the task network M of the paper, backbone and head."""
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from monai_degia.errors import UserError, did_you_mean
 from monai_degia.networks.backbones import SMALL_IMAGE, create_backbone
 from monai_degia.networks.heads import HEADS
 from monai_degia.networks.pyramid import FeaturePyramid, SingleMap
@@ -55,6 +55,21 @@ class LandmarkRegressor(nn.Module):
         normalize_input: bool = False,
     ) -> None:
         super().__init__()
+        #: The arguments, as plain values that build the same network again; ``None`` for a backbone of one's own.
+        self.options: dict[str, Any] | None = None
+        if isinstance(backbone, str):
+            self.options = {
+                "backbone": backbone,
+                "num_landmarks": num_landmarks,
+                "in_channels": in_channels,
+                "image_size": [int(side) for side in image_size],
+                "head": head,
+                "dropout": dropout,
+                "hidden_features": hidden_features,
+                "temperature": temperature,
+                "learnable_temperature": learnable_temperature,
+                "normalize_input": normalize_input,
+            }
         size = _check_arguments(num_landmarks, in_channels, image_size, head, dropout, hidden_features, temperature)
         if not isinstance(backbone, nn.Module):
             small = min(size) < SMALL_IMAGE
@@ -101,20 +116,20 @@ def _check_arguments(
 ) -> tuple[int, int]:
     """Refuse arguments that are wrong whatever the backbone; return the image size as a pair."""
     if num_landmarks < 1:
-        raise ValueError(f"num_landmarks must be at least 1, got {num_landmarks}.")
+        raise UserError(f"num_landmarks must be at least 1, got {num_landmarks}.")
     if in_channels < 1:
-        raise ValueError(f"in_channels must be at least 1, got {in_channels}.")
+        raise UserError(f"in_channels must be at least 1, got {in_channels}.")
     if len(image_size) != 2 or min(image_size) < 1:
-        raise ValueError(f"image_size must be two positive numbers of pixels (X, Y), got {tuple(image_size)}.")
+        raise UserError(f"image_size must be two positive numbers of pixels (X, Y), got {tuple(image_size)}.")
     if head not in HEADS:
-        hint = "".join(f" Did you mean {match!r}?" for match in get_close_matches(str(head), HEADS, n=1))
-        raise ValueError(f"Unknown head {head!r}.{hint} Available: {', '.join(HEADS)}.")
+        hint = did_you_mean(head, HEADS)
+        raise UserError(f"Unknown head {head!r}.{hint} Available: {', '.join(HEADS)}.")
     if not 0 <= dropout < 1:
-        raise ValueError(f"dropout must be in [0, 1), got {dropout}.")
+        raise UserError(f"dropout must be in [0, 1), got {dropout}.")
     if hidden_features is not None and hidden_features < 1:
-        raise ValueError(f"hidden_features must be at least 1, got {hidden_features}.")
+        raise UserError(f"hidden_features must be at least 1, got {hidden_features}.")
     if not 0 < temperature < float("inf"):
-        raise ValueError(f"temperature must be positive and finite, got {temperature}.")
+        raise UserError(f"temperature must be positive and finite, got {temperature}.")
     return int(image_size[0]), int(image_size[1])
 
 
@@ -123,7 +138,7 @@ def _feature_shape(backbone: nn.Module, in_channels: int, size: tuple[int, int])
     smallest = getattr(backbone, "min_image_size", 1)
     if min(size) < smallest:
         name = type(backbone).__name__
-        raise ValueError(f"image_size {size} is too small: backbone {name} needs at least {smallest} pixels a side.")
+        raise UserError(f"image_size {size} is too small: backbone {name} needs at least {smallest} pixels a side.")
     parameter = next(backbone.parameters(), torch.empty(0))
     modes = [(module, module.training) for module in backbone.modules()]
     backbone.eval()
@@ -131,7 +146,7 @@ def _feature_shape(backbone: nn.Module, in_channels: int, size: tuple[int, int])
         with torch.no_grad():
             features = backbone(torch.zeros(1, in_channels, *size, device=parameter.device, dtype=parameter.dtype))
     except RuntimeError as error:
-        raise ValueError(
+        raise UserError(
             f"backbone {type(backbone).__name__} cannot take images of shape (B, {in_channels}, {size[0]}, {size[1]}); "
             f"check in_channels and image_size. It said: {error}"
         ) from error
@@ -144,13 +159,13 @@ def _feature_shape(backbone: nn.Module, in_channels: int, size: tuple[int, int])
 def _check_features(backbone: nn.Module, features: object) -> tuple[int, int, int]:
     if not isinstance(features, Tensor) or features.ndim != 4 or 0 in features.shape:
         got = tuple(features.shape) if isinstance(features, Tensor) else type(features).__name__
-        raise ValueError(
+        raise UserError(
             f"backbone {type(backbone).__name__} must return a feature map (B, C, h, w), got {got}. "
             "Cut off its pooling and classifier, or use a larger image_size."
         )
     declared = getattr(backbone, "num_features", features.shape[1])
     if declared != features.shape[1]:
-        raise ValueError(
+        raise UserError(
             f"backbone {type(backbone).__name__} declares num_features={declared} but returns {features.shape[1]} "
             "channels. Correct the attribute."
         )

@@ -2,6 +2,8 @@
 
 from torch import Tensor
 
+from monai_degia.errors import UserError
+
 
 def check_image_shape(network: str, image: Tensor, in_channels: int, image_size: tuple[int, int]) -> None:
     """Refuse a batch of images that a network was not built for; TorchScript can compile it.
@@ -17,7 +19,7 @@ def check_image_shape(network: str, image: Tensor, in_channels: int, image_size:
     """
     x_size, y_size = image_size
     if image.dim() != 4 or image.size(1) != in_channels or image.size(2) != x_size or image.size(3) != y_size:
-        raise ValueError(
+        raise UserError(
             f"{network} expects images of shape (B, {in_channels}, {x_size}, {y_size}), "
             f"got {list(image.shape)}. Resize them, or build the network with their in_channels and image_size."
         )

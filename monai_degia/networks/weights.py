@@ -7,6 +7,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from monai_degia.errors import UserError
+
 __all__ = ["load_weights"]
 
 
@@ -27,9 +29,9 @@ def load_weights(network: nn.Module, path: str | Path | None) -> nn.Module:
     if path is None:
         return network
     if not Path(path).is_file():
-        raise ValueError(f"There is no file of weights {path}.")
+        raise UserError(f"There is no file of weights {path}.")
     try:
         network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     except RuntimeError as error:
-        raise ValueError(f"The weights in {path} do not fit the network: {error}") from error
+        raise UserError(f"The weights in {path} do not fit the network: {error}") from error
     return network

@@ -14,6 +14,7 @@ from monai.transforms import MapTransform, Randomizable, RandomizableTrait
 from monai.utils import convert_to_dst_type, convert_to_tensor
 from torch import Tensor
 
+from monai_degia.errors import UserError
 from monai_degia.transforms.ascent import gradient_ascent
 from monai_degia.transforms.ascent_starts import PARAMETRIZATIONS
 from monai_degia.transforms.parametrization import InvertibleFlow
@@ -68,7 +69,7 @@ class AdversarialAscent(Randomizable, RandomizableTrait):
         flow: InvertibleFlow | None = None,
     ) -> None:
         if parametrization not in PARAMETRIZATIONS:
-            raise ValueError(f"Unknown parametrization {parametrization!r}. Available: {', '.join(PARAMETRIZATIONS)}.")
+            raise UserError(f"Unknown parametrization {parametrization!r}. Available: {', '.join(PARAMETRIZATIONS)}.")
         self.objective, self.parametrization, self.flow = objective, parametrization, flow
         self.steps, self.step_size, self.rule, self.bounds = steps, step_size, rule, (bounds[0], bounds[1])
         self.seed = 0
@@ -99,7 +100,7 @@ class AdversarialAscent(Randomizable, RandomizableTrait):
 
         """
         if image.ndim != 4:
-            raise ValueError(
+            raise UserError(
                 f"AdversarialAscent expects a batch of images (B, C, X, Y), got shape {tuple(image.shape)}."
             )
         if randomize:
@@ -158,7 +159,7 @@ class AdversarialAscentd(MapTransform, Randomizable, RandomizableTrait):
         d = dict(data)
         for key in self.key_iterator(d):
             if self.target_key not in d:
-                raise ValueError(f"AdversarialAscentd needs the labels {self.target_key!r}; keys: {list(d)}.")
+                raise UserError(f"AdversarialAscentd needs the labels {self.target_key!r}; keys: {list(d)}.")
             image = convert_to_tensor(d[key], track_meta=False)
             target = convert_to_tensor(d[self.target_key], track_meta=False)
             one = image.ndim == 3
@@ -174,7 +175,7 @@ class AdversarialAscentd(MapTransform, Randomizable, RandomizableTrait):
             return None
         classes = torch.as_tensor(d[self.class_key])
         if classes.numel() != batch_size:
-            raise ValueError(
+            raise UserError(
                 f"AdversarialAscentd needs one class for each of {batch_size} images, got shape {tuple(classes.shape)} "
                 f"under {self.class_key!r}."
             )

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from monai_degia.errors import UserError
 from monai_degia.transforms.convolution import stretch_each
 from monai_degia.transforms.parametrization import Parametrization, reflect
 from monai_degia.transforms.splines import grow_grids
@@ -56,13 +57,13 @@ class AppearanceParametrization(Parametrization):
     ) -> None:
         for name, value in (("texture", texture), ("fading", fading)):
             if not value >= 0:
-                raise ValueError(f"{name} is a standard deviation, 0 or more, got {value}.")
+                raise UserError(f"{name} is a standard deviation, 0 or more, got {value}.")
         batch, channels = image.shape[:2]
         expected = (batch, self.num_parameters(channels, texture, fading))
         if tuple(noise.shape) != expected:
-            raise ValueError(f"noise must have shape {expected} for this batch of images, got {tuple(noise.shape)}.")
+            raise UserError(f"noise must have shape {expected} for this batch of images, got {tuple(noise.shape)}.")
         if tuple(kernel_size.shape) != (batch,) or not set(kernel_size.tolist()) <= set(self.KERNEL_SIZES):
-            raise ValueError(
+            raise UserError(
                 f"kernel_size must hold one of {self.KERNEL_SIZES} for each of {batch} images, got "
                 f"{kernel_size.tolist()}."
             )

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from monai_degia.errors import UserError
 from monai_degia.transforms.parametrization import Parametrization, PixelParametrization
 
 __all__ = ["STEP_RULES", "gradient_ascent"]
@@ -23,7 +24,7 @@ def _normalized(gradient: Tensor) -> Tensor:
 
 def _sobolev(gradient: Tensor) -> Tensor:
     if gradient.ndim < 3:
-        raise ValueError(
+        raise UserError(
             f"The step rule 'sobolev' smooths over space; the parameters have shape {tuple(gradient.shape)}: choose "
             "another rule, or parametrization 'pixel'."
         )
@@ -95,7 +96,7 @@ def gradient_ascent(
         parameters = parameters.detach().requires_grad_(True)
         gradient = _gradient(parametrization, parameters, objective, bounds)
         if gradient is None:
-            raise ValueError(
+            raise UserError(
                 f"The objective or its gradient is not finite at ascent step {step + 1}: lower step_size={step_size}, "
                 "or check the networks inside the objective."
             )
@@ -114,7 +115,7 @@ def _gradient(
         images = _clamp(parametrization.decode(parameters), bounds)
         value = objective(images)
         if value.shape != images.shape[:1]:
-            raise ValueError(
+            raise UserError(
                 f"The objective must give one value a sample, shape {tuple(images.shape[:1])}, got "
                 f"{tuple(value.shape)}: reduce over everything but the batch."
             )
@@ -122,7 +123,7 @@ def _gradient(
         if value.requires_grad:
             (gradient,) = torch.autograd.grad(value.sum(), parameters, allow_unused=True)
     if gradient is None:
-        raise ValueError(
+        raise UserError(
             "The objective does not depend on the images, so there is nothing to climb: give one of its terms a "
             "weight, and do not detach the images inside it."
         )
@@ -137,21 +138,21 @@ def _clamp(images: Tensor, bounds: tuple[float, float]) -> Tensor:
 
 def _check_arguments(steps: int, step_size: float, rule: str, bounds: tuple[float, float]) -> None:
     if steps < 0:
-        raise ValueError(f"steps must not be negative, got {steps}.")
+        raise UserError(f"steps must not be negative, got {steps}.")
     if step_size <= 0:
-        raise ValueError(f"step_size must be positive (the objective is climbed), got {step_size}.")
+        raise UserError(f"step_size must be positive (the objective is climbed), got {step_size}.")
     if rule not in STEP_RULES:
-        raise ValueError(f"Unknown step rule {rule!r}. Available: {', '.join(STEP_RULES)}.")
+        raise UserError(f"Unknown step rule {rule!r}. Available: {', '.join(STEP_RULES)}.")
     if not bounds[0] < bounds[1]:
-        raise ValueError(f"bounds must be (low, high) with low < high, got {bounds}.")
+        raise UserError(f"bounds must be (low, high) with low < high, got {bounds}.")
 
 
 def _check_range(image: Tensor, bounds: tuple[float, float]) -> None:
     if not image.is_floating_point():
-        raise TypeError(f"gradient_ascent needs floating point images, got {image.dtype}: divide grey levels by 255.")
+        raise UserError(f"gradient_ascent needs floating point images, got {image.dtype}: divide grey levels by 255.")
     low, high = float(image.min()), float(image.max())
     if not bounds[0] <= low <= high <= bounds[1]:  # also refuses NaN
-        raise ValueError(
+        raise UserError(
             f"gradient_ascent needs image values within bounds={bounds}, got [{low:g}, {high:g}]. Scale the images "
             "first (ScaleModalityd, ScaleIntensityd), or pass the bounds that they keep."
         )

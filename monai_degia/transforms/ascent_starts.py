@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from monai_degia.errors import UserError
 from monai_degia.transforms.appearance import AppearanceParametrization
 from monai_degia.transforms.parametrization import (
     InvertibleFlow,
@@ -26,7 +27,7 @@ FADING = 1.0
 
 def _latent(image: Tensor, flow: InvertibleFlow | None, generator: torch.Generator | None) -> Parametrization:
     if flow is None:
-        raise ValueError(
+        raise UserError(
             "The latent parametrization decodes with the inverse flow: pass flow=, or choose 'pixel' or 'appearance'."
         )
     return LatentParametrization(image, flow)

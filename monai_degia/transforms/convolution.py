@@ -12,6 +12,8 @@ from monai.utils import ensure_tuple
 from torch import Tensor
 from torch.nn import functional as F
 
+from monai_degia.errors import UserError
+
 __all__ = ["KERNEL_SIZES", "checked_options", "convolve_each", "random_convolution", "stretch_each"]
 
 KERNEL_SIZES = (1, 3, 5, 7)
@@ -35,12 +37,12 @@ def convolve_each(images: Tensor, kernels: Tensor) -> Tensor:
     """
     (batch, channels, *shape), widths = images.shape, kernels.shape[3:]
     if kernels.ndim != images.ndim + 1 or kernels.shape[2] != channels or len(kernels) not in (1, batch):
-        raise ValueError(
+        raise UserError(
             f"Images of shape {tuple(images.shape)} need kernels of shape ({batch} or 1, D, {channels}, *widths), got "
             f"{tuple(kernels.shape)}."
         )
     if images.ndim not in (4, 5) or any(width % 2 == 0 for width in widths):
-        raise ValueError(
+        raise UserError(
             f"convolve_each works on two or three spatial axes with odd kernel widths, got images of shape "
             f"{tuple(images.shape)} and widths {tuple(widths)}."
         )
@@ -99,13 +101,13 @@ def random_convolution(
     """
     sizes = checked_options(kernel_sizes, rescale, value_range)
     if images.ndim not in (4, 5) or images.numel() == 0:
-        raise ValueError(
+        raise UserError(
             f"random_convolution expects images (B, C, X, Y) or (B, C, X, Y, Z), not empty, got {tuple(images.shape)}."
         )
     if images.is_complex():
-        raise TypeError(f"random_convolution needs real images, got {images.dtype}: take the magnitude first.")
+        raise UserError(f"random_convolution needs real images, got {images.dtype}: take the magnitude first.")
     if generator is not None and generator.device.type != "cpu":
-        raise ValueError(f"random_convolution draws on the CPU, got a generator on {generator.device}.")
+        raise UserError(f"random_convolution draws on the CPU, got a generator on {generator.device}.")
     real = images if images.dtype == torch.float64 else images.float()
     low, span = _scale(real, value_range)
     draws = len(images) if per_sample else 1
@@ -152,11 +154,11 @@ def checked_options(kernel_sizes: Any, rescale: str | None, value_range: tuple[f
     """
     sizes = list(ensure_tuple(kernel_sizes))
     if not sizes or any(not isinstance(size, Integral) or size < 1 or size % 2 == 0 for size in sizes):
-        raise ValueError(
+        raise UserError(
             f"kernel_sizes must be odd positive integers, so that kernels have a centre, got {kernel_sizes}."
         )
     if rescale not in (None, "stretch", "clamp"):
-        raise ValueError(f"Unknown rescale {rescale!r}. Available: 'stretch', 'clamp', None.")
+        raise UserError(f"Unknown rescale {rescale!r}. Available: 'stretch', 'clamp', None.")
     if value_range is not None and not value_range[0] < value_range[1]:
-        raise ValueError(f"value_range must be (low, high) with low < high, got {value_range}.")
+        raise UserError(f"value_range must be (low, high) with low < high, got {value_range}.")
     return [int(size) for size in sizes]

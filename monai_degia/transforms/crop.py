@@ -9,6 +9,8 @@ from monai.config import KeysCollection
 from monai.transforms import MapTransform, Pad, SpatialCrop
 from torch import Tensor
 
+from monai_degia.errors import UserError
+
 __all__ = ["CropBoxD", "CropBoxDict", "CropBoxd"]
 
 
@@ -43,17 +45,17 @@ class CropBoxd(MapTransform):
 
     def _cut(self, image: Tensor, box: Any) -> Tensor:
         if image.ndim != 3:
-            raise ValueError(f"CropBoxd takes images (C, X, Y), got shape {tuple(image.shape)}.")
+            raise UserError(f"CropBoxd takes images (C, X, Y), got shape {tuple(image.shape)}.")
         try:
             start, end = [int(b) for b in box[:2]], [int(b) for b in box[2:]]
             whole = len(box) == 4 and [*start, *end] == [float(b) for b in box]
         except (TypeError, ValueError, OverflowError):
             whole = False
         if not whole:
-            raise ValueError(f"{self.box_key} must be four integers [x_start, y_start, x_end, y_end], got {box!r}.")
+            raise UserError(f"{self.box_key} must be four integers [x_start, y_start, x_end, y_end], got {box!r}.")
         size = list(image.shape[1:])
         if any(a >= b or a >= n or b <= 0 for a, b, n in zip(start, end, size, strict=True)):
-            raise ValueError(f"{self.box_key} {[*start, *end]} holds no pixel of the image, {size[0]} x {size[1]}.")
+            raise UserError(f"{self.box_key} {[*start, *end]} holds no pixel of the image, {size[0]} x {size[1]}.")
         margins = [(max(-a, 0), max(b - n, 0)) for a, b, n in zip(start, end, size, strict=True)]
         if any(map(any, margins)):
             image = Pad(to_pad=[(0, 0), *margins])(image)

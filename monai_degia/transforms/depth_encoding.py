@@ -12,6 +12,8 @@ from monai.transforms import MapTransform
 from monai.utils import convert_to_tensor
 from torch import Tensor
 
+from monai_degia.errors import UserError
+
 __all__ = ["DEPTH_ENCODINGS", "DecodeDepthD", "DecodeDepthDict", "DecodeDepthd"]
 
 #: Name of the encoding, and what each channel (R, G, B) counts in mm.
@@ -56,7 +58,7 @@ class DecodeDepthd(MapTransform):
                 values = self._decode(image.as_tensor().float(), encoding)
                 values = self._clear(values, window)
             except ValueError as error:
-                raise ValueError(f"{name}: {error}") from None
+                raise UserError(f"{name}: {error}") from None
             d[key] = MetaTensor(values, meta=image.meta, applied_operations=image.applied_operations)
         return d
 
@@ -64,11 +66,11 @@ class DecodeDepthd(MapTransform):
         if encoding is None:
             return image
         if encoding not in DEPTH_ENCODINGS:
-            raise ValueError(f"unknown {self.encoding_key} {encoding!r}. Available: {', '.join(DEPTH_ENCODINGS)}.")
+            raise UserError(f"unknown {self.encoding_key} {encoding!r}. Available: {', '.join(DEPTH_ENCODINGS)}.")
         if image.ndim != 3 or len(image) != 3:
-            raise ValueError(f"depth in encoding {encoding!r} has 3 channels, got shape {tuple(image.shape)}.")
+            raise UserError(f"depth in encoding {encoding!r} has 3 channels, got shape {tuple(image.shape)}.")
         if not (torch.equal(image, image.round()) and image.min() >= 0 and image.max() <= 255):
-            raise ValueError("packed depth must be whole numbers from 0 to 255. Decode before anything else.")
+            raise UserError("packed depth must be whole numbers from 0 to 255. Decode before anything else.")
         weights = image.new_tensor(DEPTH_ENCODINGS[encoding])[:, None, None]
         return (image * weights).sum(dim=0, keepdim=True)
 
@@ -80,10 +82,10 @@ class DecodeDepthd(MapTransform):
         except (TypeError, ValueError):
             near, far = 0.0, 0.0
         if not near < far:
-            raise ValueError(f"{self.window_key} must be [near, far] in mm, got {window!r}.")
+            raise UserError(f"{self.window_key} must be [near, far] in mm, got {window!r}.")
         inside = (depth_mm >= near) & (depth_mm <= far) & (depth_mm > 0)
         if not inside.any():
-            raise ValueError(f"nothing was measured from {near:g} to {far:g} mm. Leave the image out.")
+            raise UserError(f"nothing was measured from {near:g} to {far:g} mm. Leave the image out.")
         return torch.where(inside, depth_mm, torch.zeros_like(depth_mm))
 
 

@@ -9,11 +9,11 @@ import torch
 from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import MapTransform
-from torch import Tensor
+
+from monai_degia.errors import UserError
+from monai_degia.transforms.spacing import file_spacing
 
 __all__ = ["FileGeometryD", "FileGeometryDict", "FileGeometryd"]
-
-_UNKNOWN_MM = 1.0  # what readers write where a file does not tell
 
 
 class FileGeometryd(MapTransform):
@@ -22,15 +22,13 @@ class FileGeometryd(MapTransform):
     Each reader has meta data of its own, of which PNG, DICOM and NIfTI files in one batch cannot be collated, and those
     of a DICOM file may name a patient. What is left, the same for all formats: ``filename_or_obj``, ``spatial_shape``,
     ``affine``, ``original_affine``, ``file_affine`` (from pixel to the file's own place in space), ``sop_instance_uid``
-    and ``thumb_side`` (empty if the file does not tell), and
-    ``spacing_source``: the DICOM tag that the pixel size comes from, ``given`` if the sample brought it, ``affine`` if
-    another kind of file tells it, empty if it is unknown. Goes behind all transforms that move pixels.
+    and ``thumb_side`` (empty if the file does not tell), ``file_spacing`` (mm a pixel of the file, NaN if unknown) and
+    ``spacing_source``: see :func:`monai_degia.transforms.spacing.file_spacing`. Goes behind all transforms that move
+    pixels, before :class:`PixelSpacingd`.
 
     Args:
         keys: images (C, X, Y) as MONAI tracks them, with ``original_affine`` and ``spatial_shape`` of the file.
-        spacing_key: in: pixel size of the file in mm, shape (2,), or missing; out: the same, float32, and where it was
-            missing that of the file's affine. NaN if the file does not tell: readers then give pixels of 1 mm, and
-            only a ``spacing_source`` in the meta data, as ``XRayReader`` writes, makes that known.
+        spacing_key: in: pixel size of the file in mm, shape (2,), or missing; out: ``file_spacing``.
         allow_missing_keys: do not fail if an image is missing.
 
     Raises:
@@ -46,22 +44,18 @@ class FileGeometryd(MapTransform):
         """Reduce the meta data of each image."""
         d = dict(data)
         for key in self.key_iterator(d):
-            source = str(getattr(d[key], "meta", {}).get("spacing_source") or "")
+            whole = getattr(d[key], "meta", {})
             d[key] = self._reduce(d[key], key)
-            given = d.get(self.spacing_key)
-            if given is None:
-                d[self.spacing_key] = _spacing(d[key].meta["original_affine"], known=bool(source))
-                source = source or "affine"
-            else:
-                d[self.spacing_key], source = torch.as_tensor(given, dtype=torch.float32), "given"
-            d[key].meta["spacing_source"] = source if torch.isfinite(d[self.spacing_key]).all() else ""
+            spacing, source = file_spacing(whole, d.get(self.spacing_key))
+            d[key].meta |= {"file_spacing": spacing, "spacing_source": source}
+            d[self.spacing_key] = spacing.clone()
         return d
 
     def _reduce(self, image: MetaTensor, key: Hashable) -> MetaTensor:
         meta: Mapping[Any, Any] = getattr(image, "meta", {})
         missing = [name for name in ("filename_or_obj", "spatial_shape", "original_affine") if name not in meta]
         if missing:
-            raise ValueError(
+            raise UserError(
                 f"FileGeometryd needs {', '.join(missing)} in the meta data of {key!r}. Load it with LoadAnyImaged."
             )
         kept = {
@@ -73,12 +67,6 @@ class FileGeometryd(MapTransform):
             "thumb_side": str(meta.get("thumb_side") or ""),
         }
         return MetaTensor(image.as_tensor(), affine=image.affine, meta=kept)
-
-
-def _spacing(affine: Tensor, known: bool) -> Tensor:
-    sides = affine[:2, :2].norm(dim=0).float()
-    unknown = not known and bool(((sides - _UNKNOWN_MM).abs() < 1e-6).all())
-    return torch.full((2,), torch.nan) if unknown else sides
 
 
 FileGeometryD = FileGeometryDict = FileGeometryd

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from monai_degia.data.landmark_sets import landmark_names
+from monai_degia.errors import UserError
 from monai_degia.transforms.resampling import pixel_grid
 from monai_degia.transforms.splines import grow_grids, thin_plate_splines
 
@@ -52,7 +53,7 @@ class FingerPose:
         #: Number of the finger, thumb 0, and the places of its joints among the landmarks.
         self.fingers = [(order, indices) for order, indices in enumerate(joints) if len(indices) > 1]
         if not self.fingers:
-            raise ValueError(f"RandPoseWarpd finds no finger with two joints among {', '.join(self.names[:6])}, ...")
+            raise UserError(f"RandPoseWarpd finds no finger with two joints among {', '.join(self.names[:6])}, ...")
         self._moving = [index for _, indices in self.fingers for index in indices]
         self._finger = [order for order, indices in self.fingers for _ in indices]
         self._pivot = [indices[0] for _, indices in self.fingers for _ in indices]
@@ -72,7 +73,7 @@ class FingerPose:
         """
         if points is None or tuple(points.shape[1:]) != (len(self.names), 2):
             found = None if points is None else tuple(points.shape[1:])
-            raise ValueError(f"RandPoseWarpd needs landmarks of shape ({len(self.names)}, 2), got {found}.")
+            raise UserError(f"RandPoseWarpd needs landmarks of shape ({len(self.names)}, 2), got {found}.")
         source, size = points.double(), points.new_tensor(shape, dtype=torch.float64)
         targets = self.targets(source, angles.to(source), scales.to(source), shape)
         border = _BORDER.to(source).expand(len(points), -1, -1)

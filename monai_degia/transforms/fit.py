@@ -16,6 +16,7 @@ from monai.utils import convert_to_tensor
 from torch import Tensor
 from torch.nn import functional
 
+from monai_degia.errors import UserError
 from monai_degia.transforms.modality import match_channels
 
 __all__ = ["FitToSizeD", "FitToSizeDict", "FitToSized", "resample_weights"]
@@ -51,9 +52,9 @@ class FitToSized(MapTransform):
     ) -> None:
         super().__init__(keys, allow_missing_keys)
         if len(spatial_size) != 2 or min(spatial_size) < 1:
-            raise ValueError(f"spatial_size must be two positive numbers (X, Y), got {tuple(spatial_size)}.")
+            raise UserError(f"spatial_size must be two positive numbers (X, Y), got {tuple(spatial_size)}.")
         if channels not in (1, 3):
-            raise ValueError(f"channels must be 1 or 3, got {channels}.")
+            raise UserError(f"channels must be 1 or 3, got {channels}.")
         self.spatial_size, self.channels = (int(spatial_size[0]), int(spatial_size[1])), channels
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
@@ -66,7 +67,7 @@ class FitToSized(MapTransform):
     def _fit(self, image: Tensor) -> Tensor:
         values = convert_to_tensor(image, dtype=torch.float32, track_meta=False)
         if values.ndim != 3 or 0 in values.shape:
-            raise ValueError(f"FitToSized takes images (C, X, Y) that are not empty, got shape {tuple(values.shape)}.")
+            raise UserError(f"FitToSized takes images (C, X, Y) that are not empty, got shape {tuple(values.shape)}.")
         shape = values.shape[1:]
         factor = min(wanted / side for wanted, side in zip(self.spatial_size, shape, strict=True))
         inner = [max(1, round(side * factor)) for side in shape]

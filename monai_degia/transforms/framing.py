@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 from monai.config import KeysCollection
 from monai.transforms import Affine, MapTransform
 
+from monai_degia.errors import UserError
+
 __all__ = ["FRAMINGS", "Framing", "ReframeD", "ReframeDict", "Reframed"]
 
 
@@ -63,7 +65,7 @@ class Reframed(MapTransform):
         d = dict(data)
         name = d.get(self.framing_key, "as is")
         if name not in FRAMINGS:
-            raise ValueError(f"Unknown framing {name!r}. Available: {', '.join(FRAMINGS)}.")
+            raise UserError(f"Unknown framing {name!r}. Available: {', '.join(FRAMINGS)}.")
         framing = FRAMINGS[name]
         if framing == Framing():
             return d

@@ -54,6 +54,7 @@ class GuardedCompose(Compose):
             "file_affine": torch.eye(4, dtype=torch.float64),
             "sop_instance_uid": "",
             "thumb_side": "",
+            "file_spacing": torch.full((2,), torch.nan),
             "spacing_source": "",
         }
         image = MetaTensor(torch.zeros(self.in_channels, *self.image_size), affine=torch.eye(4), meta=meta)

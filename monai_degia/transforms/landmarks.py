@@ -14,6 +14,7 @@ from monai.utils import convert_to_tensor
 from torch import Tensor
 
 from monai_degia.data.landmark_sets import flip_permutation
+from monai_degia.errors import UserError
 
 __all__ = ["DenormalizeLandmarksd", "FlipMarkedd", "LandmarksToImaged", "LandmarksToWorldd", "NormalizeLandmarksd"]
 __all__ += ["RandFlipLandmarksd", "denormalize_landmarks", "landmarks_to_original", "normalize_landmarks"]
@@ -58,9 +59,9 @@ def _points_and_size(points: Tensor | np.ndarray, spatial_shape: Sequence[int]) 
     tensor = convert_to_tensor(points, track_meta=False)
     tensor = tensor if tensor.is_floating_point() else tensor.float()
     if tensor.shape[-1:] != (2,):
-        raise ValueError(f"Landmarks must be of shape (..., 2), got {tuple(tensor.shape)}.")
+        raise UserError(f"Landmarks must be of shape (..., 2), got {tuple(tensor.shape)}.")
     if len(spatial_shape) != 2 or min(spatial_shape) < 1:
-        raise ValueError(f"spatial_shape must be two positive numbers (X, Y), got {tuple(spatial_shape)}.")
+        raise UserError(f"spatial_shape must be two positive numbers (X, Y), got {tuple(spatial_shape)}.")
     return tensor, tensor.new_tensor([float(side) for side in spatial_shape])
 
 
@@ -81,7 +82,7 @@ def landmarks_to_original(points: Tensor | np.ndarray, image: Tensor, names: Seq
 
     """
     if not isinstance(image, MetaTensor) or "original_affine" not in image.meta:
-        raise ValueError(
+        raise UserError(
             "landmarks_to_original needs an image with a tracked original_affine, got "
             f"{type(image).__name__}. Load it with LoadAnyImaged."
         )
@@ -97,7 +98,7 @@ def landmarks_to_original(points: Tensor | np.ndarray, image: Tensor, names: Seq
 def _apply(points: Any, affine: Tensor, to_image: bool) -> Tensor:
     tensor = convert_to_tensor(points, dtype=torch.float64, track_meta=False)
     if tensor.ndim != 2 or tensor.shape[1] != 2:
-        raise ValueError(f"Landmarks must be of shape (K, 2), got {tuple(tensor.shape)}.")
+        raise UserError(f"Landmarks must be of shape (K, 2), got {tuple(tensor.shape)}.")
     moved = ApplyTransformToPoints(invert_affine=to_image, dtype=torch.float64)(tensor[None], affine)
     return convert_to_tensor(moved, track_meta=False)[0]
 
@@ -112,7 +113,7 @@ class _LandmarkTransformd(MapTransform):
         d = dict(data)
         for key in self.key_iterator(d):
             if self.image_key not in d:
-                raise ValueError(f"{type(self).__name__} needs the image {self.image_key!r}; keys: {list(d)}.")
+                raise UserError(f"{type(self).__name__} needs the image {self.image_key!r}; keys: {list(d)}.")
             d[key] = self._move(d[key], d[self.image_key])
         return d
 
@@ -122,7 +123,7 @@ class _LandmarkTransformd(MapTransform):
     def _affine(self, image: Tensor) -> Tensor:
         if isinstance(image, MetaTensor):
             return image.affine
-        raise ValueError(f"{type(self).__name__} needs {self.image_key!r} with an affine: use LoadAnyImaged first.")
+        raise UserError(f"{type(self).__name__} needs {self.image_key!r} with an affine: use LoadAnyImaged first.")
 
 
 class NormalizeLandmarksd(_LandmarkTransformd):
@@ -208,7 +209,7 @@ class FlipMarkedd(MapTransform):
         self.flag_key, self.flip = flag_key, Flip(spatial_axis)
         self.landmark_keys = (landmark_keys,) if isinstance(landmark_keys, str) else tuple(landmark_keys)
         if self.landmark_keys and names is None:
-            raise ValueError(f"Mirroring landmarks {self.landmark_keys} needs their names, got None. Pass names=...")
+            raise UserError(f"Mirroring landmarks {self.landmark_keys} needs their names, got None. Pass names=...")
         self.permutation = [] if names is None else flip_permutation(names)
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
@@ -227,7 +228,7 @@ class FlipMarkedd(MapTransform):
             d[key] = self.flip(d[key])
         for key in (k for k in self.landmark_keys if k in d or not self.allow_missing_keys):
             if len(d[key]) != len(self.permutation):
-                raise ValueError(f"{key!r} has {len(d[key])} landmarks, but {len(self.permutation)} names were given.")
+                raise UserError(f"{key!r} has {len(d[key])} landmarks, but {len(self.permutation)} names were given.")
             d[key] = d[key][self.permutation]
         return d
 

@@ -19,8 +19,9 @@ from torch import Tensor
 from monai_degia.data.metaimage import MetaImageReader
 from monai_degia.data.xray.files import XRayFileError
 from monai_degia.data.xray.reader import XRayReader
+from monai_degia.errors import UserError
 
-__all__ = ["LoadAnyImaged", "MatchChannelsd", "ScaleModalityd", "depth_to_image"]
+__all__ = ["LoadAnyImaged", "MatchChannelsd", "ScaleBytesd", "ScaleModalityd", "depth_to_image"]
 
 _ORIENTATION = 0x0112  # tag of Exif
 _DEEP = "I"  # PIL's 16- and 32-bit integer modes
@@ -47,13 +48,13 @@ def depth_to_image(depth_mm: Tensor, depth_range_mm: float = 200.0, floor: float
 
     """
     if not depth_range_mm > 0 or not 0 <= floor < 1:
-        raise ValueError(f"Need depth_range_mm > 0 and 0 <= floor < 1, got {depth_range_mm} and {floor}.")
+        raise UserError(f"Need depth_range_mm > 0 and 0 <= floor < 1, got {depth_range_mm} and {floor}.")
     depth = depth_mm.float()
     if not (torch.isfinite(depth).all() and (depth >= 0).all()):
-        raise ValueError("Depth must be finite and at least 0 mm. Mark pixels without measurement by 0.")
+        raise UserError("Depth must be finite and at least 0 mm. Mark pixels without measurement by 0.")
     measured = depth > 0
     if not measured.any():
-        raise ValueError("The depth map holds no measurement, all pixels are 0. Leave it out.")
+        raise UserError("The depth map holds no measurement, all pixels are 0. Leave it out.")
     near = float(np.percentile(depth[measured].cpu().numpy(), 1))  # torch.quantile refuses large inputs
     behind = (depth - near) / depth_range_mm
     bright = (1 - (1 - floor) * behind).clamp(max=1.0)
@@ -127,7 +128,8 @@ class LoadAnyImaged(MapTransform):
     ``original_affine`` and ``spatial_shape`` are always those of the file.
 
     Args:
-        keys: image paths.
+        keys: image paths; or images: NumPy arrays (rows, columns) or (rows, columns, channels), as Pillow and OpenCV
+            give them, and tensors (C, X, Y), as MONAI does. Points count their columns and rows.
         reader: as for ``LoadImaged``; None chooses by the file's ending, or its first bytes where that is unknown.
         allow_missing_keys: do not fail if a key is missing.
         min_side: pixels of the longer side that are enough; ``None`` decodes all of them.
@@ -151,7 +153,7 @@ class LoadAnyImaged(MapTransform):
     ) -> None:
         super().__init__(keys, allow_missing_keys)
         if min_side is not None and min_side < 1:
-            raise ValueError(f"min_side must be at least 1 pixel, or None to decode all, got {min_side}.")
+            raise UserError(f"min_side must be at least 1 pixel, or None to decode all, got {min_side}.")
         self.whole_key = whole_key
         self._reduced = _make_loader(reader, min_side, kwargs)
         # The other way to read is seldom asked for, and MONAI's loader tells on the screen what it lacks.
@@ -170,23 +172,25 @@ class LoadAnyImaged(MapTransform):
         return self._make_whole()
 
     def _load(self, path: Any, loader: LoadImaged) -> MetaTensor:
+        if isinstance(path, (np.ndarray, Tensor)):
+            return _of_array(path)
         try:
             image = loader({"image": path})["image"]
         except XRayFileError:
             raise  # says by itself what is wrong with which file
         except Exception as error:  # readers raise whatever their libraries raise
             reason = (str(error).strip().splitlines() or [""])[0]
-            raise ValueError(
+            raise UserError(
                 f"Cannot read image {path}: {type(error).__name__}: {reason[:200]} "
                 "Check that it exists, is complete and has a known format (PNG, JPEG, TIFF, DICOM, NIfTI, MetaImage)."
             ) from error
         if image.ndim == 4 and image.shape[-1] == 1:
             image = MetaTensor(image.as_tensor()[..., 0], meta=image.meta)
         if image.ndim != 3:
-            raise ValueError(f"{path} holds an array of shape {tuple(image.shape)}; one 2-D image a file is expected.")
+            raise UserError(f"{path} holds an array of shape {tuple(image.shape)}; one 2-D image a file is expected.")
         long, short = max(image.shape[1:]), min(image.shape[1:])
         if long > _THINNEST * short:
-            raise ValueError(
+            raise UserError(
                 f"{path} has {image.shape[1]} x {image.shape[2]} pixels, a strip in which nothing can be found. "
                 f"Give an image whose sides differ {_THINNEST} times at most."
             )
@@ -195,6 +199,19 @@ class LoadAnyImaged(MapTransform):
         # Readers of pictures leave it out, and the way back to the file's pixels needs it.
         image.meta.setdefault("original_affine", image.affine.clone())
         return image
+
+
+def _of_array(values: np.ndarray | Tensor) -> MetaTensor:
+    if isinstance(values, np.ndarray):
+        if values.ndim not in (2, 3) or 0 in values.shape:
+            raise UserError(f"An array must be (rows, columns) or (rows, columns, channels), got shape {values.shape}.")
+        values = torch.from_numpy(np.ascontiguousarray(np.atleast_3d(values).transpose(2, 1, 0).astype(np.float32)))
+    if values.ndim != 3 or 0 in values.shape:
+        raise UserError(f"An image as a tensor must be (C, X, Y), got shape {tuple(values.shape)}.")
+    plain = convert_to_tensor(values, dtype=torch.float32, track_meta=False)
+    affine = torch.eye(4, dtype=torch.float64)
+    known = {"filename_or_obj": "array", "spatial_shape": tuple(plain.shape[1:]), "original_affine": affine.clone()}
+    return MetaTensor(plain, affine=affine, meta={**known, "file_affine": affine.clone()})
 
 
 def _make_loader(reader: Any, min_side: int | None, options: dict[str, Any]) -> LoadImaged:
@@ -263,18 +280,18 @@ class ScaleModalityd(MapTransform):
                     image.as_tensor().float(), d.get(self.modality_key), str(image.meta.get("mode", ""))
                 )
             except ValueError as error:
-                raise ValueError(f"{name}: {error}") from None
+                raise UserError(f"{name}: {error}") from None
             d[key] = convert_to_dst_type(values, image, dtype=torch.float32)[0]
         return d
 
     def _scale(self, values: Tensor, modality: Any, mode: str) -> Tensor:
         low, high = (float(end) for end in torch.aminmax(values))  # NaN if any value is
         if not math.isfinite(low + high):
-            raise ValueError(f"{int((~torch.isfinite(values)).sum())} pixels are NaN or infinite. Repair or leave out.")
+            raise UserError(f"{int((~torch.isfinite(values)).sum())} pixels are NaN or infinite. Repair or leave out.")
         if modality == "depth":
             return depth_to_image(values, self.depth_range_mm, self.floor)
         if modality not in ("photo", "xray"):
-            raise ValueError(f"{self.modality_key} must be photo, depth or xray, got {modality!r}.")
+            raise UserError(f"{self.modality_key} must be photo, depth or xray, got {modality!r}.")
         deep = mode.startswith(_DEEP)
         if low >= 0 and high <= 1 and not deep:
             return values
@@ -283,7 +300,7 @@ class ScaleModalityd(MapTransform):
         if modality == "xray":
             return (values - low) / max(high - low, 1e-6)
         if low < 0 or high > 65535:
-            raise ValueError(f"a photograph has values in [{low:g}, {high:g}], expected 0 to 255 or 65535.")
+            raise UserError(f"a photograph has values in [{low:g}, {high:g}], expected 0 to 255 or 65535.")
         return values / 65535
 
 
@@ -291,6 +308,23 @@ def _guess(meta: Mapping[Any, Any]) -> str:
     if meta.get("photometric_interpretation"):
         return "xray"
     return "depth" if str(meta.get("mode", "")).startswith(_DEEP) else "photo"
+
+
+class ScaleBytesd(MapTransform):
+    """Divide grey levels 0 to 255 by 255, whatever the image's own range.
+
+    Args:
+        keys: images of floating point numbers.
+        allow_missing_keys: do not fail if a key is missing.
+
+    """
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Scale the image of each key."""
+        d = dict(data)
+        for key in self.key_iterator(d):
+            d[key] = d[key] / 255
+        return d
 
 
 class MatchChannelsd(MapTransform):
@@ -311,7 +345,7 @@ class MatchChannelsd(MapTransform):
     def __init__(self, keys: KeysCollection, channels: int, allow_missing_keys: bool = False) -> None:
         super().__init__(keys, allow_missing_keys)
         if channels not in (1, 3):
-            raise ValueError(f"channels must be 1 or 3, got {channels}.")
+            raise UserError(f"channels must be 1 or 3, got {channels}.")
         self.channels = channels
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
@@ -331,7 +365,7 @@ def match_channels(image: Tensor, channels: int) -> Tensor:
 
     """
     if image.ndim != 3 or len(image) not in (1, 3, 4):
-        raise ValueError(f"An image must have 1, 3 or 4 channels (C, X, Y), got shape {tuple(image.shape)}.")
+        raise UserError(f"An image must have 1, 3 or 4 channels (C, X, Y), got shape {tuple(image.shape)}.")
     if len(image) == 1:
         return image.expand(channels, -1, -1).clone()
     rgb = image[:3]
@@ -339,5 +373,6 @@ def match_channels(image: Tensor, channels: int) -> Tensor:
 
 
 LoadAnyImageD = LoadAnyImageDict = LoadAnyImaged
+ScaleBytesD = ScaleBytesDict = ScaleBytesd
 ScaleModalityD = ScaleModalityDict = ScaleModalityd
 MatchChannelsD = MatchChannelsDict = MatchChannelsd

@@ -14,6 +14,7 @@ from monai.utils import convert_to_tensor
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from monai_degia.errors import UserError
 from monai_degia.transforms.modality import match_channels
 
 __all__ = ["KeepPictureD", "KeepPictureDict", "KeepPictured", "Picture", "picture_of", "shrink"]
@@ -75,7 +76,7 @@ class KeepPictured(MapTransform):
     ) -> None:
         super().__init__(keys, allow_missing_keys)
         if side < 1:
-            raise ValueError(f"side must be at least 1 pixel, got {side}.")
+            raise UserError(f"side must be at least 1 pixel, got {side}.")
         self.side, self.picture_key = side, picture_key
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
@@ -84,7 +85,7 @@ class KeepPictured(MapTransform):
         for key in self.key_iterator(d):
             meta = getattr(d[key], "meta", {})
             if "original_affine" not in meta:
-                raise ValueError(f"KeepPictured needs {key!r} with a tracked original_affine: load by LoadAnyImaged.")
+                raise UserError(f"KeepPictured needs {key!r} with a tracked original_affine: load by LoadAnyImaged.")
             image = match_channels(convert_to_tensor(d[key], dtype=torch.float32, track_meta=False), 3)
             picture = shrink(image, self.side)
             now, then = (torch.as_tensor(meta[name], dtype=torch.float64) for name in ("affine", "original_affine"))

@@ -12,6 +12,7 @@ from monai.transforms import MapTransform
 from monai.utils import convert_to_dst_type, convert_to_tensor
 from torch import Tensor
 
+from monai_degia.errors import UserError
 from monai_degia.transforms.finger_pose import FAN, FingerPose
 from monai_degia.transforms.resampling import follow_fields, image_size, warp_images
 
@@ -60,7 +61,7 @@ class PoseShiftd(MapTransform):
         d = dict(data)
         name = d.get(self.pose_key, "as is")
         if name not in POSES:
-            raise ValueError(f"Unknown pose {name!r}. Available: {', '.join(POSES)}.")
+            raise UserError(f"Unknown pose {name!r}. Available: {', '.join(POSES)}.")
         degrees, stretch = POSES[name]
         if (degrees, stretch) == (0.0, 1.0):
             return d

@@ -8,6 +8,8 @@ import torch
 from monai.transforms import Randomizable
 from torch import Tensor
 
+from monai_degia.errors import UserError
+
 __all__ = ["RandProlongation", "prolong"]
 
 _LEAST_FACTOR = 0.2  # of what is widened, so that the cut edge never shrinks to a point
@@ -68,7 +70,7 @@ class RandProlongation(Randomizable):
         turn_back_range: tuple[float, float] = (0.0, 0.6),
     ) -> None:
         if not taper_range[0] <= taper_range[1] or not 0 <= turn_back_range[0] <= turn_back_range[1] <= 1:
-            raise ValueError(
+            raise UserError(
                 "taper_range and turn_back_range must be two numbers, the smaller first, those of turn_back_range in "
                 f"[0, 1], got {tuple(taper_range)} and {tuple(turn_back_range)}."
             )

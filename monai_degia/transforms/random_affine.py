@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from monai_degia.errors import UserError
+
 __all__ = ["AffineRanges"]
 
 
@@ -44,7 +46,7 @@ class AffineRanges:
         self.low, self.high = torch.tensor(pairs, dtype=torch.float64).T
         low, high = zoom or (1.0, 1.0)
         if not 0 < low <= high:
-            raise ValueError(f"zoom_range must be two positive numbers, the smaller first, got {zoom}.")
+            raise UserError(f"zoom_range must be two positive numbers, the smaller first, got {zoom}.")
         self.zoom = (low, high)
 
     def maps(self, draws: Tensor, shape: Sequence[int]) -> tuple[Tensor, Tensor]:
@@ -74,7 +76,7 @@ class AffineRanges:
 def _pairs(name: str, given: Sequence[Any] | float | None, count: int) -> list[tuple[float, float]]:
     entries = [] if given is None else list(given) if isinstance(given, (list, tuple)) else [given]
     if len(entries) > count:
-        raise ValueError(
+        raise UserError(
             f"{name} takes {count} range{'s' if count > 1 else ''}, each a number or a pair (low, high), got {given}."
         )
     pairs = [_pair(name, entry) for entry in entries]
@@ -86,7 +88,7 @@ def _pair(name: str, entry: Any) -> tuple[float, float]:
         return 0.0, 0.0
     if isinstance(entry, (list, tuple)):
         if len(entry) != 2:
-            raise ValueError(f"A range of {name} is a number or a pair (low, high), got {entry}.")
+            raise UserError(f"A range of {name} is a number or a pair (low, high), got {entry}.")
         return float(entry[0]), float(entry[1])
     return -float(entry), float(entry)
 

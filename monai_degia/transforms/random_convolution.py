@@ -15,6 +15,7 @@ from monai.transforms import MapTransform, RandomizableTransform
 from monai.utils import TransformBackends, convert_to_dst_type, convert_to_tensor
 from torch import Tensor
 
+from monai_degia.errors import UserError
 from monai_degia.transforms.convolution import KERNEL_SIZES, checked_options, random_convolution
 
 __all__ = ["RandConv", "RandConvD", "RandConvDict", "RandConvd"]
@@ -52,7 +53,7 @@ class RandConv(RandomizableTransform):
         value_range: tuple[float, float] | None = (0.0, 1.0),
     ) -> None:
         if not 0 <= prob <= 1:
-            raise ValueError(f"prob must lie in [0, 1], got {prob}.")
+            raise UserError(f"prob must lie in [0, 1], got {prob}.")
         super().__init__(prob)
         self.kernel_sizes = checked_options(kernel_sizes, rescale, value_range)
         self.mixing, self.rescale, self.value_range = mixing, rescale, value_range
@@ -147,20 +148,20 @@ def _checked_image(img: NdarrayOrTensor, value_range: tuple[float, float] | None
     """The image as a floating point tensor, if it is one and of the scale that is announced."""
     image = convert_to_tensor(img, track_meta=get_track_meta())
     if image.ndim not in (3, 4) or image.numel() == 0:
-        raise ValueError(
+        raise UserError(
             f"RandConv expects an image (C, X, Y) or (C, X, Y, Z), not empty, got shape {tuple(image.shape)}."
         )
     if image.is_complex():
-        raise TypeError(f"RandConv needs a real image, got {image.dtype}: take the magnitude first.")
+        raise UserError(f"RandConv needs a real image, got {image.dtype}: take the magnitude first.")
     image = image if image.is_floating_point() else image.float()
     smallest, largest = float(image.min()), float(image.max())
     if not (math.isfinite(smallest) and math.isfinite(largest)):
-        raise ValueError("RandConv got an image with NaN or infinite values: repair it, or leave it out.")
+        raise UserError("RandConv got an image with NaN or infinite values: repair it, or leave it out.")
     low, high = value_range or (smallest, largest)
     span = high - low
     # Overshoots of interpolation and noise pass; 8-bit and Hounsfield values do not.
     if not (low - span <= smallest and largest <= high + span):
-        raise ValueError(
+        raise UserError(
             f"RandConv got image values in [{smallest:g}, {largest:g}] with value_range={value_range}: scale the image "
             "first (ScaleIntensityd), or pass the range that it has; None takes each image's own."
         )

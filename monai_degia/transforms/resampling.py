@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
+from monai_degia.errors import UserError
+
 __all__ = ["PADDING_MODES", "follow_fields", "image_size", "pixel_grid", "sample_images", "warp_images"]
 
 PADDING_MODES = ("border", "zeros", "reflection")
@@ -87,5 +89,5 @@ def image_size(name: str, images: Mapping[Any, Any], batched: bool = False) -> t
     """
     shapes = {tuple(image.shape[1 + batched :]) for image in images.values()}
     if len(shapes) != 1:
-        raise ValueError(f"{name} needs images of one size, got {sorted(shapes)} in {list(images)}.")
+        raise UserError(f"{name} needs images of one size, got {sorted(shapes)} in {list(images)}.")
     return shapes.pop()

@@ -13,6 +13,7 @@ from monai.utils import convert_to_dst_type, convert_to_tensor
 from torch import Tensor
 from torchvision.transforms import functional as tvf
 
+from monai_degia.errors import UserError
 from monai_degia.transforms.framing import FRAMINGS
 from monai_degia.transforms.pose_shift import POSES
 
@@ -129,4 +130,4 @@ def shifted_copies(items: Sequence[dict[str, Any]], shifts: Sequence[str] = DEFA
 
 def _check_name(name: str) -> None:
     if name not in SHIFTS:
-        raise ValueError(f"Unknown shift {name!r}. Available: {', '.join(SHIFTS)}.")
+        raise UserError(f"Unknown shift {name!r}. Available: {', '.join(SHIFTS)}.")

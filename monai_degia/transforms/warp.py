@@ -12,6 +12,7 @@ from monai.transforms import MapTransform, RandomizableTransform
 from monai.utils import convert_to_dst_type, convert_to_tensor
 from torch import Tensor
 
+from monai_degia.errors import UserError
 from monai_degia.transforms.finger_pose import FAN, FingerPose, bounded_fields
 from monai_degia.transforms.resampling import PADDING_MODES, follow_fields, image_size, warp_images
 
@@ -41,7 +42,7 @@ class RandWarpd(RandomizableTransform, MapTransform):
         RandomizableTransform.__init__(self, prob)
         self.landmark_keys = (landmark_keys,) if isinstance(landmark_keys, str) else tuple(landmark_keys)
         if padding_mode not in PADDING_MODES:
-            raise ValueError(f"padding_mode must be border, zeros or reflection, got {padding_mode!r}.")
+            raise UserError(f"padding_mode must be border, zeros or reflection, got {padding_mode!r}.")
         self.padding_mode = padding_mode
         self.draws = np.zeros(0)
 
@@ -116,7 +117,7 @@ class RandSmoothWarpd(RandWarpd):
     ) -> None:
         super().__init__(keys, landmark_keys, prob, padding_mode, allow_missing_keys)
         if not magnitude >= 0 or grid < 2:
-            raise ValueError(f"Need magnitude >= 0 and grid >= 2, got {magnitude} and {grid}.")
+            raise UserError(f"Need magnitude >= 0 and grid >= 2, got {magnitude} and {grid}.")
         self.magnitude, self.grid, self.num_draws = magnitude, grid, 1 + 2 * grid**2
 
     def fields(self, draws: Tensor, shape: Sequence[int], points: Tensor | None) -> Tensor:
@@ -166,7 +167,7 @@ class RandPoseWarpd(RandWarpd):
         super().__init__(keys, landmark_keys, prob, padding_mode, allow_missing_keys)
         self.hand = FingerPose(names)
         if not (0 <= max_spread_degrees <= 90 and 0 <= max_stretch < 1):
-            raise ValueError(
+            raise UserError(
                 f"Need 0 <= max_spread_degrees <= 90 and 0 <= max_stretch < 1, got {max_spread_degrees}, {max_stretch}."
             )
         self.max_spread, self.max_stretch = np.deg2rad(max_spread_degrees), max_stretch

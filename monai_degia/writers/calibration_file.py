@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from ignite.engine import Engine
 from monai.utils import CommonKeys
 
-from monai_degia.engines.keys import DeGIAKeys
+from monai_degia.data.keys import DeGIAKeys
 from monai_degia.metrics.calibration import fit_calibration
 from monai_degia.metrics.errors import nme
+from monai_degia.model.trained_model import TrainedModel
 from monai_degia.transforms.landmarks import denormalize_landmarks
 from monai_degia.writers.collecting import CollectingWriter
 
@@ -28,12 +30,20 @@ class CalibrationWriter(CollectingWriter):
         source_domains: domains of images as they are; those of other domains, shifted copies, count for the confidence
             and not for what the flow calls usual.
         tolerance: the error that counts as small, as a fraction of the hand size.
+        model: that predicts; the file says which of its weights and copies it was fitted for, without which no model
+            uses it.
 
     """
 
-    def __init__(self, output_dir: str | Path, source_domains: Collection[str], tolerance: float = 0.1) -> None:
+    def __init__(
+        self,
+        output_dir: str | Path,
+        source_domains: Collection[str],
+        tolerance: float = 0.1,
+        model: TrainedModel | None = None,
+    ) -> None:
         super().__init__(output_dir)
-        self.source_domains, self.tolerance = set(source_domains), tolerance
+        self.source_domains, self.tolerance, self.model = set(source_domains), tolerance, model
 
     def _collect(self, engine: Engine) -> None:
         batch, output = engine.state.batch, engine.state.output
@@ -58,5 +68,7 @@ class CalibrationWriter(CollectingWriter):
         calibration = fit_calibration(
             **columns, bits_per_dim=torch.stack(bits) if bits else None, tolerance=self.tolerance
         )
+        if self.model is not None:
+            calibration = replace(calibration, weights=self.model.weights_hash, copies=self.model.calibrated_for)
         calibration.save(self.output_dir / "calibration.json")
         engine.logger.info(f"Calibration on {len(self._rows)} images written to {self.output_dir}")

@@ -11,6 +11,7 @@ from ignite.engine import Engine
 from monai.utils import CommonKeys
 
 from monai_degia.data.files import whole_file
+from monai_degia.errors import UserError
 from monai_degia.writers.collecting import CollectingWriter
 
 __all__ = ["ClassificationReport"]
@@ -42,7 +43,7 @@ class ClassificationReport(CollectingWriter):
     def _collect(self, engine: Engine) -> None:
         output, batch = engine.state.output, engine.state.batch
         if self.domain_key not in batch or output.get(CommonKeys.LABEL) is None:
-            raise ValueError(
+            raise UserError(
                 f"ClassificationReport needs labels and a domain for each image, the batch has {sorted(batch)}: keep "
                 f"{self.domain_key!r} and the label in the pipeline of the evaluation."
             )

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monai_degia.data.files import whole_file
+from monai_degia.results.prediction import Point
 from monai_degia.writers.overlay import FINGER_COLORS, hand_skeleton
-from monai_degia.writers.records import Point
 from monai_degia.writers.report_plots import report_plots
 
 if TYPE_CHECKING:

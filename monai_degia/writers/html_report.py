@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from monai_degia.data.landmark_sets import landmark_names
+from monai_degia.errors import UserError
 from monai_degia.metrics.errors import hand_size, radial_error
+from monai_degia.results.prediction import Point, original_points, relative_name
 from monai_degia.transforms.landmarks import denormalize_landmarks
 from monai_degia.transforms.picture import picture_of
 from monai_degia.writers.collecting import CollectingWriter
 from monai_degia.writers.html_page import image_entry, write_page
-from monai_degia.writers.records import Point, original_points, relative_name
 from monai_degia.writers.report_thumbnails import ThumbnailEncoder
 from monai_degia.writers.upright_image import UprightImage
 
@@ -73,7 +74,7 @@ class HtmlReport(CollectingWriter):
     ) -> None:
         super().__init__(output_dir)
         if pictures not in _PICTURES or not 0 <= doubtful_below <= 1:
-            raise ValueError(
+            raise UserError(
                 f"Need pictures 'file' or 'network' and doubtful_below in [0, 1], got {pictures!r} and "
                 f"{doubtful_below}."
             )
@@ -127,7 +128,7 @@ class HtmlReport(CollectingWriter):
         if self.pictures == "network":
             return image.shape[1], image.shape[2]
         if not isinstance(image, MetaTensor) or "spatial_shape" not in image.meta:
-            raise ValueError(
+            raise UserError(
                 "HtmlReport needs the meta data of the image files to show them. Put FileGeometryd behind the "
                 "transforms, or pass pictures='network'."
             )
@@ -139,7 +140,7 @@ class HtmlReport(CollectingWriter):
         if self.pictures == "file":
             return original_points(points, image, self.names, name)
         if points.shape != (len(self.names), 2) or not torch.isfinite(points).all():
-            raise ValueError(
+            raise UserError(
                 f"{name}: expected {len(self.names)} finite landmarks, got shape {tuple(points.shape)} and "
                 f"{int((~torch.isfinite(points)).sum())} numbers that are not finite. Use the landmarks that the "
                 "network was trained on, and weights that are of use."

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,17 +16,15 @@ from monai.utils import CommonKeys
 from monai_degia.data.datalist import IMAGE_SUFFIXES
 from monai_degia.data.files import printable
 from monai_degia.data.landmark_sets import landmark_names
-from monai_degia.transforms.picture import picture_of
+from monai_degia.errors import UserError, did_you_mean
+from monai_degia.results.prediction import LandmarkPrediction, landmark_prediction, relative_name
 from monai_degia.writers.collecting import CollectingWriter
 from monai_degia.writers.landmark_tables import landmark_entry, write_csv, write_failures, write_json
 from monai_degia.writers.markups import MarkupsWriter
 from monai_degia.writers.overlay_files import OverlayWriter
-from monai_degia.writers.records import LandmarkRecord, is_mirrored, original_points, relative_name
 from monai_degia.writers.structured_report import StructuredReportWriter
 
 __all__ = ["RECORD_WRITERS", "LandmarkFileWriter", "RecordWriter"]
-
-_PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 
 
 class RecordWriter(Protocol):
@@ -36,7 +33,7 @@ class RecordWriter(Protocol):
     ending: str
     """Of the file, behind the record's ``output_name``."""
 
-    def write(self, record: LandmarkRecord) -> Path | None:
+    def write(self, record: LandmarkPrediction) -> Path | None:
         """Write the file, whole or not at all; None if there is nothing to write for such an image."""
 
 
@@ -129,39 +126,22 @@ class LandmarkFileWriter(CollectingWriter):
                 self._fail(engine, name, str(given["error"]))
                 self._remove(self._output_name(name), self.writers.values())
                 continue
-            record = self._record(image, given, _row(output, index))
+            name = relative_name(image.meta["filename_or_obj"], self.image_dir)
+            record = landmark_prediction(
+                image,
+                given,
+                _row(output, index),
+                self.names,
+                image_dir=self.image_dir,
+                output_name=self._output_name(name),
+                model_version=self.model_version,
+                modality=self.modality,
+            )
             self._rows.append(landmark_entry(record))
             for writer in self.writers.values():
                 self._write_one(engine, writer, record)
         if time.monotonic() - self._saved_at >= self.save_interval:
             self._save()
-
-    def _record(self, image: Any, given: dict[str, Any], found: dict[str, Any]) -> LandmarkRecord:
-        file = image.meta["filename_or_obj"]
-        name = relative_name(file, self.image_dir)
-        points = original_points(found[CommonKeys.PRED], image, self.names, name)
-        spacing = torch.as_tensor(given.get("spacing", torch.nan)).double()
-        known = bool(torch.isfinite(spacing).all())
-        confidence, shift = found.get("confidence"), found.get("domain_shift")
-        has_affine = not str(file).lower().endswith(_PICTURES)
-        return LandmarkRecord(
-            image=name,
-            file=Path(file),
-            output_name=self._output_name(name),
-            names=self.names,
-            points_px=points,
-            size_px=(int(image.meta["spatial_shape"][0]), int(image.meta["spatial_shape"][1])),
-            spacing_mm=(float(spacing[0]), float(spacing[1])) if known else None,
-            spacing_source=_text("spacing_source", given, image.meta) if known else "",
-            affine=_rows(image.meta["file_affine"]) if has_affine else None,
-            confidence=None if confidence is None else tuple(float(value) for value in confidence),
-            domain_shift=None if shift is None else float(shift),
-            mirrored=is_mirrored(image) != bool(found.get("mirrored", False)),
-            sop_instance_uid=_text("sop_instance_uid", given, image.meta),
-            model_version=self.model_version,
-            modality=_text("modality", given, image.meta) or self.modality,
-            picture=picture_of(given),
-        )
 
     def _output_name(self, image: str) -> str:
         """Path without ending, new for each image: ``a.png`` and ``a.dcm`` must not share their files."""
@@ -173,7 +153,7 @@ class LandmarkFileWriter(CollectingWriter):
         self._taken.add(name.lower())  # a disk may not tell upper from lower case
         return name
 
-    def _write_one(self, engine: Engine, writer: RecordWriter, record: LandmarkRecord) -> None:
+    def _write_one(self, engine: Engine, writer: RecordWriter, record: LandmarkPrediction) -> None:
         try:
             writer.write(record)
         except Exception as error:  # whatever a library finds wrong with this image: the others have to be written
@@ -202,7 +182,7 @@ class LandmarkFileWriter(CollectingWriter):
         if self.failures:
             images = dict(self.failures)
             first = next(iter(images))
-            raise ValueError(
+            raise UserError(
                 f"{len(images)} of {self._seen} images have no complete result, all others were written. "
                 f"{self.output_dir / 'failures.csv'} lists them; the first is {first}: {images[first]}"
             )
@@ -225,8 +205,8 @@ class LandmarkFileWriter(CollectingWriter):
 
 def _record_writer(name: str, output_dir: Path) -> RecordWriter:
     if name not in RECORD_WRITERS:
-        hint = "".join(f" Did you mean {match!r}?" for match in get_close_matches(name, RECORD_WRITERS, n=1))
-        raise ValueError(f"Unknown format {name!r}.{hint} Available: {', '.join(RECORD_WRITERS)}.")
+        hint = did_you_mean(name, RECORD_WRITERS)
+        raise UserError(f"Unknown format {name!r}.{hint} Available: {', '.join(RECORD_WRITERS)}.")
     return RECORD_WRITERS[name](output_dir)
 
 
@@ -238,12 +218,3 @@ def _row(columns: dict[Any, Any], index: int) -> dict[Any, Any]:
         for key, value in values.items()
         if isinstance(value, (torch.Tensor, Sequence))
     }
-
-
-def _text(key: str, given: dict[str, Any], meta: dict[Any, Any]) -> str:
-    return str(given.get(key) or meta.get(key) or "")
-
-
-def _rows(affine: Any) -> tuple[tuple[float, ...], ...]:
-    matrix = torch.as_tensor(affine, dtype=torch.float64)
-    return tuple(tuple(float(value) for value in row) for row in matrix)

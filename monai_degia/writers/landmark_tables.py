@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from monai_degia.data.files import whole_file
-from monai_degia.writers.records import LandmarkRecord, Point
+from monai_degia.results.prediction import LandmarkPrediction, Point
 
 __all__ = ["landmark_entry", "write_csv", "write_failures", "write_json"]
 
@@ -17,7 +17,7 @@ _ABOUT_IMAGE = ("outside", "spacing_mm", "spacing_source", "confidence", "domain
 _FURTHER = (*_ABOUT_IMAGE, "modality", "mirrored", "sop_instance_uid", "model_version")
 
 
-def landmark_entry(record: LandmarkRecord) -> dict[str, Any]:
+def landmark_entry(record: LandmarkPrediction) -> dict[str, Any]:
     """A record as plain values.
 
     Args:
@@ -25,7 +25,8 @@ def landmark_entry(record: LandmarkRecord) -> dict[str, Any]:
 
     Returns:
         What ``landmarks.json`` holds for the image: ``landmarks`` and ``landmarks_mm`` map a name to [x, y],
-        ``landmark_confidence`` a name to a number in [0, 1]; ``confidence`` is their mean; None where unknown.
+        ``landmark_confidence`` a name to a number in [0, 1]; ``confidence`` is their mean, and ``disagreement`` the
+        mean of the landmarks'; None where unknown.
 
     """
     confidence = record.confidence
@@ -41,6 +42,7 @@ def landmark_entry(record: LandmarkRecord) -> dict[str, Any]:
         "spacing_mm": None if record.spacing_mm is None else [round(side, 6) for side in record.spacing_mm],
         "spacing_source": record.spacing_source,
         "confidence": None if record.image_confidence is None else round(record.image_confidence, 4),
+        "disagreement": None if record.disagreement is None else round(sum(record.disagreement) / len(record.names), 6),
         "domain_shift": None if record.domain_shift is None else float(f"{record.domain_shift:.6g}"),
         "modality": record.modality,
         "mirrored": record.mirrored,

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from monai_degia.data.files import whole_file
-from monai_degia.writers.records import LandmarkRecord
+from monai_degia.results.prediction import LandmarkPrediction
 
-__all__ = ["MarkupsWriter"]
+__all__ = ["MarkupsWriter", "markups_text"]
 
 SCHEMA = (
     "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/Resources/Schema/"
@@ -41,7 +41,7 @@ class MarkupsWriter:
     def __init__(self, output_dir: str | Path) -> None:
         self.output_dir = Path(output_dir)
 
-    def write(self, record: LandmarkRecord) -> Path:
+    def write(self, record: LandmarkPrediction) -> Path:
         """Write the markups of one image.
 
         Args:
@@ -52,24 +52,28 @@ class MarkupsWriter:
 
         """
         path = self.output_dir / f"{record.output_name}{self.ending}"
-        unknown = record.spacing_mm is None
-        markup = {
-            "type": "Fiducial",
-            "name": "landmarks (pixel size unknown)" if unknown else "landmarks",
-            "coordinateSystem": "LPS",
-            "coordinateUnits": "mm",
-            "locked": False,
-            "fixedNumberOfControlPoints": True,
-            "labelFormat": "%N-%d",
-            "controlPoints": _control_points(record, "no millimetres: pixel size unknown" if unknown else ""),
-        }
         with whole_file(path) as partial:
-            text = json.dumps({"@schema": SCHEMA, "markups": [markup]}, indent=2, allow_nan=False)
-            partial.write_text(text + "\n", encoding="utf-8")
+            partial.write_text(markups_text(record), encoding="utf-8")
         return path
 
 
-def _control_points(record: LandmarkRecord, remark: str) -> list[dict[str, Any]]:
+def markups_text(record: LandmarkPrediction) -> str:
+    """Content of a file of Slicer markups, see :class:`MarkupsWriter`."""
+    unknown = record.spacing_mm is None
+    markup = {
+        "type": "Fiducial",
+        "name": "landmarks (pixel size unknown)" if unknown else "landmarks",
+        "coordinateSystem": "LPS",
+        "coordinateUnits": "mm",
+        "locked": False,
+        "fixedNumberOfControlPoints": True,
+        "labelFormat": "%N-%d",
+        "controlPoints": _control_points(record, "no millimetres: pixel size unknown" if unknown else ""),
+    }
+    return json.dumps({"@schema": SCHEMA, "markups": [markup]}, indent=2, allow_nan=False) + "\n"
+
+
+def _control_points(record: LandmarkPrediction, remark: str) -> list[dict[str, Any]]:
     confidences = [""] * len(record.names)
     if record.confidence is not None:
         confidences = [f"confidence {value:.3f}" for value in record.confidence]
@@ -90,7 +94,7 @@ def _control_points(record: LandmarkRecord, remark: str) -> list[dict[str, Any]]
     ]
 
 
-def _positions(record: LandmarkRecord) -> np.ndarray:
+def _positions(record: LandmarkPrediction) -> np.ndarray:
     """LPS positions (K, 3)."""
     points = np.array(record.points_px, dtype=np.float64)
     if record.affine is not None:

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from torch import Tensor
 
+from monai_degia.errors import UserError
+
 #: Okabe and Ito's colours, told apart with any kind of colour vision.
 FINGER_COLORS = {
     "thumb": (230, 159, 0),
@@ -78,10 +80,10 @@ def draw_landmarks(
     """
     pixels, points = _checked_image(image), _checked_points(landmarks, "landmarks")
     if names is not None and len(names) != len(points):
-        raise ValueError(f"names must name each of the {len(points)} landmarks, got {len(names)} names.")
+        raise UserError(f"names must name each of the {len(points)} landmarks, got {len(names)} names.")
     hollow = [False] * len(points) if doubtful is None else [bool(flag) for flag in doubtful]
     if len(hollow) != len(points):
-        raise ValueError(f"doubtful must hold a flag for each of the {len(points)} landmarks, got {len(hollow)}.")
+        raise UserError(f"doubtful must hold a flag for each of the {len(points)} landmarks, got {len(hollow)}.")
     scale = max(1, -(-MIN_SIDE // min(pixels.shape[:2])))
     size = (pixels.shape[1] * scale, pixels.shape[0] * scale)
     large = (size[0] * SUPERSAMPLING, size[1] * SUPERSAMPLING)
@@ -98,7 +100,7 @@ def draw_landmarks(
     if target is not None:
         reference = _checked_points(target, "target")
         if reference.shape != points.shape:
-            raise ValueError(f"target must have the shape of landmarks, {points.shape}, got {reference.shape}.")
+            raise UserError(f"target must have the shape of landmarks, {points.shape}, got {reference.shape}.")
         for spot, ring in zip(spots, (reference + 0.5) * scale * SUPERSAMPLING, strict=True):
             _line(draw, spot, ring, WHITE, 0.8 * unit)
             draw.ellipse(_box(ring, 3.6 * unit), outline=BLACK, width=round(2.0 * unit))
@@ -132,13 +134,13 @@ def save_overlay_grid(
     lengths = {label: len(pictures) for label, pictures in rows.items()}
     columns = max(lengths.values(), default=0)
     if columns == 0 or len(set(lengths.values())) > 1:
-        raise ValueError(f"rows must all hold the same number of pictures, at least one, got {lengths}. Pad with None.")
+        raise UserError(f"rows must all hold the same number of pictures, at least one, got {lengths}. Pad with None.")
     if column_titles is not None and len(column_titles) != columns:
-        raise ValueError(f"column_titles must hold {columns} titles, one a column, got {len(column_titles)}.")
+        raise UserError(f"column_titles must hold {columns} titles, one a column, got {len(column_titles)}.")
     kind = file.suffix.lstrip(".").lower()
     figure = Figure(figsize=(2.6 * columns + 0.4, 2.6 * len(rows) + (0.6 if title else 0.3)), layout="constrained")
     if kind not in FigureCanvasAgg(figure).get_supported_filetypes():
-        raise ValueError(f"Cannot write {file.name!r}: use the suffix .png, .jpg, .pdf or .svg.")
+        raise UserError(f"Cannot write {file.name!r}: use the suffix .png, .jpg, .pdf or .svg.")
     axes = figure.subplots(len(rows), columns, squeeze=False)
     for line, (label, pictures) in zip(axes, rows.items(), strict=True):
         line[0].set_ylabel(label, fontsize=11)
@@ -171,10 +173,10 @@ def _checked_image(image: Tensor | NDArray[np.floating]) -> NDArray[np.uint8]:
     """RGB bytes (H, W, 3) of an image (C, X, Y)."""
     values = _to_numpy(image)
     if values.ndim != 3 or values.shape[0] not in (1, 3) or 0 in values.shape:
-        raise ValueError(f"image must have shape (C, X, Y) with C = 1 or 3, got {values.shape}.")
+        raise UserError(f"image must have shape (C, X, Y) with C = 1 or 3, got {values.shape}.")
     # A resampled image may overshoot by rounding; bytes 0..255 or Hounsfield units are another matter.
     if not (values.min() >= -1e-3 and values.max() <= 1 + 1e-3):
-        raise ValueError(
+        raise UserError(
             f"image must be in [0, 1] and finite, got [{values.min():g}, {values.max():g}]. "
             "Scale it first, for example with ScaleIntensity."
         )
@@ -185,9 +187,9 @@ def _checked_image(image: Tensor | NDArray[np.floating]) -> NDArray[np.uint8]:
 def _checked_points(points: Tensor | NDArray[np.floating], name: str) -> NDArray[np.float64]:
     values = _to_numpy(points)
     if values.ndim != 2 or values.shape[1] != 2 or len(values) == 0:
-        raise ValueError(f"{name} must have shape (K, 2) with K >= 1, got {values.shape}.")
+        raise UserError(f"{name} must have shape (K, 2) with K >= 1, got {values.shape}.")
     if not np.isfinite(values).all():
-        raise ValueError(f"{name} must be finite, but some are NaN or infinite.")
+        raise UserError(f"{name} must be finite, but some are NaN or infinite.")
     return values
 
 

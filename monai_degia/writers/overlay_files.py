@@ -12,8 +12,9 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from monai_degia.data.files import whole_file
+from monai_degia.errors import UserError
+from monai_degia.results.prediction import LandmarkPrediction
 from monai_degia.writers.overlay import draw_landmarks
-from monai_degia.writers.records import LandmarkRecord
 from monai_degia.writers.upright_image import UprightImage
 
 __all__ = ["OverlayWriter"]
@@ -43,13 +44,11 @@ class OverlayWriter:
 
     def __init__(self, output_dir: str | Path, long_side: int = 1024, doubtful_below: float = 0.5) -> None:
         if long_side < 64 or not 0 <= doubtful_below <= 1:
-            raise ValueError(
-                f"Need long_side >= 64 and doubtful_below in [0, 1], got {long_side} and {doubtful_below}."
-            )
+            raise UserError(f"Need long_side >= 64 and doubtful_below in [0, 1], got {long_side} and {doubtful_below}.")
         self.output_dir, self.long_side, self.doubtful_below = Path(output_dir), long_side, doubtful_below
         self._upright = UprightImage()
 
-    def write(self, record: LandmarkRecord) -> Path:
+    def write(self, record: LandmarkPrediction) -> Path:
         """Write the picture of one image.
 
         Args:

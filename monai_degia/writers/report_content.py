@@ -11,7 +11,7 @@ from monai.utils import optional_import
 from pydicom.sr.codedict import codes
 
 from monai_degia.data.landmark_sets import HAND21
-from monai_degia.writers.records import LandmarkRecord
+from monai_degia.results.prediction import LandmarkPrediction
 
 __all__ = ["DESIGNATOR", "model_name", "report_content"]
 
@@ -22,7 +22,7 @@ DESIGNATOR = "99MONAIDEGIA"
 RESEARCH_ONLY = "Research use only, not for diagnosis"
 
 
-def report_content(record: LandmarkRecord, source: pydicom.Dataset) -> Any:
+def report_content(record: LandmarkPrediction, source: pydicom.Dataset) -> Any:
     """Build the measurement report of one image.
 
     Args:
@@ -50,13 +50,13 @@ def report_content(record: LandmarkRecord, source: pydicom.Dataset) -> Any:
     )
 
 
-def model_name(record: LandmarkRecord) -> tuple[str, str]:
+def model_name(record: LandmarkPrediction) -> tuple[str, str]:
     """Name and version of the model, from ``"<name> <version>"``."""
     name, _, version = record.model_version.rpartition(" ")
     return (name or version or "landmark model")[:48], (version if name else "unknown")[:15]
 
 
-def _image_group(record: LandmarkRecord, source: pydicom.Dataset) -> Any:
+def _image_group(record: LandmarkPrediction, source: pydicom.Dataset) -> Any:
     measurements = []
     if record.image_confidence is not None:
         measurements.append(_percent(codes.DCM.CertaintyOfFinding, record.image_confidence))
@@ -77,7 +77,7 @@ def _image_group(record: LandmarkRecord, source: pydicom.Dataset) -> Any:
     )
 
 
-def _landmark_group(record: LandmarkRecord, source: pydicom.Dataset, index: int) -> Any:
+def _landmark_group(record: LandmarkPrediction, source: pydicom.Dataset, index: int) -> Any:
     name = record.names[index]
     common = {
         "tracking_identifier": _tracking(record, source, name),
@@ -104,12 +104,12 @@ def _reference(source: pydicom.Dataset) -> tuple[str, str, list[int] | None]:
     return source.SOPClassUID, source.SOPInstanceUID, [1] if several else None
 
 
-def _algorithm(record: LandmarkRecord) -> Any:
+def _algorithm(record: LandmarkPrediction) -> Any:
     name, version = model_name(record)
     return sr.AlgorithmIdentification(name=name, version=version, parameters=[RESEARCH_ONLY])
 
 
-def _tracking(record: LandmarkRecord, source: pydicom.Dataset, name: str) -> Any:
+def _tracking(record: LandmarkPrediction, source: pydicom.Dataset, name: str) -> Any:
     return sr.TrackingIdentifier(uid=_fixed_uid(str(source.SOPInstanceUID), name), identifier=name)
 
 

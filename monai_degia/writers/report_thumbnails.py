@@ -8,6 +8,8 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
+from monai_degia.errors import UserError
+
 __all__ = ["ThumbnailEncoder"]
 
 _QUALITY = 70  # of WebP; below, edges of bones begin to smear
@@ -26,7 +28,7 @@ class ThumbnailEncoder:
 
     def __init__(self, side: int = 256) -> None:
         if side < 16:
-            raise ValueError(f"Thumbnails need a side of at least 16 pixels, got {side}.")
+            raise UserError(f"Thumbnails need a side of at least 16 pixels, got {side}.")
         self.side = side
 
     def from_tensor(self, image: Tensor) -> bytes:
@@ -43,7 +45,7 @@ class ThumbnailEncoder:
 
         """
         if image.ndim != 3 or image.shape[0] not in (1, 3) or 0 in image.shape:
-            raise ValueError(f"A thumbnail needs an image (C, X, Y) with C = 1 or 3, got shape {tuple(image.shape)}.")
+            raise UserError(f"A thumbnail needs an image (C, X, Y) with C = 1 or 3, got shape {tuple(image.shape)}.")
         values = image.detach().float().cpu().nan_to_num(0.0).clamp(0, 1).mul(255).round().byte()
         rows = np.ascontiguousarray(values.permute(2, 1, 0).expand(-1, -1, 3).numpy())
         picture = Image.fromarray(rows)

@@ -16,7 +16,8 @@ import pydicom.charset
 from pydicom.misc import is_dicom
 
 from monai_degia.data.files import whole_file
-from monai_degia.writers.records import LandmarkRecord
+from monai_degia.errors import MissingExtraError, UserError
+from monai_degia.results.prediction import LandmarkPrediction
 
 __all__ = ["StructuredReportWriter"]
 
@@ -52,10 +53,10 @@ class StructuredReportWriter:
 
     def __init__(self, output_dir: str | Path) -> None:
         if not _has_highdicom:
-            raise ImportError("Structured reports need highdicom: pip install highdicom.")
+            raise MissingExtraError("Structured reports need highdicom: pip install monai_degia[sr].")
         self.output_dir = Path(output_dir)
 
-    def write(self, record: LandmarkRecord) -> Path | None:
+    def write(self, record: LandmarkPrediction) -> Path | None:
         """Write the report of one image.
 
         Args:
@@ -81,23 +82,23 @@ class StructuredReportWriter:
                 except OSError:
                     raise
                 except Exception as error:  # its own words may repeat what it stumbled over, a patient's name
-                    raise ValueError(
+                    raise UserError(
                         f"{record.image}: patient and study of this header cannot be copied into a structured report "
                         f"({type(error).__name__}). Leave out the report, or repair the file."
                     ) from None
         return path
 
 
-def _read_header(record: LandmarkRecord) -> pydicom.Dataset:
+def _read_header(record: LandmarkPrediction) -> pydicom.Dataset:
     source = pydicom.dcmread(record.file, stop_before_pixels=True, force=True)
     missing = [name for name in _REFERENCES if not source.get(name)]
     if missing:
-        raise ValueError(
+        raise UserError(
             f"{record.image} has no {', '.join(missing)}, which a structured report must refer to. Leave out the "
             "report, or repair the file."
         )
     if not set(_character_sets(source)) <= set(pydicom.charset.python_encoding):
-        raise ValueError(
+        raise UserError(
             f"{record.image} has a SpecificCharacterSet that DICOM does not have, so the patient's name cannot be "
             "copied into a structured report. Leave out the report, or repair the file."
         )
@@ -110,7 +111,7 @@ def _character_sets(source: pydicom.Dataset) -> list[str]:
     return [given or ""] if given is None or isinstance(given, str) else list(given)
 
 
-def _report(record: LandmarkRecord, source: pydicom.Dataset) -> Any:
+def _report(record: LandmarkPrediction, source: pydicom.Dataset) -> Any:
     import highdicom
 
     from monai_degia.writers.report_content import DESIGNATOR, model_name, report_content

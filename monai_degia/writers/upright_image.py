@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from monai_degia.transforms.landmarks import LandmarksToImaged, LandmarksToWorldd
-from monai_degia.transforms.modality import LoadAnyImaged, MatchChannelsd, ScaleModalityd
-from monai_degia.transforms.upright import TurnUprightd
+from monai_degia.transforms.landmarks import LandmarksToImaged
+from monai_degia.transforms.modality import MatchChannelsd
+from monai_degia.transforms.preprocessing import reading_steps
 
 __all__ = ["UprightImage"]
 
@@ -18,11 +19,8 @@ class UprightImage:
     """Read image files in colour and upright, and carry points of the file along."""
 
     def __init__(self) -> None:
-        self._steps = (
-            LoadAnyImaged("image"),
-            LandmarksToWorldd("landmarks"),
-            TurnUprightd("image"),
-            ScaleModalityd("image"),
+        self._steps: tuple[Callable[..., Any], ...] = (
+            *reading_steps(labelled=True),
             MatchChannelsd("image", 3),
             LandmarksToImaged("landmarks"),
         )

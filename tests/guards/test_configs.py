@@ -14,6 +14,7 @@ from monai.bundle.reference_resolver import ReferenceResolver
 
 import monai_degia
 from monai_degia.flows.flow_prior import KINDS, FlowPrior
+from monai_degia.model.trained_model import TrainedModel
 
 ROOT = Path(__file__).resolve().parents[2]
 TRAIN = ROOT / "bundle" / "configs" / "train.json"
@@ -21,6 +22,12 @@ BUNDLE = sorted(path for path in TRAIN.parent.glob("*.json") if path.name != "me
 OVERLAYS = sorted((ROOT / "configs").rglob("*.yaml"))
 #: Overlays that go behind inference.json; all others go behind train.json.
 FOR_INFERENCE = [ROOT / "configs" / "run" / f"{name}.yaml" for name in ("onnx", "torchscript")]
+EVALUATE = TRAIN.with_name("evaluate.json")
+#: Overlays that go behind evaluate.json.
+FOR_EVALUATION = [
+    ROOT / "configs" / "run" / f"{name}.yaml"
+    for name in ("as_inference", "calibrate", "either_side", "scores", "self_consistent")
+]
 METHODS = [path for path in OVERLAYS if path.parent == ROOT / "configs" / "method"]
 TASK = ROOT / "configs" / "digits" / "task.yaml"
 DIGIT_METHODS = [path for path in OVERLAYS if path.parent == TASK.parent / "method"]
@@ -29,7 +36,9 @@ SHIPPED = [path for folder in ("bundle", "configs") for path in sorted((ROOT / f
 STACKS = {"train": [TRAIN], "inference": [path for path in BUNDLE if path.name == "inference.json"]}
 STACKS |= {path.stem: [TRAIN, path] for path in BUNDLE if path.name not in ("train.json", "inference.json")}
 STACKS |= {
-    f"{path.relative_to(ROOT / 'configs')} with {method.stem}": [TRAIN, path, method]
+    f"{path.relative_to(ROOT / 'configs')} with {method.stem}": (
+        [TRAIN, method, EVALUATE, path] if path in FOR_EVALUATION else [TRAIN, path, method]
+    )
     for path in OVERLAYS
     for method in METHODS
     if TASK.parent not in path.parents and path not in FOR_INFERENCE
@@ -56,12 +65,20 @@ def walk(config: Any) -> Iterator[Any]:
 
 def target_of(config: dict[str, Any]) -> Any:
     """The callable of ours that a dict stands for, or None."""
-    name = str(config.get("_target_", ""))
-    return getattr(monai_degia, name.partition(".")[2], None) if name.startswith("monai_degia.") else None
+    package, *names = str(config.get("_target_", "")).split(".")
+    found: Any = monai_degia if package == "monai_degia" else None
+    for name in names:
+        found = getattr(found, name, None)
+    return found
 
 
 def accepts(target: Any, argument: str) -> bool:
     """Whether an argument of this name may be given; through ``**kwargs`` it goes to the parents, or to a flow."""
+    if target == TrainedModel.load:
+        return argument in {
+            *inspect.signature(TrainedModel.load).parameters,
+            *inspect.signature(TrainedModel).parameters,
+        }
     if target is FlowPrior and any(argument in inspect.signature(kind).parameters for kind in KINDS.values()):
         return True
     for owner in inspect.getmro(target) if inspect.isclass(target) else (target,):
@@ -110,6 +127,7 @@ def test_overlay_keys_exist(path: Path) -> None:
     """A key with a typo would be added without a word, and change nothing."""
     below = [TRAIN, TASK] if TASK.parent in path.parents and path != TASK else [TRAIN]
     below = [TRAIN.with_name("inference.json")] if path in FOR_INFERENCE else below
+    below = [TRAIN, EVALUATE] if path in FOR_EVALUATION else below
     train = ConfigParser.load_config_files([str(file) for file in below])
     overlay = ConfigParser.load_config_file(path)
     assert overlay
@@ -142,7 +160,7 @@ def test_the_guard_knows_a_typo(key: str, exists: bool) -> None:
 @pytest.mark.parametrize("stack", STACKS.values(), ids=STACKS.keys())
 def test_stacks_merge_and_hold_together(stack: list[Path]) -> None:
     config = ConfigParser.load_config_files([str(path) for path in stack])
-    for path in stack[1:-1] or stack[1:]:
+    for path in [layer for layer in stack[1:-1] if layer != EVALUATE] or stack[1:]:
         later = [ConfigParser.load_config_file(other) for other in stack[stack.index(path) + 1 :]]
         for key, value in ConfigParser.load_config_file(path).items():
             changed = any(name == key or name.startswith(f"{key}::") for other in later for name in other)

@@ -9,8 +9,8 @@ import pytest
 import monai_degia
 
 PACKAGE = Path(monai_degia.__file__).parent
-ORDER = ["data", "transforms", "networks", "flows", "losses", "metrics", "inferers", "engines", "writers"]
-ORDER += ["experiments", "label_app"]
+ORDER = ["errors", "data", "transforms", "networks", "flows", "losses", "metrics", "inferers", "results", "model"]
+ORDER += ["engines", "writers", "experiments", "label_app"]
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE)
 
 

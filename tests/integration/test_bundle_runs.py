@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import monai_degia
-from monai_degia.engines.keys import MaximizationEvents
+from monai_degia.data.keys import MaximizationEvents
 
 REPO = Path(__file__).parents[2]
 CONFIGS = REPO / "bundle" / "configs"
@@ -55,7 +55,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         Image.fromarray(noise.integers(0, 256, shape, dtype=np.uint8)).save(new / name)
     command("train.json", bundle_root=root, max_epochs=2, **SMALL)
     command("train.json", "evaluate.json", bundle_root=root, **SMALL)
-    command("inference.json", bundle_root=root, dataset_dir=new, **{"network_def::backbone": "lenet"})
+    command("inference.json", bundle_root=root, dataset_dir=new)
     return root
 
 
@@ -77,7 +77,7 @@ def test_training_and_evaluation_leave_their_files(root: Path) -> None:
 
 def test_csv_of_inference_equals_a_computation_by_hand(root: Path, tmp_path: Path) -> None:
     options = {"bundle_root": root, "dataset_dir": root / "new", "output_dir": tmp_path, "refine": False}
-    command("inference.json", **options, **{"network_def::backbone": "lenet"})
+    command("inference.json", **options)
     network = monai_degia.LandmarkRegressor("lenet", head="heatmap", temperature=0.25, normalize_input=True).eval()
     network.load_state_dict(torch.load(root / "models" / "model.pt", weights_only=True))
     pixels = torch.from_numpy(np.array(Image.open(root / "new" / "small.png"))).permute(2, 1, 0)[None] / 255
@@ -99,9 +99,9 @@ def test_a_calibrated_run_tells_confidence_and_shift_and_lists_what_it_cannot_re
     shutil.copytree(root / "new", folder)
     (folder / "tall.png").write_bytes((folder / "small.png").read_bytes()[:60])
     calibrate = (str(CONFIGS / "evaluate.json"), str(REPO / "configs" / "run" / "calibrate.yaml"))
-    command("train.json", *calibrate, bundle_root=root, **SMALL, **{"validate::handlers::2::tolerance": 0.2})
+    command("train.json", *calibrate, bundle_root=root, **SMALL, **{"validate::handlers::0::tolerance": 0.2})
     options = {"bundle_root": root, "dataset_dir": folder, "output_dir": tmp_path / "out", "formats": "['overlay']"}
-    failed = command("inference.json", status=1, **options, **{"network_def::backbone": "lenet"})
+    failed = command("inference.json", status=1, **options)
     assert "error: 1 of 3 images have no complete result" in failed and "tall.png" in failed
     assert "Traceback" not in failed
     (failure,) = csv.DictReader((tmp_path / "out" / "failures.csv").open())
@@ -212,6 +212,7 @@ class BrightestSpot(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("power", torch.tensor(2.0))
+        self.in_channels, self.image_size = 3, (64, 64)
 
     def forward(self, image: Tensor) -> Tensor:
         mass = image.mean(1) ** self.power
@@ -259,16 +260,13 @@ def test_landmarks_lie_in_the_pixels_of_any_file(tmp_path: Path, mirror: bool) -
             nibabel.save(nibabel.Nifti1Image(spot(*place).T.astype(np.float32)[..., None], affine), images / name)
         else:
             Image.fromarray(spot(*place)).save(images / name)
-    (tmp_path / "models").mkdir()
-    torch.save(BrightestSpot().state_dict(), tmp_path / "models" / "model.pt")
     workflow = ConfigWorkflow(
         config_file=str(CONFIGS / "inference.json"),
         workflow_type="infer",
         logging_file=False,
         bundle_root=str(tmp_path),
         dataset_dir=str(images),
-        landmarks=["spot"],
-        network=BrightestSpot(),
+        model=monai_degia.TrainedModel(BrightestSpot(), ["spot"], name="spots", version="7"),
         mirror=mirror,
     )
     workflow.initialize()
@@ -277,7 +275,7 @@ def test_landmarks_lie_in_the_pixels_of_any_file(tmp_path: Path, mirror: bool) -
     assert [entry["image"] for entry in entries] == list(spots)
     for entry, (_, _, x, y) in zip(entries, spots.values(), strict=True):
         assert entry["landmarks"]["spot"] == pytest.approx([x, y], abs=0.25), entry["image"]
-        assert not entry["outside"] and entry["model_version"] == f"hand_landmark_degia {monai_degia.__version__}"
+        assert not entry["outside"] and entry["model_version"] == "spots 7"
     assert [entry["spacing_mm"] for entry in entries] == [None] * 4 + [pytest.approx([0.3, 0.3])]
     written = "".join(path.read_text() for path in (tmp_path / "eval").iterdir())
     assert "Doe" not in written and "19700101" not in written

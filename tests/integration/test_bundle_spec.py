@@ -57,10 +57,14 @@ def test_metadata_agree_with_the_package(metadata: dict[str, Any]) -> None:
     formats = metadata["network_data_format"]
     image, pred = formats["inputs"]["image"], formats["outputs"]["pred"]
     assert [pred["channel_def"][str(k)] for k in range(pred["num_channels"])] == list(monai_degia.HAND21)
-    for name in ("train", "inference"):
-        config = ConfigParser.load_config_file(str(CONFIGS / f"{name}.json"))
-        assert (config["in_channels"], config["image_size"]) == (image["num_channels"], image["spatial_shape"])
-        assert config["landmarks"] == "hand21"
+    train = ConfigParser.load_config_file(str(CONFIGS / "train.json"))
+    model = monai_degia.TrainedModel.load(BUNDLE / "models")
+    for channels, size, landmarks in (
+        (train["in_channels"], train["image_size"], train["landmarks"]),
+        (model.in_channels, model.image_size, model.landmarks),
+    ):
+        assert (channels, size) == (image["num_channels"], image["spatial_shape"]) and landmarks == "hand21"
+    assert model.model_version == f"hand_landmark_degia {metadata['version']}"
 
 
 def test_metadata_name_every_package_that_the_installation_requires(metadata: dict[str, Any]) -> None:
@@ -93,11 +97,13 @@ def test_configs_have_all_properties(
 ) -> None:
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
     monai_degia.write_synthetic_dataset(tmp_path / "data", "photo", 8, image_size=64)
+    overrides = {"ckpt_dir": str(BUNDLE / "models")} if names != ["train"] else {}
     workflow = ConfigWorkflow(
         config_file=[str(CONFIGS / f"{name}.json") for name in names],
         workflow_type=kind,
         logging_file=False,
         bundle_root=str(tmp_path),
+        **overrides,
     )
     workflow.initialize()
     assert workflow.check_properties() == []
@@ -108,53 +114,28 @@ def test_configs_have_all_properties(
 def test_network_takes_and_gives_what_the_metadata_say(name: str) -> None:
     config = str(CONFIGS / f"{name}.json")
     verify_net_in_out(net_id="network_def", meta_file=METADATA, config_file=config, device="cpu")
+
+
+def test_a_network_of_other_landmarks_is_told_from_the_metadata() -> None:
     with pytest.raises(ValueError, match=r"output channel number `17` doesn't match: `21`"):
         verify_net_in_out(
-            net_id="network_def", meta_file=METADATA, config_file=config, device="cpu", landmarks="hand17"
+            net_id="network_def",
+            meta_file=METADATA,
+            config_file=str(CONFIGS / "train.json"),
+            device="cpu",
+            landmarks="hand17",
         )
 
 
 def test_weights_that_come_along_are_whole() -> None:
     models = BUNDLE / "models"
     assert (models / "model.pt").stat().st_size < 25e6
-    parser = ConfigParser(ConfigParser.load_config_file(str(CONFIGS / "inference.json")))
-    parser.update({"bundle_root": str(BUNDLE)})
-    for name, file in (("network", "model.pt"), ("flow", "flow.pt")):
-        weights = torch.load(models / file, map_location="cpu", weights_only=True)
-        assert all(torch.isfinite(values).all() for values in weights.values())
-        parser.get_parsed_content(name).load_state_dict(weights)
-    calibration = parser.get_parsed_content("calibration")
-    low, high = calibration.confidence(torch.tensor([0.5, 0.005]))
-    assert low < 0.5 < high and calibration.bits_std > 0
-
-
-def test_inference_sees_images_as_training_did() -> None:
-    train, inference = (ConfigParser.load_config_file(str(CONFIGS / f"{n}.json")) for n in ("train", "inference"))
-    assert inference["network_def"] == train["network_def"]
-    trained = train["train"]["preprocessing"]["transforms"]
-    left_out = (
-        "LandmarksToWorldd",
-        "LandmarksToImaged",
-        "Reframed",
-        "AppearanceShiftd",
-        "PoseShiftd",
-        "PixelSpacingd",
-        "SelectItemsd",
-        # Only items of published data sets name a crop or an encoding.
-        "DecodeDepthd",
-        "CropBoxd",
-    )
-    wanted = [step for step in trained if not step["_target_"].endswith(left_out)]
-    steps = [step for step in inference["preprocessing"]["transforms"] if isinstance(step, dict)]
-    # Pictures for people are kept on the way; where none is asked for, files are read as training reads them.
-    steps = [step for step in steps if not step["_target_"].endswith("KeepPictured")]
-    assert inference["picture_side"].endswith("else 0")
-    steps[0] = {
-        **steps[0],
-        "min_side": steps[0]["min_side"].replace("$max(4 * max(@image_size), @picture_side)", "$4 * max(@image_size)"),
-    }
-    assert len(wanted) > 4 and steps[: len(wanted)] == wanted
-    assert [step["_target_"].rpartition(".")[2] for step in steps[len(wanted) :]] == ["SelectItemsd"]
+    model = monai_degia.TrainedModel.load(models)
+    assert model.flow is not None and model.calibration is not None, "the calibration holds for these weights"
+    for module in (model.network, model.flow):
+        assert all(torch.isfinite(values).all() for values in module.state_dict().values())
+    low, high = model.calibration.confidence(torch.tensor([0.5, 0.005]))
+    assert low < 0.5 < high and (model.calibration.bits_std or 0) > 0
 
 
 def test_exported_network_predicts_what_the_trained_one_does(tmp_path: Path) -> None:

@@ -197,8 +197,8 @@ def test_corrected_landmarks_train_the_network_and_survive_a_restart(tmp_path: P
     write_sample_images(studies, count=4, image_size=120)
     with server.label_server(studies, tmp_path) as client:
         doubtful = client("POST", "/activelearning/doubtful")[1]
-        confidences = {f"hand_0{index}": client.infer(f"hand_0{index}")["confidence"] for index in range(4)}
-        assert confidences[doubtful["id"]] == doubtful["confidence"] == min(confidences.values())
+        doubts = {f"hand_0{index}": client.infer(f"hand_0{index}")["disagreement"] for index in range(4)}
+        assert doubts[doubtful["id"]] == doubtful["disagreement"] == max(doubts.values())
         labels = {image: corrected(client, image, 5.0) for image in ("hand_00", "hand_01", "hand_02")}
         old = {image: client.infer(image) for image in labels}
         for image, content in labels.items():

@@ -56,7 +56,7 @@ def passes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     monkeypatch.setattr(LandmarkRegressor, "forward", counted)
     # The faster copy of the network is another module: here the network itself is asked for all copies.
-    monkeypatch.setattr("monai_degia.inferers.self_consistent.InferenceCopies.__call__", lambda self, network: network)
+    monkeypatch.setattr("monai_degia.networks.inference_copy.InferenceCopies.__call__", lambda self, network: network)
     return seen
 
 
@@ -66,13 +66,14 @@ def test_without_refinement_the_network_runs_once(
     with caplog.at_level(logging.INFO, "monai_degia"):
         one = infer(images, tmp_path / "one", refine=False)
     assert sum(passes) == 3 and all(entry.get("confidence") is None for entry in one)
-    assert sum("--scores True adds both" in message for message in caplog.messages) == 1
+    assert sum("scores=True adds both" in message for message in caplog.messages) == 1
     passes.clear()
     asked = infer(images, tmp_path / "asked", refine=False, scores=True)
     assert sum(passes) == 3 * (1 + hand_inferer((64, 64)).num_passes) and all(
         entry["confidence"] is not None for entry in asked
     )
-    np.testing.assert_allclose(points(asked), points(one), atol=1e-3)
+    # Scores need a larger picture, which the network's is then cut from.
+    assert np.abs(points(asked) - points(one)).mean() < 0.25  # pixels
     refined = infer(images, tmp_path / "refined")
     assert np.abs(points(refined) - points(one)).max() > 0.1, "vacuous: the copies change nothing"
 
@@ -83,8 +84,7 @@ def test_threads_and_batches_do_not_change_a_result(images: Path, tmp_path: Path
         for threads, size in ((0, 1), (3, 2), (2, 8))
     ]
     for other in found[1:]:
-        assert [entry["image"] for entry in other] == [entry["image"] for entry in found[0]]
-        np.testing.assert_allclose(points(other), points(found[0]), atol=2e-2)
+        assert other == found[0], "to the last digit"
 
 
 def test_overlay_and_report_show_what_was_read_for_the_network(

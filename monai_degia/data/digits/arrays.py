@@ -12,6 +12,7 @@ import numpy as np
 from scipy.io import loadmat
 
 from monai_degia.data.digits.images import DigitImages, digit_images
+from monai_degia.errors import MissingExtraError, UserError
 
 __all__ = ["ARRAY_SUFFIXES", "read_array_file"]
 
@@ -65,7 +66,7 @@ def _pair(path: Path, keys: Collection[str], split: str) -> tuple[str, str]:
         if images in keys and labels in keys:
             return images, labels
     wanted = "; ".join(f"{images}, {labels}" for images, labels in pairs)
-    raise ValueError(
+    raise UserError(
         f"{path} holds no {split} digits under a known name. It has: {', '.join(sorted(keys)) or 'nothing'}. "
         f"Known are {wanted}. Rename the arrays or choose the other split."
     )
@@ -77,13 +78,13 @@ def _load(path: Path, arrays: Mapping[str, Any], key: str) -> np.ndarray:
     except Exception as error:  # each library has its own
         pickled = isinstance(error, ValueError) and "pickle" in str(error)
         reason = "holds pickled Python objects, which are never loaded" if pickled else f"cannot be read ({error})"
-        raise ValueError(f"{path}: array {key!r} {reason}. Store plain arrays of numbers.") from error
+        raise UserError(f"{path}: array {key!r} {reason}. Store plain arrays of numbers.") from error
 
 
 @contextmanager
 def _npz(path: Path) -> Iterator[Mapping[str, Any]]:
     if not zipfile.is_zipfile(path):
-        raise ValueError(f"{path} is no .npz archive, or truncated. Write it with numpy.savez.")
+        raise UserError(f"{path} is no .npz archive, or truncated. Write it with numpy.savez.")
     with np.load(path, allow_pickle=False) as arrays:
         yield arrays
 
@@ -93,9 +94,9 @@ def _mat(path: Path) -> Iterator[Mapping[str, Any]]:
     try:
         content = {key: value for key, value in loadmat(path).items() if not key.startswith("__")}
     except NotImplementedError as error:
-        raise ValueError(f"{path} is a MATLAB 7.3 file. Save it with -v7, or as .npz or .h5.") from error
+        raise UserError(f"{path} is a MATLAB 7.3 file. Save it with -v7, or as .npz or .h5.") from error
     except Exception as error:  # the reader raises whatever it stumbles over
-        raise ValueError(f"{path} is no MATLAB file, or truncated ({type(error).__name__}: {error}).") from error
+        raise UserError(f"{path} is no MATLAB file, or truncated ({type(error).__name__}: {error}).") from error
     yield _flat(path, content)
 
 
@@ -108,10 +109,10 @@ def _flat(path: Path, content: dict[str, Any]) -> dict[str, Any]:
     elif {"X", "y"} <= set(content) and content["X"].ndim == 4:
         labels = content["y"]
         if (labels == 10).any() and (labels == 0).any():
-            raise ValueError(f"{path}: y holds both 0 and 10, where 10 stands for 0. Correct the labels.")
+            raise UserError(f"{path}: y holds both 0 and 10, where 10 stands for 0. Correct the labels.")
         content |= {"images": content["X"].transpose(3, 0, 1, 2), "labels": np.where(labels == 10, 0, labels)}
     elif {"fea", "gnd"} <= set(content):
-        raise ValueError(
+        raise UserError(
             f"{path} has fea and gnd, which do not say whether images run along rows or columns, nor which class is 0. "
             "Save images (N, H, W) and labels 0 to 9 as .npz, or use USPS as .h5 or with the cell 'dataset'."
         )
@@ -123,11 +124,11 @@ def _h5(path: Path) -> Iterator[Mapping[str, Any]]:
     try:
         import h5py
     except ImportError as error:
-        raise ImportError(f"{path} needs h5py to be read: pip install monai_degia[digits]") from error
+        raise MissingExtraError(f"{path} needs h5py to be read: pip install monai_degia[digits]") from error
     try:
         file = h5py.File(path, "r")
     except OSError as error:
-        raise ValueError(f"{path} is no HDF5 file, or truncated ({error}).") from error
+        raise UserError(f"{path} is no HDF5 file, or truncated ({error}).") from error
     with file:
         names: list[str] = []
         file.visit(names.append)

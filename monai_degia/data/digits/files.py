@@ -10,6 +10,7 @@ from monai_degia.data.digits.arrays import ARRAY_SUFFIXES, read_array_file
 from monai_degia.data.digits.folders import read_labelled_pictures
 from monai_degia.data.digits.idx import find_idx, is_idx, read_idx
 from monai_degia.data.digits.images import DigitImages
+from monai_degia.errors import UserError
 
 __all__ = ["SPLITS", "read_digits"]
 
@@ -38,15 +39,15 @@ def read_digits(path: str | PathLike[str], split: str = "test") -> DigitImages:
 
     """
     if split not in SPLITS:
-        raise ValueError(f"split must be one of {', '.join(SPLITS)}, got {split!r}.")
+        raise UserError(f"split must be one of {', '.join(SPLITS)}, got {split!r}.")
     given = Path(path).expanduser()
     if not given.exists():
-        raise ValueError(f"There is no {given}. Point at a file or a folder of digits.")
+        raise UserError(f"There is no {given}. Point at a file or a folder of digits.")
     file = _find(given, split) if given.is_dir() else given
     if not _fits(file, split):
-        raise ValueError(f"{file} is named after another split than {split!r}. Choose its split, or another file.")
+        raise UserError(f"{file} is named after another split than {split!r}. Choose its split, or another file.")
     if not file.stat().st_size:
-        raise ValueError(f"{file} is empty. Fetch it again.")
+        raise UserError(f"{file} is empty. Fetch it again.")
     suffix = file.suffix.lower()
     if suffix in ARRAY_SUFFIXES:
         return read_array_file(file, split)
@@ -54,7 +55,7 @@ def read_digits(path: str | PathLike[str], split: str = "test") -> DigitImages:
         return read_labelled_pictures(file)
     if is_idx(file) or "ubyte" in file.name:
         return read_idx(file)
-    raise ValueError(
+    raise UserError(
         f"{file} is of no known format. Known are IDX (plain or .gz), {', '.join(ARRAY_SUFFIXES)}, and a .txt with "
         "lines 'filename label'."
     )
@@ -85,11 +86,11 @@ def _find(folder: Path, split: str) -> Path:
         fitting = [file for file in found if _fits(file, split)]
         if len(fitting) > 1:
             names = ", ".join(file.name for file in fitting[:5])
-            raise ValueError(f"{folder} holds {len(fitting)} files of digits: {names}. Point at one of them.")
+            raise UserError(f"{folder} holds {len(fitting)} files of digits: {names}. Point at one of them.")
         if found:
             # One that does not fit is named in the message of the caller.
             return (fitting or found)[0]
-    raise ValueError(
+    raise UserError(
         f"{folder} holds no {split} digits. Looked for {'t10k' if split == 'test' else split}-images-idx3-ubyte(.gz), "
         f"*{split}_labels.txt, {folder.name}_labels.txt beside it, and {', '.join('*' + s for s in ARRAY_SUFFIXES)}."
     )

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from monai_degia.data.digits.images import DigitImages, digit_images
+from monai_degia.errors import UserError
 
 __all__ = ["read_labelled_pictures"]
 
@@ -38,18 +39,18 @@ def _lines(label_file: Path) -> tuple[list[str], np.ndarray]:
     try:
         lines = label_file.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
-        raise ValueError(f"{label_file} is no text file ({error}). It should have lines 'filename label'.") from error
+        raise UserError(f"{label_file} is no text file ({error}). It should have lines 'filename label'.") from error
     names, labels = [], []
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         words = line.rsplit(maxsplit=1)
         if len(words) < 2 or words[1] not in _DIGITS:
-            raise ValueError(f"{label_file}, line {number}: {line!r} is not 'filename label' with a label 0 to 9.")
+            raise UserError(f"{label_file}, line {number}: {line!r} is not 'filename label' with a label 0 to 9.")
         names.append(words[0].strip())
         labels.append(int(words[1]))
     if not names:
-        raise ValueError(f"{label_file} has no lines. It should have lines 'filename label'.")
+        raise UserError(f"{label_file} has no lines. It should have lines 'filename label'.")
     return names, np.array(labels, dtype=np.int64)
 
 
@@ -59,13 +60,13 @@ def _picture_folder(label_file: Path, names: list[str]) -> Path:
     missing = {folder: [name for name in names if not (folder / name).is_file()] for folder in folders}
     folder = min(folders, key=lambda folder: len(missing[folder]))
     if missing[folder]:
-        raise ValueError(
+        raise UserError(
             f"{label_file} names {len(names)} pictures, {len(missing[folder])} of them are not in {folder}, "
             f"the first is {missing[folder][0]}. Unpack the archive again."
         )
     found = sum(1 for file in folder.iterdir() if file.suffix.lower() == ".png")
     if found > len(set(names)):
-        raise ValueError(
+        raise UserError(
             f"{folder} holds {found} PNG files but {label_file} names {len(set(names))}. Add the missing labels."
         )
     return folder
@@ -79,13 +80,13 @@ def _pictures(files: list[Path]) -> np.ndarray:
                 grey = grey and picture.mode in _GREY_MODES
                 array = np.asarray(picture.convert("RGB"))
         except Exception as error:  # decoders raise whatever a damaged file leads them to
-            raise ValueError(f"Cannot read picture {file} ({type(error).__name__}: {error}). Replace it.") from error
+            raise UserError(f"Cannot read picture {file} ({type(error).__name__}: {error}). Replace it.") from error
         if stack is None:
             stack = np.empty((len(files), *array.shape), dtype=np.uint8)
         if array.shape != stack.shape[1:]:
             size, first = array.shape[1::-1], stack.shape[2:0:-1]
-            raise ValueError(f"{file} has {size} pixels (width, height), the first picture {first}. Use one size.")
+            raise UserError(f"{file} has {size} pixels (width, height), the first picture {first}. Use one size.")
         stack[index] = array
     if stack is None:
-        raise ValueError("There are no pictures to read.")
+        raise UserError("There are no pictures to read.")
     return stack[..., 0] if grey else stack

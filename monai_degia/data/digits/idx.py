@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from monai_degia.data.digits.images import DigitImages, digit_images
+from monai_degia.errors import UserError
 
 __all__ = ["find_idx", "is_idx", "read_idx"]
 
@@ -57,14 +58,14 @@ def read_idx(image_file: Path) -> DigitImages:
 def _label_file(image_file: Path) -> Path:
     plain = image_file.name.removesuffix(".gz").replace("images", "labels").replace("idx3", "idx1")
     if "images" not in image_file.name:
-        raise ValueError(
+        raise UserError(
             f"{image_file} has no 'images' in its name, so its labels cannot be found. Point at the file of images, "
             "such as t10k-images-idx3-ubyte, or at its folder."
         )
     for name in (plain, f"{plain}.gz"):
         if (image_file.parent / name).is_file():
             return image_file.parent / name
-    raise ValueError(f"There is no label file {plain} or {plain}.gz beside {image_file}. Put it there.")
+    raise UserError(f"There is no label file {plain} or {plain}.gz beside {image_file}. Put it there.")
 
 
 def _read(path: Path, magic: int) -> np.ndarray:
@@ -74,15 +75,15 @@ def _read(path: Path, magic: int) -> np.ndarray:
     found = int.from_bytes(content[:4], "big")
     if found != magic:
         kind = _KINDS.get(found, "of another format")
-        raise ValueError(
+        raise UserError(
             f"{path} is no IDX file of {_KINDS[magic]}: its magic number is {found} ({kind}), expected {magic}. "
             "Point at the file of images, with that of labels beside it."
         )
     if len(content) < header:
-        raise ValueError(f"{path} is truncated: it ends within its header, after {len(content)} bytes. Fetch it again.")
+        raise UserError(f"{path} is truncated: it ends within its header, after {len(content)} bytes. Fetch it again.")
     shape = np.frombuffer(content, ">u4", magic & 0xFF, offset=4).tolist()
     if len(content) != header + math.prod(shape):
-        raise ValueError(
+        raise UserError(
             f"{path} is truncated or damaged: its header promises {header + math.prod(shape)} bytes for shape "
             f"{tuple(shape)}, it has {len(content)}. Fetch it again."
         )
@@ -94,7 +95,7 @@ def _content(path: Path) -> bytes:
     try:
         content = gzip.decompress(content) if content.startswith(_GZIP) else content
     except (EOFError, OSError, zlib.error) as error:
-        raise ValueError(f"{path} is truncated or damaged: gzip says {error}. Fetch it again.") from error
+        raise UserError(f"{path} is truncated or damaged: gzip says {error}. Fetch it again.") from error
     if not content:
-        raise ValueError(f"{path} is empty. Fetch it again.")
+        raise UserError(f"{path} is empty. Fetch it again.")
     return content

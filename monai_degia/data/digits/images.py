@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from monai_degia.errors import UserError
+
 __all__ = ["DigitImages", "digit_images"]
 
 
@@ -30,16 +32,16 @@ class DigitImages:
 
     def __post_init__(self) -> None:
         if self.images.dtype != np.uint8 or self.labels.dtype != np.int64:
-            raise TypeError(f"Need uint8 images and int64 labels, got {self.images.dtype} and {self.labels.dtype}.")
+            raise UserError(f"Need uint8 images and int64 labels, got {self.images.dtype} and {self.labels.dtype}.")
         shape = self.images.shape
         if len(shape) not in (3, 4) or shape[3:] not in ((), (3,)) or 0 in shape:
-            raise ValueError(f"Need at least one image, shape (N, H, W) or (N, H, W, 3), got {shape}.")
+            raise UserError(f"Need at least one image, shape (N, H, W) or (N, H, W, 3), got {shape}.")
         if self.labels.shape != shape[:1]:
-            raise ValueError(
+            raise UserError(
                 f"Got {shape[0]} images and labels of shape {self.labels.shape}. Give each image one label."
             )
         if self.labels.min() < 0 or self.labels.max() > 9:
-            raise ValueError(f"Labels must be 0 to 9, got {self.labels.min()} to {self.labels.max()}.")
+            raise UserError(f"Labels must be 0 to 9, got {self.labels.min()} to {self.labels.max()}.")
 
     def __len__(self) -> int:
         return len(self.images)
@@ -64,9 +66,9 @@ def digit_images(images: Any, labels: Any, where: str) -> DigitImages:
     pictures, targets = np.asarray(images), np.asarray(labels)
     for name, array in (("images", pictures), ("labels", targets)):
         if array.dtype.kind not in "biuf":
-            raise ValueError(f"{where}: the {name} are of type {array.dtype}, not numbers. Store them as plain arrays.")
+            raise UserError(f"{where}: the {name} are of type {array.dtype}, not numbers. Store them as plain arrays.")
     if 0 in pictures.shape or pictures.ndim < 2:
-        raise ValueError(f"{where} holds no images (shape {pictures.shape}). Check that the file is complete.")
+        raise UserError(f"{where} holds no images (shape {pictures.shape}). Check that the file is complete.")
     pictures = _arranged(pictures, where)
     return DigitImages(_eight_bit(pictures, where), _digit_labels(targets, len(pictures), where))
 
@@ -82,7 +84,7 @@ def _arranged(images: np.ndarray, where: str) -> np.ndarray:
         images = images[..., 0]
     if images.ndim == 3 or (images.ndim == 4 and images.shape[3] == 3):
         return images
-    raise ValueError(
+    raise UserError(
         f"{where}: images of shape {shape} are not known. Use (N, H, W), (N, H, W, 3), (N, 3, H, W) or rows (N, S * S) "
         "of square grey images."
     )
@@ -91,7 +93,7 @@ def _arranged(images: np.ndarray, where: str) -> np.ndarray:
 def _eight_bit(images: np.ndarray, where: str) -> np.ndarray:
     low, high = float(images.min()), float(images.max())  # NaN comes through both
     if not (low >= 0 and high <= 255):
-        raise ValueError(
+        raise UserError(
             f"{where}: image values go from {low:g} to {high:g}. Store images in [0, 255], or as fractions in [0, 1]."
         )
     if high <= 1:
@@ -103,11 +105,11 @@ def _digit_labels(labels: np.ndarray, count: int, where: str) -> np.ndarray:
     if labels.shape == (count, 10) and np.isin(labels, (0, 1)).all() and (labels.sum(axis=1) == 1).all():
         return labels.argmax(axis=1).astype(np.int64)
     if labels.size != count:
-        raise ValueError(f"{where} holds {count} images but labels of shape {labels.shape}. Give each image one label.")
+        raise UserError(f"{where} holds {count} images but labels of shape {labels.shape}. Give each image one label.")
     flat = labels.reshape(-1)
     wrong = np.flatnonzero(~np.isin(flat, np.arange(10)))
     if len(wrong):
-        raise ValueError(
+        raise UserError(
             f"{where}: {len(wrong)} of {count} labels are not digits 0 to 9, the first is {flat[wrong[0]]} of image "
             f"{wrong[0]}. Correct the labels."
         )

@@ -11,6 +11,7 @@ import numpy as np
 from monai_degia.data.digits.files import read_digits
 from monai_degia.data.digits.images import DigitImages
 from monai_degia.data.digits.mnist_m import make_mnist_m
+from monai_degia.errors import UserError
 
 __all__ = ["load_digits", "load_mnist_m_from"]
 
@@ -76,7 +77,7 @@ def load_mnist_m_from(
 def _samples(digits: DigitImages, name: str, domain: str, count: int | None, start: int) -> list[dict[str, Any]]:
     stop = len(digits) if count is None else start + count
     if start < 0 or not start < stop <= len(digits):
-        raise ValueError(
+        raise UserError(
             f"{name} has {len(digits)} digits, asked for count={count} from start={start}. Ask for at least one digit "
             "and no more than there are."
         )

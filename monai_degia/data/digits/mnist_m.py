@@ -13,6 +13,7 @@ from PIL import Image
 from monai_degia.data.digits.files import read_digits
 from monai_degia.data.digits.images import DigitImages
 from monai_degia.data.files import whole_file
+from monai_degia.errors import UserError
 
 __all__ = ["make_mnist_m"]
 
@@ -48,15 +49,15 @@ def make_mnist_m(
 
     """
     if digits.images.shape[1:] != (_SIDE, _SIDE):
-        raise ValueError(f"make_mnist_m needs grey digits (N, 28, 28), got {digits.images.shape}. Pass those of MNIST.")
+        raise UserError(f"make_mnist_m needs grey digits (N, 28, 28), got {digits.images.shape}. Pass those of MNIST.")
     if seed < 0:
-        raise ValueError(f"seed must be at least 0, got {seed}.")
+        raise UserError(f"seed must be at least 0, got {seed}.")
     photos = _photos(Path(background_dir).expanduser())
     if cache_dir is None:
         return _blend(digits, photos, seed)
     folder = Path(cache_dir).expanduser()
     if folder.exists() and not folder.is_dir():
-        raise ValueError(f"cache_dir {folder} is a file. Name a folder.")
+        raise UserError(f"cache_dir {folder} is a file. Name a folder.")
     file = folder / f"mnist_m_{_fingerprint(digits, photos, seed)}.npz"
     if file.is_file():
         try:
@@ -71,10 +72,10 @@ def make_mnist_m(
 
 def _photos(folder: Path) -> list[Path]:
     if not folder.is_dir():
-        raise ValueError(f"background_dir {folder} is not a folder. Pass a folder of photographs.")
+        raise UserError(f"background_dir {folder} is not a folder. Pass a folder of photographs.")
     photos = sorted(file for file in folder.iterdir() if file.suffix.lower() in _SUFFIXES)
     if not photos:
-        raise ValueError(
+        raise UserError(
             f"background_dir {folder} holds no image ({', '.join(_SUFFIXES)}); sub-folders are not searched."
         )
     for photo in photos:
@@ -82,9 +83,9 @@ def _photos(folder: Path) -> list[Path]:
             with Image.open(photo) as header:
                 width, height = header.size
         except Exception as error:  # decoders raise whatever a damaged file leads them to
-            raise ValueError(f"Cannot read background {photo} ({type(error).__name__}: {error}). Remove it.") from error
+            raise UserError(f"Cannot read background {photo} ({type(error).__name__}: {error}). Remove it.") from error
         if min(width, height) < _SIDE:
-            raise ValueError(
+            raise UserError(
                 f"Background {photo} has {width} x {height} pixels, at least 28 x 28 are needed. Remove it."
             )
     return photos
@@ -117,4 +118,4 @@ def _pixels(photo: Path) -> np.ndarray:
         with Image.open(photo) as picture:
             return np.asarray(picture.convert("RGB"))
     except Exception as error:  # a header may be sound and the pixels not
-        raise ValueError(f"Cannot read background {photo} ({type(error).__name__}: {error}). Remove it.") from error
+        raise UserError(f"Cannot read background {photo} ({type(error).__name__}: {error}). Remove it.") from error

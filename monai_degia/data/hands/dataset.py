@@ -26,6 +26,7 @@ from monai_degia.data.hands.scene import (
 )
 from monai_degia.data.hands.settings import check_setting
 from monai_degia.data.landmark_sets import HAND21
+from monai_degia.errors import UserError
 
 __all__ = ["MODALITIES", "render_hand", "write_synthetic_dataset"]
 
@@ -80,7 +81,7 @@ def write_synthetic_dataset(
     _check(modality, count, image_size, seed)
     check_setting(setting)
     if faded and modality != "photo":
-        raise ValueError(f"faded hands are photographs, modality is {modality!r}.")
+        raise UserError(f"faded hands are photographs, modality is {modality!r}.")
     photographs = _photographs(background_dir, modality, setting)
     folder = Path(folder).expanduser()
     wanted = {"format": _FORMAT, "modality": modality, "count": count, "image_size": image_size, "seed": seed}
@@ -137,10 +138,10 @@ def _photographs(folder: str | os.PathLike[str] | None, modality: str, setting: 
     if folder is None:
         return []
     if (modality, setting) != ("photo", "anywhere"):
-        raise ValueError(f"background_dir is for photographs in the setting 'anywhere', not {modality} in {setting!r}.")
+        raise UserError(f"background_dir is for photographs in the setting 'anywhere', not {modality} in {setting!r}.")
     found = sorted(path for path in Path(folder).expanduser().glob("*") if path.suffix.lower() in _PHOTOGRAPHS)
     if not found:
-        raise ValueError(f"{folder} holds no photograph ({', '.join(_PHOTOGRAPHS)}). Name a folder of photographs.")
+        raise UserError(f"{folder} holds no photograph ({', '.join(_PHOTOGRAPHS)}). Name a folder of photographs.")
     return found
 
 
@@ -149,17 +150,17 @@ def _check(modality: str, count: int, image_size: int, seed: int) -> None:
     check_image_size(image_size)
     for name, value, least in (("count", count, 1), ("seed", seed, 0)):
         if not isinstance(value, int) or value < least:
-            raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}.")
+            raise UserError(f"{name} must be an integer of at least {least}, got {value!r}.")
 
 
 def _is_finished(folder: Path, wanted: dict[str, Any], names: list[str], overwrite: bool) -> bool:
     """Tell whether the folder holds exactly the wanted data set; raise if it holds something else."""
     if folder.exists() and not folder.is_dir():
-        raise ValueError(f"{folder} is a file, but a folder is needed for the data set. Choose another path.")
+        raise UserError(f"{folder} is a file, but a folder is needed for the data set. Choose another path.")
     found = _read_record(folder)
     if found is None:
         if (folder / _LANDMARKS).exists() or (folder / "images").exists():
-            raise ValueError(
+            raise UserError(
                 f"{folder} holds images or landmarks, but no {_RECORD}: they are not a synthetic data set and are left "
                 "as they are. Choose another folder."
             )
@@ -170,7 +171,7 @@ def _is_finished(folder: Path, wanted: dict[str, Any], names: list[str], overwri
     if found != wanted:
         keys = [key for key in {**wanted, **found} if found.get(key) != wanted.get(key)]
         differs = ", ".join(f"{key} {found.get(key)!r} instead of {wanted.get(key)!r}" for key in keys)
-        raise ValueError(
+        raise UserError(
             f"{folder} holds a synthetic data set of other parameters: {differs}. "
             "Choose another folder, or pass overwrite=True to replace it."
         )
@@ -190,7 +191,7 @@ def _read_record(folder: Path) -> dict[str, Any] | None:
     except ValueError:
         found = None
     if not isinstance(found, dict):
-        raise ValueError(f"{path} is not a record of a synthetic data set. Delete it, or choose another folder.")
+        raise UserError(f"{path} is not a record of a synthetic data set. Delete it, or choose another folder.")
     return found
 
 

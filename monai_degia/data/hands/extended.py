@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monai_degia.data.landmark_sets import landmark_names
+from monai_degia.errors import UserError
 
 __all__ = ["classes_by_extended_fingers", "count_extended_fingers"]
 
@@ -34,7 +35,7 @@ def count_extended_fingers(points: NDArray[Any], landmarks: str | Sequence[str] 
     fingers = [[i for i, name in enumerate(names) if name.startswith(f"{finger}_")] for finger in _FINGERS]
     chains = [np.asarray(points, dtype=float)[indices] for indices in fingers if len(indices) > 2]
     if not chains:
-        raise ValueError(f"No finger has three joints among {', '.join(names)}: leave the class out.")
+        raise UserError(f"No finger has three joints among {', '.join(names)}: leave the class out.")
     return sum(_straightness(chain) > _STRAIGHT for chain in chains)
 
 

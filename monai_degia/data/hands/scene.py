@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from monai_degia.data.hands.rendering import (
     render_tissue,
 )
 from monai_degia.data.hands.settings import check_setting, sample_child, sample_place, sample_pose_anywhere
+from monai_degia.errors import UserError, did_you_mean
 
 __all__ = [
     "MODALITIES",
@@ -264,14 +264,14 @@ _IMAGING: dict[str, Callable[[HandScene, np.random.Generator, Sequence[Path]], N
 def _generator(seed: int | Sequence[int], stream: int) -> np.random.Generator:
     seeds = [seed] if isinstance(seed, int | np.integer) else list(seed)
     if any(s < 0 for s in seeds):
-        raise ValueError(f"seed must not be negative, got {seed}. Pass 0 or a larger integer.")
+        raise UserError(f"seed must not be negative, got {seed}. Pass 0 or a larger integer.")
     return np.random.default_rng([stream, *(int(s) for s in seeds)])
 
 
 def check_image_size(image_size: int) -> None:
     """Raise ``ValueError`` unless images of this many pixels on a side can be rendered."""
     if not isinstance(image_size, int | np.integer) or image_size < MIN_IMAGE_SIZE:
-        raise ValueError(
+        raise UserError(
             f"image_size must be an integer of at least {MIN_IMAGE_SIZE} pixels, got {image_size}: "
             "fingers would be thinner than a pixel. Render larger and resize."
         )
@@ -280,5 +280,5 @@ def check_image_size(image_size: int) -> None:
 def check_modality(modality: str) -> None:
     """Raise ``ValueError`` unless the modality is one of ``MODALITIES``."""
     if modality not in MODALITIES:
-        hint = "".join(f" Did you mean {match!r}?" for match in get_close_matches(str(modality), MODALITIES, n=1))
-        raise ValueError(f"Unknown modality {modality!r}.{hint} Available: {', '.join(MODALITIES)}.")
+        hint = did_you_mean(modality, MODALITIES)
+        raise UserError(f"Unknown modality {modality!r}.{hint} Available: {', '.join(MODALITIES)}.")

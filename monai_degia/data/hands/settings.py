@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from difflib import get_close_matches
 
 import numpy as np
 
 from monai_degia.data.hands.model import FloatArray, HandPose, HandShape, bounded, sample_pose, sample_shape
+from monai_degia.errors import UserError, did_you_mean
 
 __all__ = ["SETTINGS", "check_setting", "sample_child", "sample_flat_hand", "sample_place"]
 
@@ -22,8 +22,8 @@ _LARGEST_FIELD = 2.6  # lengths of the hand
 def check_setting(setting: str) -> None:
     """Raise ``ValueError`` unless the setting is one of ``SETTINGS``."""
     if setting not in SETTINGS:
-        hint = "".join(f" Did you mean {match!r}?" for match in get_close_matches(str(setting), SETTINGS, n=1))
-        raise ValueError(f"Unknown setting {setting!r}.{hint} Available: {', '.join(SETTINGS)}.")
+        hint = did_you_mean(setting, SETTINGS)
+        raise UserError(f"Unknown setting {setting!r}.{hint} Available: {', '.join(SETTINGS)}.")
 
 
 def sample_child(rng: np.random.Generator) -> HandShape:

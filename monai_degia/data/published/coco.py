@@ -13,6 +13,7 @@ import numpy as np
 from monai_degia.data.annotations import Record
 from monai_degia.data.published.joints import JointSource, pick_joints
 from monai_degia.data.published.listing import read_json_file
+from monai_degia.errors import UserError
 
 __all__ = ["CocoHand", "coco_record", "crop_box", "read_coco"]
 
@@ -56,7 +57,7 @@ def read_coco(path: Path, count: int) -> tuple[list[CocoHand], tuple[str, ...] |
     content = read_json_file(path)
     parts: list[Any] = [content.get(key) if isinstance(content, dict) else None for key in ("images", "annotations")]
     if not all(isinstance(part, list) and all(isinstance(entry, dict) for entry in part) for part in parts):
-        raise ValueError(f"{path} is no COCO file: it needs lists of objects 'images' and 'annotations'.")
+        raise UserError(f"{path} is no COCO file: it needs lists of objects 'images' and 'annotations'.")
     names = {image.get("id"): str(image.get("file_name", "")) for image in parts[0]}
     hands = [_hand(f"annotations[{i}]", entry, names, count) for i, entry in enumerate(parts[1])]
     categories = content.get("categories")
@@ -98,9 +99,9 @@ def crop_box(box: Any, margin: float) -> list[int]:
     try:
         x, y, width, height = (float(value) for value in box)
     except (TypeError, ValueError):
-        raise ValueError(f"bbox {box!r:.60} is not [x, y, width, height]") from None
+        raise UserError(f"bbox {box!r:.60} is not [x, y, width, height]") from None
     if not (math.isfinite(x + y + width + height) and min(width, height) > 0):
-        raise ValueError(f"bbox {box!r:.60} has no area")
+        raise UserError(f"bbox {box!r:.60} has no area")
     dx, dy = margin * width, margin * height
     return [math.floor(x - dx), math.floor(y - dy), math.ceil(x + width + dx), math.ceil(y + height + dy)]
 

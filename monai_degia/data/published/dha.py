@@ -13,6 +13,7 @@ from monai_degia.data.annotations import Record
 from monai_degia.data.datalist import IMAGE_SUFFIXES
 from monai_degia.data.published.joints import DHA_JOINTS, JointSource, joint_sources, pick_joints
 from monai_degia.data.published.listing import dataset_folder, find_in, list_items, read_table
+from monai_degia.errors import UserError
 
 __all__ = ["load_dha"]
 
@@ -68,9 +69,9 @@ def load_dha(
     """
     root = dataset_folder(folder, "the Digital Hand Atlas")
     if wrist_width_mm is not None and not 0 < wrist_width_mm < float("inf"):
-        raise ValueError(f"wrist_width_mm must be a positive length in mm, or None, got {wrist_width_mm}.")
+        raise UserError(f"wrist_width_mm must be a positive length in mm, or None, got {wrist_width_mm}.")
     if len(set(wrist_points)) != 2 or not all(0 <= i < _POINTS for i in wrist_points):
-        raise ValueError(f"wrist_points must be two different points from 0 to 36, got {list(wrist_points)}.")
+        raise UserError(f"wrist_points must be two different points from 0 to 36, got {list(wrist_points)}.")
     sources = joint_sources("dha", landmarks)
     file = find_in(root, ["all.csv", "landmarks37.csv"] if annotations is None else [annotations], "annotations")
     images = find_in(root, ["images", "jpg", "."] if image_dir is None else [image_dir], "image_dir")
@@ -85,7 +86,7 @@ def load_dha(
 def _images_by_number(folder: Path) -> dict[str, str]:
     """File names by name without ending, numbers without leading zeros."""
     if not folder.is_dir():
-        raise ValueError(f"{folder} is not a folder. Pass image_dir=... with the folder of the images.")
+        raise UserError(f"{folder} is not a folder. Pass image_dir=... with the folder of the images.")
     return {_number(file.name): file.name for file in sorted(folder.iterdir()) if _stem(file.name) != file.name}
 
 
@@ -109,7 +110,7 @@ def _rows(file: Path) -> list[tuple[int, list[str], str]]:
         return [(n, cells, "" if len(cells) in counts else f"{len(cells)} cells; {expected}") for n, cells in table]
     missing = [column for column in _COLUMNS if column not in header]
     if missing:
-        raise ValueError(f"{file} lacks {len(missing)} of the columns x0, y0 to x36, y36, the first is {missing[0]}.")
+        raise UserError(f"{file} lacks {len(missing)} of the columns x0, y0 to x36, y36, the first is {missing[0]}.")
     wanted = [header[0], *_COLUMNS, *(["spacing_mm"] if "spacing_mm" in header else [])]
     order = [header.index(column) for column in wanted]
     return [

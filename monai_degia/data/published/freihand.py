@@ -21,6 +21,7 @@ from monai_degia.data.published.listing import (
     read_json_file,
     settle_incomplete,
 )
+from monai_degia.errors import UserError
 
 __all__ = ["FREIHAND_VERSIONS", "load_freihand", "load_onehand10k"]
 
@@ -74,7 +75,7 @@ def load_freihand(
     file = root / f"{split}_xyz.json"
     xyz, cameras = _numbers(file, (len(HAND21), 3)), _numbers(root / f"{split}_K.json", (3, 3))
     if len(xyz) != len(cameras):
-        raise ValueError(f"{root} holds {len(xyz)} hands and {len(cameras)} cameras. Unpack the set again.")
+        raise UserError(f"{root} holds {len(xyz)} hands and {len(cameras)} cameras. Unpack the set again.")
     first = FREIHAND_VERSIONS.index(version) * len(xyz)
     with np.errstate(divide="ignore", invalid="ignore"):  # points that no camera sees are refused below
         seen = np.einsum("nij,nkj->nki", cameras, xyz)
@@ -108,7 +109,7 @@ def _numbers(path: Path, shape: tuple[int, ...]) -> np.ndarray:
         array = np.empty(0)
     if array.shape[1:] != shape or not len(array):
         wanted = " x ".join(map(str, shape))
-        raise ValueError(f"{path} must be a list of {wanted} numbers for each image. Unpack the set again.")
+        raise UserError(f"{path} must be a list of {wanted} numbers for each image. Unpack the set again.")
     return array
 
 
@@ -185,7 +186,7 @@ def _check_direction(file: Path, hands: Sequence[CocoHand], joints: Sequence[str
     away = np.linalg.norm(points[:, 1:] - points[:, :1], axis=-1).reshape(len(whole), 5, 4)
     backwards = float((away[..., 3] < away[..., 0]).mean())
     if backwards > 0.5:
-        raise ValueError(
+        raise UserError(
             f"{file}: {backwards:.0%} of the fingers of {len(whole)} hands end nearer to the wrist than they begin, as "
             "if numbered from the tip. Name the key points in the file's category in their true order, "
             f"{', '.join(ONEHAND10K_JOINTS[1:5])} leading from palm to tip."

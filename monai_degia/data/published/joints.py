@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from monai_degia.data.landmark_sets import HAND21, landmark_names
+from monai_degia.errors import UserError
 
 __all__ = ["DHA_JOINTS", "JOINT_MAPPING", "NYU_JOINTS", "ONEHAND10K_JOINTS", "RHPE_JOINTS", "JointSource"]
 __all__ += ["joint_sources", "mapped_joints", "pick_joints"]
@@ -128,7 +129,7 @@ def joint_sources(dataset: str, landmarks: str | Sequence[str] | None) -> list[J
     names = mapped_joints(dataset) if landmarks is None else landmark_names(landmarks)
     missing = [name for name in names if name not in mapping]
     if missing:
-        raise ValueError(
+        raise UserError(
             f"The set {dataset!r} has no point for {len(missing)} of {len(names)} landmarks: {', '.join(missing)}. "
             f"Choose among {', '.join(mapped_joints(dataset))}; landmarks=mapped_joints({dataset!r}) takes them all."
         )
@@ -151,15 +152,15 @@ def pick_joints(points: np.ndarray, own_names: Sequence[str], sources: Sequence[
 
     """
     if points.shape[-2] != len(own_names):
-        raise ValueError(f"Got {points.shape[-2]} points and {len(own_names)} names. Name each point once.")
+        raise UserError(f"Got {points.shape[-2]} points and {len(own_names)} names. Name each point once.")
     lost = sorted({name for source in sources for name in source.names} - set(own_names))
     if lost:
-        raise ValueError(f"The file has no joint {', '.join(lost)}; its joints: {', '.join(own_names)}.")
+        raise UserError(f"The file has no joint {', '.join(lost)}; its joints: {', '.join(own_names)}.")
     index = [[list(own_names).index(name) for name in source.names] for source in sources]
     return np.stack([points[..., i, :].mean(axis=-2) for i in index], axis=-2)
 
 
 def _mapping(dataset: str) -> dict[str, JointSource]:
     if dataset not in JOINT_MAPPING:
-        raise ValueError(f"Unknown set {dataset!r}. Available: {', '.join(sorted(JOINT_MAPPING))}.")
+        raise UserError(f"Unknown set {dataset!r}. Available: {', '.join(sorted(JOINT_MAPPING))}.")
     return JOINT_MAPPING[dataset]

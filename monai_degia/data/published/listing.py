@@ -13,6 +13,7 @@ from typing import Any
 
 from monai_degia.data.annotations import Record
 from monai_degia.data.items import ItemRules, make_items
+from monai_degia.errors import UserError
 
 __all__ = ["INCOMPLETE", "check_choice", "dataset_folder", "find_in", "list_items", "read_json_file", "read_table"]
 __all__ += ["settle_incomplete"]
@@ -29,7 +30,7 @@ def check_choice(argument: str, value: str, choices: Iterable[str]) -> None:
 
     """
     if value not in choices:
-        raise ValueError(f"{argument} must be one of {', '.join(choices)}, got {value!r}.")
+        raise UserError(f"{argument} must be one of {', '.join(choices)}, got {value!r}.")
 
 
 def dataset_folder(folder: str | PathLike[str], dataset: str) -> Path:
@@ -41,7 +42,7 @@ def dataset_folder(folder: str | PathLike[str], dataset: str) -> Path:
     """
     root = Path(folder).expanduser()
     if not root.is_dir():
-        raise ValueError(f"{root} is not a folder. Pass the folder into which {dataset} was unpacked.")
+        raise UserError(f"{root} is not a folder. Pass the folder into which {dataset} was unpacked.")
     return root
 
 
@@ -64,7 +65,7 @@ def find_in(root: Path, names: Iterable[str | PathLike[str]], argument: str) -> 
     for path in candidates:
         if path.exists():
             return path
-    raise ValueError(f"Found none of {', '.join(map(str, candidates))}. Check the folder, or pass {argument}=...")
+    raise UserError(f"Found none of {', '.join(map(str, candidates))}. Check the folder, or pass {argument}=...")
 
 
 def read_table(path: Path) -> list[tuple[int, list[str]]]:
@@ -75,15 +76,15 @@ def read_table(path: Path) -> list[tuple[int, list[str]]]:
 
     """
     if not path.is_file():
-        raise ValueError(f"There is no file {path}. Unpack the set again, or pass the path of its table.")
+        raise UserError(f"There is no file {path}. Unpack the set again, or pass the path of its table.")
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file)
             rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(map(str.strip, row))]
     except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{path} is not a CSV file in UTF-8 ({error}). Save it as comma-separated UTF-8.") from error
+        raise UserError(f"{path} is not a CSV file in UTF-8 ({error}). Save it as comma-separated UTF-8.") from error
     if not rows:
-        raise ValueError(f"{path} is empty. Unpack the set again.")
+        raise UserError(f"{path} is empty. Unpack the set again.")
     return rows
 
 
@@ -95,11 +96,11 @@ def read_json_file(path: Path) -> Any:
 
     """
     if not path.is_file():
-        raise ValueError(f"There is no file {path}. Unpack the set again, or pass the path of its annotations.")
+        raise UserError(f"There is no file {path}. Unpack the set again, or pass the path of its annotations.")
     try:
         return json.loads(path.read_text(encoding="utf-8-sig"))
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path} is not valid JSON ({error}). Unpack the set again.") from error
+        raise UserError(f"{path} is not valid JSON ({error}). Unpack the set again.") from error
 
 
 def settle_incomplete(file: Path, records: list[Record], incomplete: str) -> list[Record]:
@@ -124,7 +125,7 @@ def settle_incomplete(file: Path, records: list[Record], incomplete: str) -> lis
         said = {id(record): replace(record, problem=record.fields["incomplete"] + cure) for record in lacking}
         return [said.get(id(record), record) for record in records]
     if lacking and len(lacking) == len(records):
-        raise ValueError(f"{file}: none of {len(records)} hands has all wanted landmarks. Choose fewer landmarks.")
+        raise UserError(f"{file}: none of {len(records)} hands has all wanted landmarks. Choose fewer landmarks.")
     if lacking:
         warnings.warn(f"{file}: {len(lacking)} of {len(records)} hands lack wanted landmarks, left out.", stacklevel=3)
     return [record for record in records if not record.fields.get("incomplete")]
@@ -161,9 +162,9 @@ def list_items(
 
     """
     if not records:
-        raise ValueError(f"{file} holds no hands. Unpack the set again.")
+        raise UserError(f"{file} holds no hands. Unpack the set again.")
     if not outside_margin >= 0:
-        raise ValueError(f"outside_margin must be a fraction of the image side, at least 0, got {outside_margin}.")
+        raise UserError(f"outside_margin must be a fraction of the image side, at least 0, got {outside_margin}.")
     rules = ItemRules(
         folders=tuple(folders),
         domain=domain,

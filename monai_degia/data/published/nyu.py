@@ -13,6 +13,7 @@ from scipy.io import loadmat
 from monai_degia.data.annotations import Record
 from monai_degia.data.published.joints import joint_sources, pick_joints
 from monai_degia.data.published.listing import check_choice, dataset_folder, list_items
+from monai_degia.errors import UserError
 
 __all__ = ["NYU_FOCAL", "NYU_KINDS", "load_nyu"]
 
@@ -75,7 +76,7 @@ def load_nyu(
     sources = joint_sources("nyu", landmarks)
     names, uvd = _read_labels(root / "joint_data.mat")
     if max(views) > len(uvd):
-        raise ValueError(f"{root / 'joint_data.mat'} labels {len(uvd)} views, asked for {list(views)}.")
+        raise UserError(f"{root / 'joint_data.mat'} labels {len(uvd)} views, asked for {list(views)}.")
     points = pick_joints(uvd[..., :2], names, sources)
     records = [
         _record(view, frame + 1, points[view - 1, frame], uvd[view - 1, frame], kind, cube_mm)
@@ -97,26 +98,26 @@ def load_nyu(
 def _check_options(views: Sequence[int], every: int, cube_mm: float | None) -> None:
     known = range(1, _VIEWS + 1)
     if not views or len(set(views)) != len(views) or any(view not in known for view in views):
-        raise ValueError(f"views must be different numbers among 1, 2, 3, got {list(views)}.")
+        raise UserError(f"views must be different numbers among 1, 2, 3, got {list(views)}.")
     if every < 1:
-        raise ValueError(f"every must be at least 1, got {every}.")
+        raise UserError(f"every must be at least 1, got {every}.")
     if cube_mm is not None and not 0 < cube_mm < float("inf"):
-        raise ValueError(f"cube_mm must be a positive length in mm, or None, got {cube_mm}.")
+        raise UserError(f"cube_mm must be a positive length in mm, or None, got {cube_mm}.")
 
 
 def _read_labels(path: Path) -> tuple[list[str], np.ndarray]:
     if not path.is_file():
-        raise ValueError(f"There is no file {path}. Pass the folder that holds train and test of NYU Hand Pose.")
+        raise UserError(f"There is no file {path}. Pass the folder that holds train and test of NYU Hand Pose.")
     try:
         content = loadmat(path, variable_names=["joint_names", "joint_uvd"])
     except Exception as error:  # the reader raises whatever it stumbles over
-        raise ValueError(f"{path} is no MATLAB file, or truncated ({type(error).__name__}: {error}).") from error
+        raise UserError(f"{path} is no MATLAB file, or truncated ({type(error).__name__}: {error}).") from error
     if not {"joint_names", "joint_uvd"} <= set(content):
-        raise ValueError(f"{path} needs joint_names and joint_uvd. Unpack the set again.")
+        raise UserError(f"{path} needs joint_names and joint_uvd. Unpack the set again.")
     names = [str(np.squeeze(cell)) for cell in content["joint_names"].reshape(-1)]
     uvd = content["joint_uvd"]
     if uvd.dtype.kind not in "fiu" or uvd.ndim != 4 or uvd.shape[2:] != (len(names), 3):
-        raise ValueError(f"{path}: joint_uvd must be numbers (views, N, {len(names)}, 3), got {uvd.dtype} {uvd.shape}.")
+        raise UserError(f"{path}: joint_uvd must be numbers (views, N, {len(names)}, 3), got {uvd.dtype} {uvd.shape}.")
     return names, uvd.astype(np.float64)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from monai_degia.data.published.coco import CocoHand, coco_record, read_coco
 from monai_degia.data.published.joints import RHPE_JOINTS, joint_sources
 from monai_degia.data.published.listing import check_choice, dataset_folder, find_in, list_items, settle_incomplete
+from monai_degia.errors import UserError
 
 __all__ = ["load_rhpe", "read_rhpe_hands"]
 
@@ -106,12 +107,12 @@ def read_rhpe_hands(file: Path, order: Sequence[str]) -> list[CocoHand]:
 
     """
     if sorted(order) != sorted(RHPE_JOINTS):
-        raise ValueError(f"order must name each of {', '.join(RHPE_JOINTS)} once, got {list(order)}.")
+        raise UserError(f"order must name each of {', '.join(RHPE_JOINTS)} once, got {list(order)}.")
     hands, _ = read_coco(file, len(order))
     whole = [hand.points for hand in hands if hand.labelled.all() and np.isfinite(hand.points).all()]
     contrary = sum(not _leads_outwards(points, list(order)) for points in whole)
     if whole and 2 * contrary >= len(whole):
-        raise ValueError(
+        raise UserError(
             f"{file}: in {contrary} of {len(whole)} hands the key points do not lie on a hand in the order "
             f"{', '.join(order)}. Pass order=... with the names in the order of this file."
         )

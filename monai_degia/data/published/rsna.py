@@ -13,6 +13,7 @@ from monai_degia.data.published.coco import coco_record
 from monai_degia.data.published.joints import RHPE_JOINTS, joint_sources
 from monai_degia.data.published.listing import dataset_folder, find_in, list_items, read_table, settle_incomplete
 from monai_degia.data.published.rhpe import read_rhpe_hands
+from monai_degia.errors import UserError
 
 __all__ = ["load_rsna"]
 
@@ -70,7 +71,7 @@ def load_rsna(
     """
     root = dataset_folder(folder, "RSNA Bone Age")
     if landmarks is not None and keypoints is None:
-        raise ValueError("RSNA Bone Age has no landmarks of its own. Pass keypoints=... or leave landmarks out.")
+        raise UserError("RSNA Bone Age has no landmarks of its own. Pass keypoints=... or leave landmarks out.")
     table = find_in(root, [annotations], "annotations")
     folders = _image_folders(root, table, image_dir)
     records = _rows(table)
@@ -99,7 +100,7 @@ def _rows(table: Path) -> list[Record]:
     ids = [lowered.index(name) for name in _ID_COLUMNS if name in lowered]
     ages = [lowered.index(name) for name in _AGE_COLUMNS if name in lowered]
     if not ids:
-        raise ValueError(f"{table} has no column id, Image ID or Case ID; its columns: {', '.join(header)}.")
+        raise UserError(f"{table} has no column id, Image ID or Case ID; its columns: {', '.join(header)}.")
     counts = Counter(row[ids[0]] for _, row in rows if len(row) > ids[0])
     return [_row(line, row, len(header), ids[0], ages[0] if ages else None, counts) for line, row in rows]
 

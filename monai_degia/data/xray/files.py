@@ -13,6 +13,7 @@ from pydicom.misc import is_dicom
 
 from monai_degia.data.xray.functional_groups import GROUP_TAGS
 from monai_degia.data.xray.side import SIDE_TAGS
+from monai_degia.errors import UserError
 
 __all__ = ["DICOM_SUFFIXES", "OTHER_SUFFIXES", "XRayFileError", "check_xray", "is_dicom_file", "numbers", "open_xray"]
 
@@ -34,7 +35,7 @@ _READ = (
 )
 
 
-class XRayFileError(ValueError):
+class XRayFileError(UserError):
     """A DICOM file cannot be used; the message names the file, what is wrong with it and what to do."""
 
 

@@ -18,6 +18,7 @@ from monai_degia.data.xray.pixels import grey_values
 from monai_degia.data.xray.side import thumb_side
 from monai_degia.data.xray.spacing import file_affine, pixel_spacing, plane_affine
 from monai_degia.data.xray.stored import stored_values
+from monai_degia.errors import UserError
 
 __all__ = ["XRayReader"]
 
@@ -54,7 +55,7 @@ class XRayReader(ImageReader):
         super().__init__()
         low, high = percentiles
         if frame < 0 or not 0 <= low < high <= 100:
-            raise ValueError(f"Need frame >= 0 and 0 <= low < high <= 100 percent, got {frame} and {percentiles}.")
+            raise UserError(f"Need frame >= 0 and 0 <= low < high <= 100 percent, got {frame} and {percentiles}.")
         self.frame, self.percentiles, self.min_side = frame, (low, high), min_side
 
     def verify_suffix(self, filename: Sequence[PathLike | str] | PathLike | str) -> bool:

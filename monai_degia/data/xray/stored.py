@@ -15,6 +15,7 @@ from pydicom.uid import RLELossless, SecondaryCaptureImageStorage, generate_uid
 
 from monai_degia.data.xray.files import XRayFileError, numbers
 from monai_degia.data.xray.jpeg2000 import decode_reduced, is_jpeg2000, read_header
+from monai_degia.errors import UserError
 
 __all__ = ["stored_values"]
 
@@ -63,7 +64,7 @@ def stored_values(
         values = _decode_by_gdcm(dataset, coded)
         values = values[0] if values.ndim == 3 else values
         if values.shape != shape[1:]:
-            raise ValueError(f"they are {values.shape} rows and columns where the header says {shape[1:]}.")
+            raise UserError(f"they are {values.shape} rows and columns where the header says {shape[1:]}.")
         return _used_bits(values, dataset, []), 1  # a codec knows of no bits above those stored
     except Exception as error:  # decoders raise whatever their libraries raise
         reason = _ITK_OBJECT.sub("", (str(error).strip().splitlines() or [""])[-1])

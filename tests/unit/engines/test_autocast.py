@@ -10,8 +10,9 @@ from monai.inferers import SimpleInferer
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from monai_degia.engines.autocast import AutocastInferer, native_bfloat16
+from monai_degia.engines.autocast import AutocastInferer
 from monai_degia.engines.views import ViewsInferer
+from monai_degia.networks.precision import native_bfloat16
 
 
 class Spy(nn.Module):

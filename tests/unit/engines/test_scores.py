@@ -13,8 +13,9 @@ from torch.testing import assert_close
 
 from monai_degia.engines.batches import PrepareLandmarkBatch
 from monai_degia.engines.evaluator import LandmarkEvaluator
-from monai_degia.engines.scores import ScoresHandler, source_bits_per_dim
+from monai_degia.engines.scores import ScoresHandler
 from monai_degia.flows.flow_prior import FlowPrior
+from monai_degia.flows.source_likelihood import source_bits_per_dim
 from monai_degia.inferers.self_consistent import SelfConsistentInferer
 from monai_degia.metrics.calibration import ScoreCalibration
 

@@ -11,8 +11,8 @@ from PIL import Image
 
 from monai_degia.data.hands.scene import render_hand
 from monai_degia.data.landmark_sets import HAND21
+from monai_degia.results.prediction import LandmarkPrediction
 from monai_degia.writers.markups import MarkupsWriter
-from monai_degia.writers.records import LandmarkRecord
 
 REPO = Path(__file__).parents[3]
 
@@ -33,7 +33,7 @@ def make_label(tmp_path: Path) -> Callable[..., tuple[Path, Path, np.ndarray]]:
         points = hand.landmarks + shift
         points_px = tuple((float(x), float(y)) for x, y in points)
         entry = {"image": image.name, "file": image, "output_name": name, "names": HAND21, "size_px": (96, 96)}
-        label = MarkupsWriter(tmp_path).write(LandmarkRecord(**{**entry, "points_px": points_px, **record}))
+        label = MarkupsWriter(tmp_path).write(LandmarkPrediction(**{**entry, "points_px": points_px, **record}))
         return image, label, points
 
     return make

@@ -9,8 +9,8 @@ import SimpleITK
 import torch
 
 from monai_degia.data.landmark_sets import HAND21
-from monai_degia.label_app.bundle_inference import BundleInference
 from monai_degia.label_app.fine_tuning import FineTuning, TuningOptions, labelled_items
+from monai_degia.label_app.model_inference import ModelInference
 from monai_degia.label_app.refusals import RefusedRequest
 
 
@@ -69,7 +69,7 @@ def test_training_lowers_the_error_on_pictures_and_dicom_together(
 
     def error(path: Path) -> float:
         # In one pass, by which training chooses: after eight steps, several passes may agree on either.
-        infer = BundleInference(bundle, path, refine=False)
+        infer = ModelInference(bundle, path, refine=False)
         found = [list(infer(file)[1]["landmarks"].values()) for file, _ in files]
         return float(np.linalg.norm(np.array(found) - [points for *_, points in labels], axis=-1).mean())
 
@@ -89,5 +89,5 @@ def test_weights_that_are_not_better_are_not_offered(make_label: Any, bundle: Pa
 def test_a_folder_that_is_no_bundle_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"There is no .*train\.json"):
         FineTuning(tmp_path, tmp_path / "model.pt", tmp_path, TuningOptions())
-    with pytest.raises(ValueError, match=r"There is no .*inference\.json"):
-        BundleInference(tmp_path, tmp_path / "model.pt")
+    with pytest.raises(ValueError, match=r"There is no model in .*--conf bundle FOLDER"):
+        ModelInference(tmp_path, tmp_path / "model.pt")

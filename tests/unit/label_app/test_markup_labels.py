@@ -11,11 +11,11 @@ import pytest
 import SimpleITK
 
 from monai_degia.data.landmark_sets import HAND21
-from monai_degia.label_app.bundle_inference import BundleInference
 from monai_degia.label_app.markup_labels import markup_pixels, read_markups
+from monai_degia.label_app.model_inference import ModelInference
 from monai_degia.label_app.refusals import RefusedRequest
+from monai_degia.results.prediction import LandmarkPrediction
 from monai_degia.writers.markups import MarkupsWriter
-from monai_degia.writers.records import LandmarkRecord
 
 Edit = Callable[[dict[str, Any]], Any]
 
@@ -45,7 +45,7 @@ def test_what_inference_writes_about_dicom_is_a_label_of_it(tmp_path: Path, bund
     image = SimpleITK.GetImageFromArray(pixels)
     image.SetSpacing((0.2, 0.5))
     SimpleITK.WriteImage(image, str(tmp_path / "a.dcm"))
-    text, entry = BundleInference(bundle, bundle / "models" / "model.pt")(tmp_path / "a.dcm")
+    text, entry = ModelInference(bundle, bundle / "models" / "model.pt")(tmp_path / "a.dcm")
     found = markup_pixels(text, tmp_path / "a.dcm", HAND21, margin=10)
     assert np.allclose(found, list(entry["landmarks"].values()), atol=0.006)  # two decimals there
     assert entry["spacing_mm"] == [0.2, 0.5] and np.ptp(found, axis=0).min() > 1
@@ -123,7 +123,7 @@ def test_spacing_given_by_the_file_is_not_given_twice(tmp_path: Path) -> None:
     file = tmp_path / "b.dcm"
     SimpleITK.WriteImage(image, str(file))
     affine = ((-0.25, 0.0, 0.0, 0.0), (0.0, -0.25, 0.0, 0.0), (0.0, 0.0, 1.0, 0.0), (0.0, 0.0, 0.0, 1.0))
-    record = LandmarkRecord("b.dcm", file, "b", ("a",), ((8.0, 12.0),), (20, 20), affine=affine)
+    record = LandmarkPrediction("b.dcm", file, "b", ("a",), ((8.0, 12.0),), (20, 20), affine=affine)
     text = MarkupsWriter(tmp_path).write(record).read_text()
     assert json.loads(text)["markups"][0]["controlPoints"][0]["position"] == [2.0, 3.0, 0.0]
     assert np.allclose(markup_pixels(text, file, ["a"]), [[8.0, 12.0]])

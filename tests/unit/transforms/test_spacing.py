@@ -79,8 +79,8 @@ def test_image_that_is_not_tracked(image: torch.Tensor) -> None:
 
 
 def test_a_dicom_files_own_spacing_counts_where_the_list_has_none() -> None:
-    """The original affine holds it; without a source it may be what readers write for want of one."""
-    unknown, own = sample(0.2), sample(0.2)
+    """The original affine holds it; one millimetre without a source may be what readers write for want of one."""
+    unknown, own = sample(1.0), sample(0.2)
     unknown.pop("spacing", None), own.pop("spacing", None)
     own["image"].meta["spacing_source"] = "PixelSpacing"
     half = Resized("image", (20, 30))

@@ -9,16 +9,16 @@ import pydicom
 import pytest
 from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid
 
-from monai_degia.writers.records import LandmarkRecord
+from monai_degia.results.prediction import LandmarkPrediction
 
 NAMES = ("wrist", "thumb_tip", "index_tip")
 
 
 @pytest.fixture
-def make_record() -> Callable[..., LandmarkRecord]:
+def make_record() -> Callable[..., LandmarkPrediction]:
     """A record with points somewhere in an image of 60 x 80 pixels."""
 
-    def make(file: Path, **fields: Any) -> LandmarkRecord:
+    def make(file: Path, **fields: Any) -> LandmarkPrediction:
         points = np.random.default_rng(3).uniform((0, 0), (59, 79), (len(NAMES), 2)).tolist()
         values = {
             "image": file.name,
@@ -29,7 +29,7 @@ def make_record() -> Callable[..., LandmarkRecord]:
             "size_px": (60, 80),
             "model_version": "toy_model 1.2.3",
         }
-        return LandmarkRecord(**{**values, **fields})
+        return LandmarkPrediction(**{**values, **fields})
 
     return make
 

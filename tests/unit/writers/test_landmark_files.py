@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from monai_degia.data.datalist import load_datalist
 from monai_degia.engines.batches import PrepareLandmarkBatch
+from monai_degia.results.prediction import LandmarkPrediction
 from monai_degia.transforms.file_geometry import FileGeometryd
 from monai_degia.transforms.guarded import GuardedCompose
 from monai_degia.transforms.landmarks import FlipMarkedd, normalize_landmarks
@@ -26,7 +27,6 @@ from monai_degia.transforms.modality import LoadAnyImaged
 from monai_degia.writers import landmark_tables
 from monai_degia.writers.landmark_files import LandmarkFileWriter
 from monai_degia.writers.overlay_files import OverlayWriter
-from monai_degia.writers.records import LandmarkRecord
 
 NAMES = ["sella", "nasion", "menton"]
 
@@ -325,7 +325,7 @@ def test_one_image_whose_file_fails_does_not_stop_the_run(images: Path, tmp_path
     class Picky:
         ending = ".picky"
 
-        def write(self, record: LandmarkRecord) -> None:
+        def write(self, record: LandmarkPrediction) -> None:
             if record.image == "b/a.png":
                 raise ValueError("b/a.png is too narrow.")
 
@@ -383,7 +383,7 @@ def test_results_of_an_earlier_run_do_not_stay_beside_a_failure(
     (images / "a.png").write_bytes(b"damaged")
     write = OverlayWriter.write
 
-    def fail_for_c(self: OverlayWriter, record: LandmarkRecord) -> Path:
+    def fail_for_c(self: OverlayWriter, record: LandmarkPrediction) -> Path:
         if record.image == "c.png":
             raise RuntimeError("no picture of this")
         return write(self, record)

@@ -9,14 +9,14 @@ import pytest
 import SimpleITK
 from PIL import Image
 
+from monai_degia.results.prediction import LandmarkPrediction
 from monai_degia.transforms.modality import LoadAnyImaged
 from monai_degia.writers.markups import MarkupsWriter
-from monai_degia.writers.records import LandmarkRecord
 
-Make = Callable[..., LandmarkRecord]
+Make = Callable[..., LandmarkPrediction]
 
 
-def written(record: LandmarkRecord, folder: Path) -> dict[str, Any]:
+def written(record: LandmarkPrediction, folder: Path) -> dict[str, Any]:
     path = MarkupsWriter(folder).write(record)
     assert path.name == f"{record.output_name}.mrk.json"
     content = json.loads(path.read_text())

@@ -5,26 +5,26 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from monai_degia.results.prediction import LandmarkPrediction
 from monai_degia.writers.overlay import FINGER_COLORS
 from monai_degia.writers.overlay_files import OverlayWriter
-from monai_degia.writers.records import LandmarkRecord
 
-Make = Callable[..., LandmarkRecord]
+Make = Callable[..., LandmarkPrediction]
 POINTS = ((10.0, 12.0), (40.0, 20.0), (30.0, 60.0))
 
 
-def picture(record: LandmarkRecord, folder: Path, **options: float) -> np.ndarray:
+def picture(record: LandmarkPrediction, folder: Path, **options: float) -> np.ndarray:
     return np.asarray(Image.open(OverlayWriter(folder, **options).write(record)))
 
 
 @pytest.fixture
-def record(tmp_path: Path, make_record: Make) -> LandmarkRecord:
+def record(tmp_path: Path, make_record: Make) -> LandmarkPrediction:
     Image.fromarray(np.full((80, 60), 60, dtype=np.uint8)).save(tmp_path / "a.png")
     return make_record(tmp_path / "a.png", points_px=POINTS)
 
 
 @pytest.mark.parametrize("long_side", [400, 1024])
-def test_dots_lie_on_their_pixels_whatever_the_size(record: LandmarkRecord, tmp_path: Path, long_side: int) -> None:
+def test_dots_lie_on_their_pixels_whatever_the_size(record: LandmarkPrediction, tmp_path: Path, long_side: int) -> None:
     drawn = picture(record, tmp_path / "out", long_side=long_side)
     scale = long_side / 80
     assert drawn.shape[0] > long_side and drawn.shape[1] == round(60 * scale)  # a caption stands below
@@ -52,7 +52,9 @@ def test_a_large_image_becomes_smaller(tmp_path: Path, make_record: Make) -> Non
     assert drawn.shape[1] == 512 and tuple(drawn[307, 239]) == FINGER_COLORS["index"]
 
 
-def test_a_doubtful_landmark_lets_the_image_through(tmp_path: Path, record: LandmarkRecord, make_record: Make) -> None:
+def test_a_doubtful_landmark_lets_the_image_through(
+    tmp_path: Path, record: LandmarkPrediction, make_record: Make
+) -> None:
     lonely = {"names": ("thumb_tip", "index_tip", "little_tip"), "points_px": POINTS}  # no bones
     sure = picture(make_record(record.file, **lonely, confidence=(0.9, 0.5, 0.9)), tmp_path)
     doubtful = picture(make_record(record.file, **lonely, confidence=(0.9, 0.49, 0.9)), tmp_path)

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
+from monai_degia.results.prediction import LandmarkPrediction
 from monai_degia.writers.landmark_tables import landmark_entry
-from monai_degia.writers.records import LandmarkRecord
 
-Make = Callable[..., LandmarkRecord]
+Make = Callable[..., LandmarkPrediction]
 FILE = Path("a.png")
 
 

@@ -12,19 +12,19 @@ import pytest
 from PIL import Image
 
 from monai_degia.data.landmark_sets import HAND21
+from monai_degia.results.prediction import LandmarkPrediction
 from monai_degia.writers import structured_report
-from monai_degia.writers.records import LandmarkRecord
 from monai_degia.writers.structured_report import StructuredReportWriter
 
 highdicom = pytest.importorskip("highdicom")
 
 DATA = Path(os.environ.get("MONAI_DEGIA_DATA", Path(__file__).parents[3].parent / "shared" / "data")) / "dicom_xray"
 PIXELMED = Path("/usr/share/java/pixelmed.jar")  # where Debian's libpixelmed-java puts it
-Make = Callable[..., LandmarkRecord]
+Make = Callable[..., LandmarkPrediction]
 WriteDicom = Callable[..., pydicom.Dataset]
 
 
-def report_of(record: LandmarkRecord, folder: Path) -> Path:
+def report_of(record: LandmarkPrediction, folder: Path) -> Path:
     path = StructuredReportWriter(folder).write(record)
     assert path is not None and path == folder / f"{record.output_name}.sr.dcm"
     return path
@@ -173,7 +173,7 @@ def test_a_file_that_cannot_be_referred_to_is_refused(
 
 def test_missing_highdicom_is_named_with_the_cure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(structured_report, "_has_highdicom", False)
-    with pytest.raises(ImportError, match="pip install highdicom"):
+    with pytest.raises(ImportError, match=r"pip install monai_degia\[sr\]"):
         StructuredReportWriter(tmp_path)
 
 

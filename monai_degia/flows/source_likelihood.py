@@ -1,0 +1,32 @@
+"""How likely a flow finds images whose class is not known."""
+
+from __future__ import annotations
+
+import torch
+from monai.networks import eval_mode
+from torch import Tensor
+
+from monai_degia.flows.flow_prior import GREY_LEVELS, FlowPrior
+
+__all__ = ["source_bits_per_dim"]
+
+
+@torch.no_grad()
+def source_bits_per_dim(flow: FlowPrior, images: Tensor) -> Tensor:
+    """Bits per dimension of images under the class of the flow that fits each best, since their class is not known.
+
+    Args:
+        flow: a trained flow.
+        images: images in [0, 1], shape (B, C, X, Y).
+
+    Returns:
+        Shape (B,).
+
+    """
+    # The middle of each grey level, where training draws from all of it: the same image always gets the same number.
+    middle = (images.clamp(0, 1) * (GREY_LEVELS - 1) + 0.5) / GREY_LEVELS
+    with eval_mode(flow):
+        z, log_det = flow(middle)  # which no class changes: only the prior of Eq. (8) knows classes
+        classes = torch.arange(flow.prior.num_classes, device=images.device)
+        log_prob = [flow.log_prob_from_latent(z, log_det, c.expand(len(images))) for c in classes]
+    return flow.to_bits_per_dim(torch.stack(log_prob).amax(0))

@@ -1,0 +1,125 @@
+"""``model.json``: what a file of weights does not say of its network."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from monai_degia.data.files import whole_file
+from monai_degia.data.landmark_sets import LANDMARK_SETS, landmark_names
+from monai_degia.errors import UserError
+from monai_degia.flows.flow_prior import FlowPrior
+from monai_degia.networks.regressor import LandmarkRegressor
+from monai_degia.networks.weights_hash import weights_hash
+
+__all__ = ["DESCRIPTION_FILE", "ModelDescription"]
+
+DESCRIPTION_FILE = "model.json"
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class ModelDescription:
+    """What a trained model is, but for the numbers in its weights.
+
+    Args:
+        name: of the model, without spaces.
+        version: of the model, without spaces.
+        landmarks: name of the landmark set, or the K names.
+        network: arguments of :class:`monai_degia.LandmarkRegressor`.
+        weights: hash of the network's weights, :func:`monai_degia.networks.weights_hash.weights_hash`.
+        flow: what the flow's weights do not tell: ``gamma`` and ``shift_scale`` of Eq. (8); ``None`` without a flow.
+        format: version of the file's form.
+
+    """
+
+    name: str
+    version: str
+    landmarks: str | tuple[str, ...]
+    network: dict[str, Any]
+    weights: str
+    flow: dict[str, float] | None = None
+    format: int = field(default=_FORMAT)
+
+    @classmethod
+    def of(
+        cls,
+        network: nn.Module,
+        landmarks: str | tuple[str, ...],
+        flow: FlowPrior | None = None,
+        name: str = "landmarks",
+        version: str | None = None,
+    ) -> ModelDescription | None:
+        """Describe a network.
+
+        Args:
+            network: to describe; only a :class:`monai_degia.LandmarkRegressor` with a backbone of this package can be.
+            landmarks: name of the landmark set, or the K names.
+            flow: its flow.
+            name: of the model.
+            version: of the model; default: the first 8 digits of the hash of its weights.
+
+        Returns:
+            The description, ``None`` for another network.
+
+        """
+        if not isinstance(network, LandmarkRegressor) or network.options is None:
+            return None
+        weights = weights_hash(network.state_dict())
+        return cls(
+            name=name,
+            version=version or weights[:8],
+            landmarks=_short(landmarks),
+            network={key: value for key, value in network.options.items() if value is not None},
+            weights=weights,
+            flow=None if flow is None else {"gamma": flow.prior.gamma, "shift_scale": flow.prior.shift_scale},
+        )
+
+    def save(self, path: str | Path) -> None:
+        """Write a JSON file, whole or not at all."""
+        with whole_file(path) as partial:
+            partial.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: str | Path) -> ModelDescription:
+        """Read a file of :meth:`save`.
+
+        Raises:
+            ValueError: if there is none, or it holds something else.
+
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise UserError(
+                f"There is no {path.name} in {path.parent}, which says what network the weights belong to: training "
+                "writes it beside them. Weights from before it did can be described by "
+                "TrainedModel(network, landmarks).save(folder)."
+            )
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            return cls._of_content(content)
+        except (OSError, ValueError, TypeError) as error:
+            raise UserError(f"{path} describes no model: {error}") from error
+
+    @classmethod
+    def _of_content(cls, content: Any) -> ModelDescription:
+        if not isinstance(content, Mapping):
+            raise UserError("it is no JSON object.")
+        if content.get("format") != _FORMAT:
+            raise UserError(f"its format is {content.get('format')!r}, this version reads {_FORMAT}.")
+        known = {entry.name for entry in fields(cls)}
+        if unknown := sorted(set(content) - known):
+            raise UserError(f"it has unknown entries: {', '.join(unknown)}.")
+        landmarks = content.get("landmarks", ())
+        landmark_names(landmarks)
+        return cls(**{**content, "landmarks": landmarks if isinstance(landmarks, str) else tuple(landmarks)})
+
+
+def _short(landmarks: str | tuple[str, ...]) -> str | tuple[str, ...]:
+    names = landmark_names(landmarks)
+    return next((name for name, known in LANDMARK_SETS.items() if known == names), names)

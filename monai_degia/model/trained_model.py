@@ -1,0 +1,374 @@
+"""One object that knows what a trained model is, and predicts."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from monai.data import Dataset, decollate_batch
+from monai.inferers import Inferer
+from monai.networks import eval_mode
+from monai.utils import CommonKeys
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from monai_degia.data.datalist import list_images
+from monai_degia.data.files import whole_file
+from monai_degia.data.keys import DeGIAKeys
+from monai_degia.data.landmark_sets import landmark_names
+from monai_degia.data.prefetch import PrefetchLoader
+from monai_degia.errors import UserError
+from monai_degia.flows.flow_prior import FlowPrior
+from monai_degia.inferers.hands import hand_inferer, picture_size
+from monai_degia.inferers.one_look import OneLookInferer
+from monai_degia.inferers.self_consistent import SelfConsistentInferer
+from monai_degia.metrics.calibration import ScoreCalibration
+from monai_degia.model.description import DESCRIPTION_FILE, ModelDescription
+from monai_degia.model.scoring import add_scores
+from monai_degia.networks.precision import native_bfloat16
+from monai_degia.networks.regressor import LandmarkRegressor
+from monai_degia.networks.weights import load_weights
+from monai_degia.results.prediction import LandmarkPrediction, landmark_prediction
+from monai_degia.transforms.preprocessing import LandmarkPreprocessing
+
+__all__ = ["TrainedModel"]
+
+_logger = logging.getLogger(__name__)
+
+WEIGHTS, FLOW, CALIBRATION = "model.pt", "flow.pt", "calibration.json"
+Image = str | Path | np.ndarray | Tensor
+
+
+class TrainedModel:
+    """A network with all that its predictions depend on: landmarks, preprocessing, copies, flow and calibration.
+
+    Bundle configs, the MONAI Label app and Python code predict through it, with the same numbers.
+
+    Args:
+        network: images (B, C, X, Y) to landmarks (B, K, 2), with ``in_channels`` and ``image_size``.
+        landmarks: name of the landmark set, or the K names.
+        flow: trained on source images, for the domain shift.
+        calibration: fitted to these weights and copies; one that was fitted to others is not used, and a warning says
+            why.
+        name: of the model, in results.
+        version: of the model, in results; default: the first 8 digits of the hash of the weights.
+        num_views: copies of an image under each tone curve in the closer look, see :func:`monai_degia.hand_inferer`.
+        refine: landmarks come from copies of the picture; else from one forward pass.
+        scores: also tell confidence and domain shift, for which copies are needed in one pass too; default: if the
+            landmarks are refined.
+        either_side: also ask for the mirrored picture, for objects whose side is not known.
+        autocast_dtype: precision of the backbone; ``"auto"`` takes bfloat16 where the device multiplies it faster.
+
+    Raises:
+        ValueError: if the network has another number of landmarks, or an option is out of range.
+
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        landmarks: str | Sequence[str],
+        flow: FlowPrior | None = None,
+        calibration: ScoreCalibration | None = None,
+        name: str = "landmarks",
+        version: str | None = None,
+        num_views: int = 16,
+        refine: bool = True,
+        scores: bool | None = None,
+        either_side: bool = False,
+        autocast_dtype: torch.dtype | str | None = "auto",
+    ) -> None:
+        self.names = landmark_names(landmarks)
+        self.landmarks = landmarks if isinstance(landmarks, str) else self.names
+        self.network, self.flow = network.eval(), None if flow is None else flow.eval()
+        found = getattr(network, "num_landmarks", len(self.names))
+        if found != len(self.names):
+            raise UserError(f"The network finds {found} landmarks, but {len(self.names)} are named.")
+        self.description = ModelDescription.of(network, self.names, flow, name, version)
+        self.image_size: list[int] = [int(side) for side in network.image_size]  # type: ignore[union-attr]
+        self.in_channels = int(network.in_channels)  # type: ignore[arg-type]
+        self.name, self.version = name, version or (self.description.version if self.description else "unknown")
+        self.refine, self.scores = refine, refine if scores is None else scores
+        self.device = next((p.device for p in network.parameters()), torch.device("cpu"))
+        dtype = native_bfloat16(self.device) if isinstance(autocast_dtype, str) else autocast_dtype
+        self.refining = hand_inferer(self.image_size, num_views, either_side, dtype)
+        self.inferer: Inferer = self.refining if refine else OneLookInferer(self.image_size, dtype)
+        self.calibration = self._checked(calibration)
+        if not self.scores:
+            _logger.info("One pass an image tells neither confidence nor domain shift: scores=True adds both.")
+
+    @classmethod
+    def load(
+        cls,
+        folder: str | Path,
+        weights: str | Path | None = None,
+        device: torch.device | str | None = None,
+        calibrated: bool = True,
+        version: str | None = None,
+        **options: Any,
+    ) -> TrainedModel:
+        """Load what training wrote.
+
+        Args:
+            folder: with ``model.pt`` and ``model.json``, and optionally ``flow.pt`` and ``calibration.json``.
+            weights: of the same network, in place of ``model.pt``, such as fine-tuned ones.
+            device: to predict on; default: the first GPU, if there is one.
+            version: of the model in results; default: that of the folder, or, with other weights, their hash.
+            calibrated: take ``calibration.json`` where it is; not while a new one is fitted.
+            **options: further arguments of the class, but for what the folder says.
+
+        Raises:
+            ValueError: if a file is missing, or does not fit the others.
+
+        """
+        folder = Path(folder)
+        if not folder.is_dir():
+            raise UserError(f"There is no folder {folder}: name that of model.pt and {DESCRIPTION_FILE}.")
+        described = ModelDescription.load(folder / DESCRIPTION_FILE)
+        where = torch.device(device or ("cuda:0" if torch.cuda.is_available() else "cpu"))
+        network = load_weights(LandmarkRegressor(**described.network), weights or folder / WEIGHTS).to(where)
+        now = ModelDescription.of(network, described.landmarks)
+        same = now is None or now.weights == described.weights
+        if not same and weights is None:
+            _logger.warning("%s has not the weights that %s describes.", folder / WEIGHTS, DESCRIPTION_FILE)
+        calibration = folder / CALIBRATION
+        return cls(
+            network.to(memory_format=torch.channels_last),
+            described.landmarks,
+            flow=_load_flow(folder / FLOW, described, where),
+            calibration=ScoreCalibration.load(calibration) if calibrated and calibration.is_file() else None,
+            name=described.name,
+            version=version or (described.version if same else None),
+            **options,
+        )
+
+    def save(self, folder: str | Path) -> None:
+        """Write all files that :meth:`load` reads.
+
+        Args:
+            folder: without a model; made if missing.
+
+        Raises:
+            ValueError: if it holds a model already, or the network is none that can be described.
+
+        """
+        folder = Path(folder)
+        if (folder / WEIGHTS).exists():
+            raise UserError(f"{folder} holds a model already: name another folder, or move it away.")
+        described = self.description
+        if described is None:
+            raise UserError("Only a LandmarkRegressor with a backbone of monai_degia can be described in a file.")
+        states = {WEIGHTS: self.network, **({} if self.flow is None else {FLOW: self.flow})}
+        for name, module in states.items():
+            with whole_file(folder / name) as partial:
+                torch.save(module.state_dict(), partial)
+        if self.calibration is not None:
+            self.calibration.save(folder / CALIBRATION)
+        described.save(folder / DESCRIPTION_FILE)
+
+    @property
+    def model_version(self) -> str:
+        """Name and version, as results carry them."""
+        return f"{self.name} {self.version}"
+
+    @property
+    def weights_hash(self) -> str:
+        """SHA-256 of the network's weights; empty for a network of one's own."""
+        return "" if self.description is None else self.description.weights
+
+    @property
+    def picture_size(self) -> list[int]:
+        """(X, Y) of the pictures that copies are cut from; that of the network's images where nobody cuts any."""
+        return picture_size(self.image_size) if self.refine or self.scores else self.image_size
+
+    def preprocessing(self, **options: Any) -> LandmarkPreprocessing:
+        """What makes pictures of files.
+
+        Args:
+            **options: of :class:`LandmarkPreprocessing`, but for sizes and channels.
+
+        """
+        return LandmarkPreprocessing(self.picture_size, self.in_channels, network_size=self.image_size, **options)
+
+    @torch.no_grad()
+    def predict_batch(
+        self,
+        pictures: Tensor,
+        side_known: Tensor | None = None,
+        network: nn.Module | None = None,
+        inferer: Inferer | None = None,
+        one_look: bool = False,
+    ) -> dict[str, Tensor]:
+        """Predict for pictures as :meth:`preprocessing` makes them.
+
+        On a processor each picture is predicted by itself, so that a result does not depend on those beside it, not
+        even by rounding.
+
+        Args:
+            pictures: shape (B, C, X, Y) in [0, 1].
+            side_known: pictures that show the trained side for certain, boolean, shape (B,).
+            network: the same network in another form, such as an export.
+            inferer: in place of the model's own.
+            one_look: also add ``one_look`` (B, K, 2), the landmarks of one forward pass.
+
+        Returns:
+            ``pred`` (B, K, 2), normalised to the picture's sides, and, where the model tells them, ``disagreement``
+            (B, K), ``mirrored`` (B,), ``bits_per_dim`` (B,), ``confidence`` (B, K) and ``domain_shift`` (B,).
+
+        """
+        asked, how = network or self.network, inferer or self.inferer
+        known = torch.zeros(len(pictures), dtype=torch.bool) if side_known is None else side_known
+        step = 1 if pictures.device.type == "cpu" else max(1, len(pictures))
+        with eval_mode(asked):
+            rows = zip(pictures.split(step), known.split(step), strict=True)
+            parts = [self._predict(*row, asked, how, one_look) for row in rows]
+        return {key: torch.cat([part[key] for part in parts]) for key in parts[0]}
+
+    def _predict(
+        self, pictures: Tensor, side_known: Tensor, network: nn.Module, inferer: Inferer, one_look: bool
+    ) -> dict[str, Tensor]:
+        output: dict[str, Tensor] = {}
+        refined = isinstance(inferer, SelfConsistentInferer)
+        copies = inferer if isinstance(inferer, SelfConsistentInferer) else self.refining
+        if refined or self.scores:
+            found = copies.predict(pictures, network, side_known=side_known)
+            output = {CommonKeys.PRED: found.landmarks, DeGIAKeys.DISAGREEMENT: found.disagreement}
+            if copies.either_side and refined:
+                output[DeGIAKeys.MIRRORED] = found.mirrored
+        if not refined:
+            output[CommonKeys.PRED] = inferer(pictures, network)
+        if one_look:
+            output[DeGIAKeys.ONE_LOOK] = OneLookInferer(self.image_size)(pictures, network)
+        if self.scores:
+            confident = self.confident and copies.options == self.refining.options
+            add_scores(output, pictures, self.flow, self.calibration, one_look=not refined, confident=confident)
+        return output
+
+    def predict(self, images: Image | Iterable[Image], **options: Any) -> list[LandmarkPrediction]:
+        """Find the landmarks of images.
+
+        Args:
+            images: files, a folder of them, or arrays as :class:`monai_degia.LoadAnyImaged` takes them.
+            **options: of :meth:`stream`.
+
+        Returns:
+            A prediction an image, in order.
+
+        Raises:
+            ValueError: if an image cannot be used.
+
+        """
+        return list(self.stream(images, **options))
+
+    def stream(
+        self,
+        images: Image | Iterable[Image],
+        modality: str = "auto",
+        mirror: str | bool = "auto",
+        image_dir: str | Path | None = None,
+        picture_side: int = 0,
+        skip_unreadable: bool = False,
+        batch_size: int = 8,
+        num_workers: int = 2,
+        progress: bool | None = None,
+    ) -> Iterator[LandmarkPrediction]:
+        """Find the landmarks of one image after the other; files are read ahead in threads.
+
+        Args:
+            images: see :meth:`predict`.
+            modality: ``photo``, ``depth``, ``xray``, or ``auto`` to tell it by the file.
+            mirror: whether images show the side that was not trained on; ``auto`` goes by a DICOM header.
+            image_dir: folder that names in the predictions are relative to; default: the folder asked for.
+            picture_side: keep a picture of that side in each prediction; 0 for none.
+            skip_unreadable: leave out images that cannot be used, with a warning each.
+            batch_size: images that a GPU gets at once.
+            num_workers: threads that read; 0 reads between predictions.
+            progress: show a bar; default: for several images, on a terminal.
+
+        Yields:
+            A prediction an image, in order.
+
+        Raises:
+            ValueError: if an image cannot be used.
+
+        """
+        folder = Path(images) if isinstance(images, (str, Path)) and Path(images).is_dir() else None
+        items = _items(images)
+        chain = self.preprocessing(modality=modality, mirror=mirror, picture_side=picture_side, guarded=True)
+        loader = PrefetchLoader(Dataset(items, chain), batch_size, num_workers)
+        hidden = None if progress is None else not progress
+        if progress is None and len(items) == 1:
+            hidden = True
+        with tqdm(total=len(items), desc="predict", unit="image", disable=hidden) as bar:
+            for batch in loader:
+                yield from self._predictions(batch, image_dir or folder, skip_unreadable)
+                bar.update(len(batch["error"]))
+
+    def _predictions(
+        self, batch: dict[str, Any], image_dir: str | Path | None, skip_unreadable: bool
+    ) -> Iterator[LandmarkPrediction]:
+        pictures = decollate_batch(batch[CommonKeys.IMAGE])
+        for picture, error in zip(pictures, batch["error"], strict=True):
+            if error and not skip_unreadable:
+                raise UserError(str(error))
+            if error:
+                _logger.warning("%s is left out: %s", Path(picture.meta["filename_or_obj"]).name, error)
+        good = [row for row, error in enumerate(batch["error"]) if not error]
+        if not good:
+            return
+        plain = batch[CommonKeys.IMAGE].as_tensor()[good].to(self.device)
+        sides = torch.tensor([bool(pictures[row].meta["thumb_side"]) for row in good])
+        found = self.predict_batch(plain, side_known=sides)
+        for place, row in enumerate(good):
+            yield landmark_prediction(
+                pictures[row],
+                {key: batch[key][row] for key in ("modality", "picture", "picture_affine") if key in batch},
+                {str(key): values[place].cpu() for key, values in found.items()},
+                self.names,
+                image_dir=image_dir,
+                model_version=self.model_version,
+            )
+
+    def _checked(self, calibration: ScoreCalibration | None) -> ScoreCalibration | None:
+        """The calibration, if it holds for these weights; ``confident`` tells whether for these copies too."""
+        self.confident = False
+        if calibration is None or not self.scores:
+            return None
+        how = "Fit one with configs/run/calibrate.yaml."
+        if not calibration.fits(self.weights_hash):
+            _logger.warning("No confidence and no domain shift: the calibration was fitted for other weights. %s", how)
+            return None
+        if differing := calibration.other_copies(self.calibrated_for):
+            _logger.warning("No confidence: the calibration was fitted for %s. %s", differing, how)
+        self.confident = not differing
+        return calibration
+
+    @property
+    def calibrated_for(self) -> dict[str, Any]:
+        """What, beside the weights, a calibration of this model holds for."""
+        return {**self.refining.options, "image_size": self.image_size, "picture_size": picture_size(self.image_size)}
+
+
+def _items(images: Image | Iterable[Image]) -> list[dict[str, Any]]:
+    if isinstance(images, (str, Path)):
+        path = Path(images)
+        files = [item["image"] for item in list_images(path)] if path.is_dir() else [str(path)]
+        return [{"image": file} for file in files]
+    if isinstance(images, (np.ndarray, Tensor)):
+        return [{"image": images}]
+    items = [{"image": str(image) if isinstance(image, Path) else image} for image in images]
+    if not items:
+        raise UserError("There is no image to predict for: the list is empty.")
+    return items
+
+
+def _load_flow(path: Path, described: ModelDescription, device: torch.device) -> FlowPrior | None:
+    if described.flow is None or not path.is_file():
+        return None
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    size, channels = described.network["image_size"], described.network["in_channels"]
+    return FlowPrior.from_state_dict(state, size, channels, **described.flow).to(device)

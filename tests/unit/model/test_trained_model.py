@@ -1,0 +1,175 @@
+"""A trained model as one object: what it needs, what it gives, and when it gives no confidence."""
+
+import json
+import logging
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from monai_degia.data.hands.dataset import write_synthetic_dataset
+from monai_degia.data.landmark_sets import HAND21
+from monai_degia.flows.flow_prior import FlowPrior
+from monai_degia.metrics.calibration import ScoreCalibration
+from monai_degia.model.description import ModelDescription
+from monai_degia.model.trained_model import TrainedModel
+from monai_degia.networks.regressor import LandmarkRegressor
+
+SHIPPED = Path(__file__).parents[3] / "bundle" / "models"
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("hands")
+    write_synthetic_dataset(folder, "photo", 3, image_size=80)
+    return folder / "images"
+
+
+@pytest.fixture
+def network() -> LandmarkRegressor:
+    torch.manual_seed(0)
+    return LandmarkRegressor("lenet", num_landmarks=3, in_channels=1, image_size=(32, 48), head="heatmap")
+
+
+def small(network: LandmarkRegressor, **options: object) -> TrainedModel:
+    return TrainedModel(network, ["a", "b", "c"], num_views=8, **options)  # type: ignore[arg-type]
+
+
+def test_what_is_saved_is_all_that_loading_needs(network: LandmarkRegressor, images: Path, tmp_path: Path) -> None:
+    """Nothing is typed again: not the landmarks, the channels, the size or the backbone."""
+    flow = FlowPrior((32, 48), 1, num_classes=2, shift_scale=0.3)
+    model = small(network, flow=flow, name="triple")
+    calibration = ScoreCalibration(-3.0, -1.0, 0.1, 5.0, 0.5, weights=model.weights_hash, copies=model.calibrated_for)
+    saved = small(network, flow=flow, calibration=calibration, name="triple")
+    saved.save(tmp_path / "model")
+    loaded = TrainedModel.load(tmp_path / "model", num_views=8)
+    assert loaded.names == ("a", "b", "c") and loaded.model_version == saved.model_version
+    assert loaded.model_version == f"triple {model.weights_hash[:8]}"
+    assert loaded.flow is not None and loaded.flow.prior.shift_scale == 0.3
+    found, expected = loaded.predict(images), saved.predict(images)
+    assert found == expected and len(found) == 3 and found[0].image == "hand_00000.png"
+    assert all(p.confidence and p.disagreement and p.domain_shift is not None for p in found)
+    with pytest.raises(ValueError, match="holds a model already"):
+        saved.save(tmp_path / "model")
+
+
+def test_files_paths_and_arrays_are_the_same_images(images: Path) -> None:
+    model = TrainedModel.load(SHIPPED)
+    files = sorted(images.iterdir())
+    folder, listed = model.predict(images), model.predict([str(files[0]), *files[1:]])
+    assert folder == listed
+    pixels = np.array(Image.open(files[0]))  # rows, columns, channels
+    tensor = torch.from_numpy(pixels).permute(2, 1, 0)  # channels, columns, rows
+    for array in (pixels, tensor):
+        (found,) = model.predict(array)
+        assert found.points_px == folder[0].points_px and found.confidence == folder[0].confidence
+        assert found.size_px == (80, 80) and found.spacing_mm is None
+
+
+def test_predictions_come_one_by_one_and_do_not_depend_on_their_company(images: Path) -> None:
+    model = TrainedModel.load(SHIPPED)
+    together = model.predict(images, batch_size=3)
+    stream = model.stream(images, batch_size=1, num_workers=0)
+    assert isinstance(stream, Iterator)
+    first = next(stream)
+    assert first == together[0] == model.predict(first.file)[0]
+    assert list(stream) == together[1:]
+
+
+def test_a_file_that_cannot_be_read_is_named_or_left_out(
+    images: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = TrainedModel.load(SHIPPED)
+    for path in images.iterdir():
+        shutil.copy(path, tmp_path)
+    (tmp_path / "hand_00001.png").write_bytes(b"no picture")
+    with pytest.raises(ValueError, match=r"Cannot read image .*hand_00001\.png"):
+        model.predict(tmp_path)
+    with caplog.at_level(logging.WARNING):
+        found = model.predict(tmp_path, skip_unreadable=True)
+    assert [p.image for p in found] == ["hand_00000.png", "hand_00002.png"]
+    assert sum("hand_00001.png is left out" in message for message in caplog.messages) == 1
+    with pytest.raises(ValueError, match="the list is empty"):
+        model.predict([])
+
+
+def confidence(model: TrainedModel, image: Path) -> object:
+    (found,) = model.predict(image)
+    return found.confidence
+
+
+def test_a_calibration_holds_for_its_own_weights_and_copies(
+    images: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    image = images / "hand_00000.png"
+    assert confidence(TrainedModel.load(SHIPPED), image)
+    assert confidence(TrainedModel.load(SHIPPED, refine=False, scores=True), image)
+    for options, reason in (
+        ({"num_views": 8}, "the calibration was fitted for num_views 16, not 8"),
+        ({"weights": tmp_path / "tuned.pt"}, "the calibration was fitted for other weights"),
+    ):
+        state = torch.load(SHIPPED / "model.pt", weights_only=True)
+        name = next(name for name, values in state.items() if values.is_floating_point())
+        state[name] = state[name] * 1.01
+        torch.save(state, tmp_path / "tuned.pt")
+        caplog.clear()
+        model = TrainedModel.load(SHIPPED, **options)  # type: ignore[arg-type]
+        assert confidence(model, image) is None and sum(reason in message for message in caplog.messages) == 1
+    assert model.predict(image)[0].disagreement is not None
+    assert model.version == model.weights_hash[:8], "other weights are another version"
+    stated = ScoreCalibration.load(SHIPPED / "calibration.json")
+    assert not replace(stated, weights="").fits(model.weights_hash)
+    assert replace(stated, copies=None).other_copies(model.calibrated_for)
+
+
+def test_weights_that_were_exchanged_are_noticed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    shutil.copytree(SHIPPED, tmp_path / "model")
+    assert TrainedModel.load(tmp_path / "model").version == ModelDescription.load(SHIPPED / "model.json").version
+    state = torch.load(SHIPPED / "model.pt", weights_only=True)
+    torch.save(
+        {name: values * 0.99 if values.is_floating_point() else values for name, values in state.items()},
+        tmp_path / "model" / "model.pt",
+    )
+    caplog.clear()
+    assert TrainedModel.load(tmp_path / "model").version != "0.1.0"
+    assert any("has not the weights that model.json describes" in message for message in caplog.messages)
+
+
+@pytest.mark.parametrize(
+    ("edit", "reason"),
+    [
+        (lambda text: text[:-20], "describes no model"),
+        (lambda text: json.dumps([1]), "it is no JSON object"),
+        (lambda text: text.replace('"format": 1', '"format": 2'), "its format is 2"),
+        (lambda text: text.replace('"landmarks": "hand21"', '"landmarks": "hand20"'), "Unknown landmark set 'hand20'"),
+        (lambda text: text.replace('"weights"', '"wights"'), "unknown entries: wights"),
+    ],
+)
+def test_a_damaged_description_is_named(edit: object, reason: str, tmp_path: Path) -> None:
+    text = edit((SHIPPED / "model.json").read_text())  # type: ignore[operator]
+    (tmp_path / "model.json").write_text(text)
+    with pytest.raises(ValueError, match=reason):
+        TrainedModel.load(tmp_path)
+    (tmp_path / "model.json").unlink()
+    with pytest.raises(ValueError, match=r"There is no model\.json in .*training writes it"):
+        TrainedModel.load(tmp_path)
+
+
+def test_a_network_of_ones_own_predicts_but_cannot_be_described(network: LandmarkRegressor, tmp_path: Path) -> None:
+    class Own(torch.nn.Module):
+        image_size, in_channels = (32, 48), 1
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x.mean((1, 2, 3))[:, None, None].expand(-1, 3, 2)
+
+    model = small(Own())  # type: ignore[arg-type]
+    assert len(model.predict(np.zeros((20, 30), np.uint8))[0].points_px) == 3
+    with pytest.raises(ValueError, match="Only a LandmarkRegressor"):
+        model.save(tmp_path)
+    with pytest.raises(ValueError, match="finds 3 landmarks, but 21 are named"):
+        TrainedModel(network, HAND21)
