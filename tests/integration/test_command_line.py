@@ -1,0 +1,120 @@
+"""What the command line does with what was not meant: misspelt keys, folders in use, an interrupt."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import monai_degia
+
+REPO = Path(__file__).parents[2]
+CONFIGS = REPO / "bundle" / "configs"
+SMALL = {
+    "network_def::backbone": "lenet",
+    "max_epochs": 2,
+    "iterations_per_epoch": 2,
+    "images_per_round": 4,
+    "batch_size": 4,
+}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    monai_degia.write_synthetic_dataset(folder, "photo", 12, image_size=64)
+    return folder
+
+
+def arguments(config_file: Any, **options: Any) -> list[str]:
+    named = [text for name, value in options.items() for text in (f"--{name}", str(value))]
+    return [sys.executable, "-m", "monai.bundle", "run", "--config_file", str(config_file), *named]
+
+
+def run(config_file: Any, cwd: Path, **options: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        arguments(config_file, **options), cwd=cwd, capture_output=True, text=True, timeout=180, check=False
+    )
+
+
+def refused(config_file: Any, cwd: Path, **options: Any) -> str:
+    done = run(config_file, cwd, **options)
+    assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr[-2000:]
+    return done.stderr
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("max_epoch", 5, "Nothing in these configs knows the key 'max_epoch'. Did you mean 'max_epochs'?"),
+        ("train::datast", "x", "knows the key 'train#datast'. Did you mean 'dataset'?"),
+        ("network_def::backbon", "vgg", "has no option 'backbon' (network_def#backbon). Did you mean 'backbone'?"),
+        ("train::handlers::1::interval", 3, "LrScheduleHandler has no option 'interval'"),
+        ("output_dir", "2024", "output_dir was read from the command line as 2024"),
+        ("ckpt_dir", "a,b", "ckpt_dir was read from the command line as ('a', 'b')"),
+    ],
+)
+def test_what_means_nothing_is_an_error(data: Path, tmp_path: Path, key: str, value: Any, expected: str) -> None:
+    options = {"dataset_dir": data, "output_dir": tmp_path, "ckpt_dir": tmp_path, **SMALL, key: value}
+    assert expected in refused(CONFIGS / "train.json", tmp_path, **options)
+    assert not any(tmp_path.iterdir()), "nothing was started"
+
+
+def test_a_misspelt_key_of_inference_is_an_error_too(data: Path, tmp_path: Path) -> None:
+    options = {"dataset_dir": data / "images", "output_dir": tmp_path / "out"}
+    text = refused(CONFIGS / "inference.json", tmp_path, **options, format="['overlay']")
+    assert "'format'. Did you mean 'formats'?" in text and not (tmp_path / "out").exists()
+
+
+def test_training_from_any_folder_and_its_model_elsewhere(data: Path, tmp_path: Path) -> None:
+    """A line an epoch, a summary whose command works, and a folder that is not written over."""
+    done = run(CONFIGS / "train.json", tmp_path, dataset_dir=data, output_dir="out", ckpt_dir="out", **SMALL)
+    assert done.returncode == 0, done.stderr[-2000:]
+    told = done.stdout + done.stderr
+    for epoch in (1, 2):
+        (line,) = [line for line in told.splitlines() if f"epoch {epoch} of 2:" in line]
+        assert all(name in line for name in ("loss 0.", "bits_per_dim", "train_nme", "val_nme"))
+    assert "Done: best val_nme" in told and "--ckpt_dir out" in told
+    kept = (tmp_path / "out" / "model.pt").read_bytes()
+
+    again = {"dataset_dir": data, "output_dir": "other", "ckpt_dir": "out", **SMALL}
+    text = refused(CONFIGS / "train.json", tmp_path, **again)
+    assert "out/model.pt is there already" in text and "--resume True" in text and "--ckpt_dir FOLDER" in text
+    assert (tmp_path / "out" / "model.pt").read_bytes() == kept
+    done = run(CONFIGS / "train.json", tmp_path, **{**again, "max_epochs": 3, "output_dir": "out", "resume": True})
+    assert done.returncode == 0 and "epoch 3 of 3" in done.stdout + done.stderr
+
+    options = {"ckpt_dir": "out", "dataset_dir": data / "images", "output_dir": "found"}
+    done = run(CONFIGS / "inference.json", tmp_path, **options)
+    assert done.returncode == 0, done.stderr[-2000:]
+    entries = json.loads((tmp_path / "found" / "landmarks.json").read_text())
+    model = monai_degia.TrainedModel.load(tmp_path / "out")
+    assert {entry["model_version"] for entry in entries} == {f"landmarks {model.weights_hash[:8]}"}
+
+
+def test_the_shipped_weights_cannot_be_trained_over(data: Path, tmp_path: Path) -> None:
+    before = (REPO / "bundle" / "models" / "model.pt").stat().st_mtime_ns
+    text = refused(CONFIGS / "train.json", tmp_path, dataset_dir=data, output_dir=tmp_path / "out", **SMALL)
+    assert f"{REPO / 'bundle' / 'models' / 'model.pt'} is there already" in text and "--resume" not in text
+    assert (REPO / "bundle" / "models" / "model.pt").stat().st_mtime_ns == before
+
+
+def test_an_interrupt_says_how_to_go_on(data: Path, tmp_path: Path) -> None:
+    options = {"dataset_dir": data, "output_dir": tmp_path / "out", "ckpt_dir": tmp_path / "out", **SMALL}
+    options |= {"max_epochs": 500, "iterations_per_epoch": 5, "use_flow": False, "maximize": False}
+    with subprocess.Popen(
+        arguments(CONFIGS / "train.json", **options), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as process:
+        waited = time.monotonic() + 120
+        while not (tmp_path / "out" / "checkpoint.pt").is_file() and time.monotonic() < waited:
+            time.sleep(0.2)
+        os.kill(process.pid, signal.SIGINT)
+        _, text = process.communicate(timeout=60)
+    assert process.returncode != 0 and "Traceback" not in text
+    last = text.strip().splitlines()[-1]
+    assert last.startswith("Stopped. Go on after the last finished epoch") and "--resume True" in last
