@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from pydoc import locate
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 from monai.bundle import ConfigParser, ConfigWorkflow
 from monai.bundle.config_item import ConfigComponent
@@ -82,41 +82,62 @@ def _above(folder: Path) -> str:
 def _check(parser: ConfigParser, folder: Path) -> None:
     config = parser.get()
     used = {name for text in _texts(config) for name in _references(text)}
+    known = set(_ASKED_FOR)
     for file in sorted(folder.glob("*.json")):
-        used |= set(_names(json.loads(file.read_text(encoding="utf-8"))))
-    for problem in _problems(parser, config, "", used):
+        known |= set(_names(json.loads(file.read_text(encoding="utf-8"))))
+    for problem in _problems(parser, config, "", _Names(used, known)):
         raise UserError(problem)
 
 
-def _problems(parser: ConfigParser, config: Any, place: str, used: set[str]) -> Iterator[str]:
+class _Names(NamedTuple):
+    """Names of entries that mean something.
+
+    Args:
+        used: others refer to these, and so to all that is in them.
+        known: these, and nothing that may be in them.
+
+    """
+
+    used: set[str]
+    known: set[str]
+
+    def __contains__(self, name: object) -> bool:
+        text = str(name)
+        if text in self.known or text.split("#")[0] == "_meta_":
+            return True
+        # A reference to what is in an entry uses the entry, too.
+        return any(text == u or u.startswith(f"{text}#") or text.startswith(f"{u}#") for u in self.used)
+
+    def decide(self, place: str) -> bool:
+        """Whether the entries at a place are given by the bundle; ``source_sets``, for one, is for overlays to fill."""
+        return not place or any(name.startswith(f"{place}#") for name in self.known)
+
+    def at(self, place: str) -> set[str]:
+        """Names of the entries at one place."""
+        start = f"{place}#" if place else ""
+        return {name[len(start) :].split("#")[0] for name in self.used | self.known if name.startswith(start)}
+
+
+def _problems(parser: ConfigParser, config: Any, place: str, names: _Names) -> Iterator[str]:
     if isinstance(config, (list, tuple)):
         for index, entry in enumerate(config):
-            yield from _problems(parser, entry, _join(place, str(index)), used)
+            yield from _problems(parser, entry, _join(place, str(index)), names)
     if not isinstance(config, Mapping):
         return
     component = ConfigComponent.is_instantiable(config)
-    known = _arguments(parser, config) if component else None
+    arguments = _arguments(parser, config) if component else None
     for key, value in config.items():
         name = _join(place, str(key))
-        if component and known is not None and key not in known:
-            yield f"{config['_target_']} has no option {key!r} ({name}).{did_you_mean(key, known)}"
-        if not component and not _is_used(name, used):
-            siblings = [*(n for n in config if _is_used(_join(place, n), used)), *_of_level(used, place)]
-            yield f"Nothing in these configs knows the key {name!r}.{did_you_mean(key, siblings)}"
+        if component and arguments is not None and key not in arguments:
+            yield f"{config['_target_']} has no option {key!r} ({name}).{did_you_mean(key, arguments)}"
+        if not component and name not in names and names.decide(place):
+            yield f"Nothing in these configs knows the key {name!r}.{did_you_mean(key, names.at(place))}"
         if _FOLDER.search(str(key)) and isinstance(value, (int, float, tuple)) and not isinstance(value, bool):
             yield (
                 f"{name} was read from the command line as {value!r}, which is no text and may not be what was typed. "
                 "Write a folder whose name looks like a number or a list with its place before it, such as ./2024."
             )
-        yield from _problems(parser, value, name, used)
-
-
-def _is_used(name: str, used: set[str]) -> bool:
-    first = name.split("#")[0]
-    if name in _ASKED_FOR or first == "_meta_":
-        return True
-    # A reference to an entry uses all that is in it, and one to what is in an entry uses the entry.
-    return any(name == u or u.startswith(f"{name}#") or name.startswith(f"{u}#") for u in used)
+        yield from _problems(parser, value, name, names)
 
 
 def _names(config: Any, place: str = "") -> Iterator[str]:
@@ -126,11 +147,6 @@ def _names(config: Any, place: str = "") -> Iterator[str]:
             name = _join(place, str(key).replace("::", "#"))
             yield name
             yield from _names(value, name)
-
-
-def _of_level(used: set[str], place: str) -> set[str]:
-    start = f"{place}#" if place else ""
-    return {u[len(start) :].split("#")[0] for u in used if u.startswith(start)}
 
 
 def _arguments(parser: ConfigParser, config: Mapping[str, Any]) -> set[str] | None:
