@@ -137,14 +137,14 @@ from monai_degia.writers.structured_report import StructuredReportWriter
 
 __version__ = "0.1.0"
 
-from monai_degia.engines.bundle_config import bundle_root, check_config
+from monai_degia.engines.bundle_config import bundle_root, check_config, component_config
 from monai_degia.engines.run_folder import check_training_folder
 from monai_degia.engines.training_log import TrainingLog
 from monai_degia.errors import UserError
 from monai_degia.flows.source_likelihood import source_bits_per_dim
 from monai_degia.inferers.one_look import OneLookInferer
 from monai_degia.model.description import ModelDescription
-from monai_degia.model.trained_model import TrainedModel
+from monai_degia.model.trained_model import TrainedModel, trained_network
 from monai_degia.networks.precision import native_bfloat16
 from monai_degia.transforms.modality import ScaleBytesd
 from monai_degia.transforms.preprocessing import LandmarkPreprocessing
@@ -265,6 +265,7 @@ __all__ = [
     "check_config",
     "check_training_folder",
     "classes_by_extended_fingers",
+    "component_config",
     "consistency_loss",
     "count_extended_fingers",
     "create_backbone",
@@ -325,6 +326,7 @@ __all__ = [
     "stacked_from_engine",
     "success_detection_rate",
     "summarize_landmarks",
+    "trained_network",
     "transport_cost",
     "write_synthetic_dataset",
 ]

@@ -17,7 +17,7 @@ from monai.bundle.properties import InferProperties, TrainProperties
 
 from monai_degia.errors import UserError, did_you_mean
 
-__all__ = ["bundle_root", "check_config"]
+__all__ = ["bundle_root", "check_config", "component_config"]
 
 #: Entries that nothing in a config refers to, because MONAI, MONAI Label or an overlay asks for them by name.
 _ASKED_FOR = {"imports", "initialize", "run", "finalize", "_meta_", "network_def", "preprocessing", "postprocessing"}
@@ -66,6 +66,30 @@ def check_config() -> None:
         if isinstance(asking, ConfigWorkflow):
             _check(asking.parser, Path(asking.config_root_path))
             return
+
+
+def component_config(name: str) -> dict[str, Any] | None:
+    """An entry of the running config as plain values that build it again: ``_target_`` and resolved arguments.
+
+    Args:
+        name: of the entry, such as ``network_def``.
+
+    Returns:
+        The values; ``None`` if nobody runs a config, the entry is no component, or an argument is no plain value.
+
+    """
+    for frame in _frames():
+        asking = frame.f_locals.get("self")
+        if isinstance(asking, ConfigParser):
+            raw = asking.get(name)
+            if not ConfigComponent.is_instantiable(raw):
+                return None
+            values = {k: asking.get_parsed_content(f"{name}#{k}") for k in raw if k not in _SPECIAL}
+            try:
+                return json.loads(json.dumps({"_target_": raw["_target_"], **values}))
+            except TypeError:
+                return None
+    return None
 
 
 def _frames() -> Iterator[FrameType]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +16,6 @@ from ignite.handlers import Checkpoint
 from torch import nn
 
 from monai_degia.data.files import whole_file
-from monai_degia.data.landmark_sets import landmark_names
 from monai_degia.engines.errors import on_interrupt
 from monai_degia.engines.ranks import is_first_rank
 from monai_degia.errors import UserError
@@ -23,6 +23,8 @@ from monai_degia.flows.flow_prior import FlowPrior
 from monai_degia.model.description import DESCRIPTION_FILE, ModelDescription
 
 __all__ = ["BestModelSaver", "RunCheckpoint"]
+
+_logger = logging.getLogger(__name__)
 
 
 class RunCheckpoint:
@@ -130,9 +132,13 @@ class BestModelSaver:
         metric_cmp_fn: whether the first of two values is better, as in MONAI's evaluators; default: lower is better.
         companions: file name to a network that is saved beside it in the same epochs, such as the flow.
         landmarks: name of the landmark set, or the K names: what the network is goes into ``model.json`` beside the
-            weights, so that :meth:`monai_degia.TrainedModel.load` needs nothing but the folder. ``None``, or a network
-            that is no :class:`monai_degia.LandmarkRegressor`, leaves the weights alone.
+            weights, so that :meth:`monai_degia.TrainedModel.load` needs nothing but the folder. ``None`` leaves the
+            weights alone.
         name: of the model, in ``model.json``.
+        config: class and arguments of the network, see :class:`monai_degia.ModelDescription`; needed for networks other
+            than :class:`monai_degia.LandmarkRegressor`.
+        in_channels: of the network's images; default: the network's attribute.
+        image_size: (X, Y) of the network's images; default: the network's attribute.
 
     """
 
@@ -144,11 +150,16 @@ class BestModelSaver:
         companions: Mapping[str, nn.Module] | None = None,
         landmarks: str | Sequence[str] | None = None,
         name: str = "landmarks",
+        config: Mapping[str, Any] | None = None,
+        in_channels: int | None = None,
+        image_size: Sequence[int] | None = None,
     ) -> None:
         self.landmarks, self.name = landmarks, name
+        self.about: dict[str, Any] = {"config": config, "in_channels": in_channels, "image_size": image_size}
         self.path, self.network, self.metric_cmp_fn = Path(path), network, metric_cmp_fn
         self.companions = dict(companions or {})
         self.best: float | None = None
+        self._told = False
         self.epoch = 0
 
     def attach(self, engine: Engine) -> None:
@@ -170,7 +181,10 @@ class BestModelSaver:
         described = None
         if self.landmarks is not None:
             flow = next((module for module in self.companions.values() if isinstance(module, FlowPrior)), None)
-            described = ModelDescription.of(self.network, tuple(landmark_names(self.landmarks)), flow, self.name)
+            described = ModelDescription.of(self.network, self.landmarks, flow, self.name, **self.about)
+            if described is None and not self._told:
+                self._told = True
+                _logger.warning("No %s beside %s: nobody could build the network again.", DESCRIPTION_FILE, self.path)
         # All drafts first: what can fail, a full disk above all, fails before the files of the last best epoch change.
         with ExitStack() as drafts:
             for path, network in files.items():

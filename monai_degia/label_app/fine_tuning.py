@@ -123,9 +123,9 @@ class FineTuning:
         self.overrides = {
             "bundle_root": str(bundle_dir),
             "landmarks": list(landmark_names(described.landmarks)),
-            "network_def": {"_target_": "monai_degia.LandmarkRegressor", **described.network},
-            "image_size": described.network["image_size"],
-            "in_channels": described.network["in_channels"],
+            "network_def": described.network,
+            "image_size": list(described.image_size),
+            "in_channels": described.in_channels,
             **({"device": f"$torch.device({device!r})"} if device else {}),
             **asdict(options),
             **overrides,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from pydoc import locate
 from typing import Any
 
 from torch import nn
@@ -21,6 +22,7 @@ __all__ = ["DESCRIPTION_FILE", "ModelDescription"]
 
 DESCRIPTION_FILE = "model.json"
 _FORMAT = 1
+_OWN = "monai_degia.LandmarkRegressor"
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,9 @@ class ModelDescription:
         name: of the model, without spaces.
         version: of the model, without spaces.
         landmarks: name of the landmark set, or the K names.
-        network: arguments of :class:`monai_degia.LandmarkRegressor`.
+        network: ``_target_``, the dotted name of a class of ``torch.nn.Module``, and its arguments, as in configs.
+        in_channels: of the network's images.
+        image_size: (X, Y) of the network's images in pixels.
         weights: hash of the network's weights, :func:`monai_degia.networks.weights_hash.weights_hash`.
         flow: what the flow's weights do not tell: ``gamma`` and ``shift_scale`` of Eq. (8); ``None`` without a flow.
         format: version of the file's form.
@@ -42,6 +46,8 @@ class ModelDescription:
     version: str
     landmarks: str | tuple[str, ...]
     network: dict[str, Any]
+    in_channels: int
+    image_size: tuple[int, int]
     weights: str
     flow: dict[str, float] | None = None
     format: int = field(default=_FORMAT)
@@ -50,35 +56,68 @@ class ModelDescription:
     def of(
         cls,
         network: nn.Module,
-        landmarks: str | tuple[str, ...],
+        landmarks: str | Sequence[str],
         flow: FlowPrior | None = None,
         name: str = "landmarks",
         version: str | None = None,
+        config: Mapping[str, Any] | None = None,
+        in_channels: int | None = None,
+        image_size: Sequence[int] | None = None,
     ) -> ModelDescription | None:
         """Describe a network.
 
         Args:
-            network: to describe; only a :class:`monai_degia.LandmarkRegressor` with a backbone of this package can be.
+            network: to describe.
             landmarks: name of the landmark set, or the K names.
             flow: its flow.
             name: of the model.
             version: of the model; default: the first 8 digits of the hash of its weights.
+            config: what builds the network again, see ``network`` above; a :class:`monai_degia.LandmarkRegressor` with
+                a backbone of this package needs none.
+            in_channels: default: the network's attribute.
+            image_size: default: the network's attribute.
 
         Returns:
-            The description, ``None`` for another network.
+            The description, ``None`` for a network that nobody could build again.
 
         """
-        if not isinstance(network, LandmarkRegressor) or network.options is None:
+        if config is None and isinstance(network, LandmarkRegressor) and network.options is not None:
+            given = {key: value for key, value in network.options.items() if value is not None}
+            config = {"_target_": _OWN, **given}
+        size = image_size or getattr(network, "image_size", None)
+        channels = in_channels or getattr(network, "in_channels", None)
+        if config is None or size is None or channels is None:
             return None
         weights = weights_hash(network.state_dict())
         return cls(
             name=name,
             version=version or weights[:8],
             landmarks=_short(landmarks),
-            network={key: value for key, value in network.options.items() if value is not None},
+            network=dict(config),
+            in_channels=int(channels),
+            image_size=(int(size[0]), int(size[1])),
             weights=weights,
             flow=None if flow is None else {"gamma": flow.prior.gamma, "shift_scale": flow.prior.shift_scale},
         )
+
+    def build(self) -> nn.Module:
+        """The network, with weights of its own.
+
+        Raises:
+            ValueError: if its class is not there, is no ``torch.nn.Module`` or does not take the arguments.
+
+        """
+        arguments = dict(self.network)
+        target = str(arguments.pop("_target_", ""))
+        kind = locate(target)
+        if not (isinstance(kind, type) and issubclass(kind, nn.Module)):
+            raise UserError(
+                f"{DESCRIPTION_FILE} names a network {target!r}, which is no class of torch.nn.Module here."
+            )
+        try:
+            return kind(**arguments)
+        except TypeError as error:
+            raise UserError(f"{DESCRIPTION_FILE} names a network {target!r} that cannot be built: {error}") from error
 
     def save(self, path: str | Path) -> None:
         """Write a JSON file, whole or not at all."""
@@ -115,11 +154,12 @@ class ModelDescription:
         known = {entry.name for entry in fields(cls)}
         if unknown := sorted(set(content) - known):
             raise UserError(f"it has unknown entries: {', '.join(unknown)}.")
-        landmarks = content.get("landmarks", ())
+        landmarks, size = content.get("landmarks", ()), content.get("image_size", ())
         landmark_names(landmarks)
-        return cls(**{**content, "landmarks": landmarks if isinstance(landmarks, str) else tuple(landmarks)})
+        landmarks = landmarks if isinstance(landmarks, str) else tuple(landmarks)
+        return cls(**{**content, "landmarks": landmarks, "image_size": tuple(size)})
 
 
-def _short(landmarks: str | tuple[str, ...]) -> str | tuple[str, ...]:
+def _short(landmarks: str | Sequence[str]) -> str | tuple[str, ...]:
     names = landmark_names(landmarks)
     return next((name for name, known in LANDMARK_SETS.items() if known == names), names)

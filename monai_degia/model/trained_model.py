@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +30,12 @@ from monai_degia.metrics.calibration import ScoreCalibration
 from monai_degia.model.description import DESCRIPTION_FILE, ModelDescription
 from monai_degia.model.scoring import add_scores
 from monai_degia.networks.precision import native_bfloat16
-from monai_degia.networks.regressor import LandmarkRegressor
 from monai_degia.networks.weights import load_weights
+from monai_degia.networks.weights_hash import weights_hash
 from monai_degia.results.prediction import LandmarkPrediction, landmark_prediction
 from monai_degia.transforms.preprocessing import LandmarkPreprocessing
 
-__all__ = ["TrainedModel"]
+__all__ = ["TrainedModel", "trained_network"]
 
 _logger = logging.getLogger(__name__)
 
@@ -62,6 +62,10 @@ class TrainedModel:
             landmarks are refined.
         either_side: also ask for the mirrored picture, for objects whose side is not known.
         autocast_dtype: precision of the backbone; ``"auto"`` takes bfloat16 where the device multiplies it faster.
+        config: what builds the network again, see :class:`ModelDescription`; needed to save networks of other classes
+            than :class:`monai_degia.LandmarkRegressor`.
+        in_channels: of the network's images; default: the network's attribute.
+        image_size: (X, Y) of the network's images; default: the network's attribute.
 
     Raises:
         ValueError: if the network has another number of landmarks, or an option is out of range.
@@ -81,6 +85,9 @@ class TrainedModel:
         scores: bool | None = None,
         either_side: bool = False,
         autocast_dtype: torch.dtype | str | None = "auto",
+        config: Mapping[str, Any] | None = None,
+        in_channels: int | None = None,
+        image_size: Sequence[int] | None = None,
     ) -> None:
         self.names = landmark_names(landmarks)
         self.landmarks = landmarks if isinstance(landmarks, str) else self.names
@@ -88,9 +95,16 @@ class TrainedModel:
         found = getattr(network, "num_landmarks", len(self.names))
         if found != len(self.names):
             raise UserError(f"The network finds {found} landmarks, but {len(self.names)} are named.")
-        self.description = ModelDescription.of(network, self.names, flow, name, version)
-        self.image_size: list[int] = [int(side) for side in network.image_size]  # type: ignore[union-attr]
-        self.in_channels = int(network.in_channels)  # type: ignore[arg-type]
+        size, channels = (
+            image_size or getattr(network, "image_size", None),
+            in_channels or getattr(network, "in_channels", 0),
+        )
+        if size is None or not channels:
+            raise UserError("The network does not tell its image_size and in_channels: pass them.")
+        self.image_size, self.in_channels = [int(side) for side in size], int(channels)
+        self.description = ModelDescription.of(
+            network, self.names, flow, name, version, config, self.in_channels, self.image_size
+        )
         self.name, self.version = name, version or (self.description.version if self.description else "unknown")
         self.refine, self.scores = refine, refine if scores is None else scores
         self.device = next((p.device for p in network.parameters()), torch.device("cpu"))
@@ -130,9 +144,8 @@ class TrainedModel:
             raise UserError(f"There is no folder {folder}: name that of model.pt and {DESCRIPTION_FILE}.")
         described = ModelDescription.load(folder / DESCRIPTION_FILE)
         where = torch.device(device or ("cuda:0" if torch.cuda.is_available() else "cpu"))
-        network = load_weights(LandmarkRegressor(**described.network), weights or folder / WEIGHTS).to(where)
-        now = ModelDescription.of(network, described.landmarks)
-        same = now is None or now.weights == described.weights
+        network = load_weights(described.build(), weights or folder / WEIGHTS).to(where)
+        same = weights_hash(network.state_dict()) == described.weights
         if not same and weights is None:
             _logger.warning("%s has not the weights that %s describes.", folder / WEIGHTS, DESCRIPTION_FILE)
         calibration = folder / CALIBRATION
@@ -143,6 +156,9 @@ class TrainedModel:
             calibration=ScoreCalibration.load(calibration) if calibrated and calibration.is_file() else None,
             name=described.name,
             version=version or (described.version if same else None),
+            config=described.network,
+            in_channels=described.in_channels,
+            image_size=described.image_size,
             **options,
         )
 
@@ -161,7 +177,7 @@ class TrainedModel:
             raise UserError(f"{folder} holds a model already: name another folder, or move it away.")
         described = self.description
         if described is None:
-            raise UserError("Only a LandmarkRegressor with a backbone of monai_degia can be described in a file.")
+            raise UserError("Nobody could build this network again: pass config, its class and arguments.")
         states = {WEIGHTS: self.network, **({} if self.flow is None else {FLOW: self.flow})}
         for name, module in states.items():
             with whole_file(folder / name) as partial:
@@ -353,6 +369,11 @@ class TrainedModel:
         return {**self.refining.options, "image_size": self.image_size, "picture_size": picture_size(self.image_size)}
 
 
+def trained_network(model: TrainedModel) -> nn.Module:
+    """The network of a model, as an entry of a config that exports and servers ask for by name."""
+    return model.network
+
+
 def _items(images: Image | Iterable[Image]) -> list[dict[str, Any]]:
     if isinstance(images, (str, Path)):
         path = Path(images)
@@ -370,5 +391,5 @@ def _load_flow(path: Path, described: ModelDescription, device: torch.device) ->
     if described.flow is None or not path.is_file():
         return None
     state = torch.load(path, map_location="cpu", weights_only=True)
-    size, channels = described.network["image_size"], described.network["in_channels"]
-    return FlowPrior.from_state_dict(state, size, channels, **described.flow).to(device)
+    flow = FlowPrior.from_state_dict(state, described.image_size, described.in_channels, **described.flow)
+    return flow.to(device)

@@ -148,6 +148,8 @@ def test_weights_that_were_exchanged_are_noticed(tmp_path: Path, caplog: pytest.
         (lambda text: text.replace('"format": 1', '"format": 2'), "its format is 2"),
         (lambda text: text.replace('"landmarks": "hand21"', '"landmarks": "hand20"'), "Unknown landmark set 'hand20'"),
         (lambda text: text.replace('"weights"', '"wights"'), "unknown entries: wights"),
+        (lambda text: text.replace("monai_degia.LandmarkRegressor", "os.system"), "'os.system', which is no class"),
+        (lambda text: text.replace('"head"', '"hed"'), "'monai_degia.LandmarkRegressor' that cannot be built"),
     ],
 )
 def test_a_damaged_description_is_named(edit: object, reason: str, tmp_path: Path) -> None:
@@ -169,7 +171,7 @@ def test_a_network_of_ones_own_predicts_but_cannot_be_described(network: Landmar
 
     model = small(Own())  # type: ignore[arg-type]
     assert len(model.predict(np.zeros((20, 30), np.uint8))[0].points_px) == 3
-    with pytest.raises(ValueError, match="Only a LandmarkRegressor"):
+    with pytest.raises(ValueError, match="Nobody could build this network again"):
         model.save(tmp_path)
     with pytest.raises(ValueError, match="finds 3 landmarks, but 21 are named"):
         TrainedModel(network, HAND21)
