@@ -40,7 +40,7 @@ bench: $(STAMP)
 	$(BIN)/python docs/benchmarks/speed.py --work_dir runs/bench $(if $(BASELINE),--baseline "$(BASELINE)") $(if $(DATA),--dataset_dir "$(DATA)")
 
 label: $(LABEL_STAMP)
-	test "$(STUDIES)" != "$(SAMPLES)" || $(LABEL_VENV)/bin/python -m monai_degia.label_app.sample_images $(SAMPLES)
+	test "$(STUDIES)" != "$(SAMPLES)" || $(LABEL_VENV)/bin/python -m monai_degia.label_app.store.sample_images $(SAMPLES)
 	PATH="$(abspath $(LABEL_VENV))/bin:$$PATH" monailabel start_server --app monai_degia/label_app \
 		--studies "$(STUDIES)" --host 127.0.0.1 --port $(PORT)
 

@@ -56,7 +56,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=find_packages(include=["monai_degia", "monai_degia.*"]),
-    package_data={"monai_degia": ["py.typed", "writers/report_page/*"]},
+    package_data={"monai_degia": ["py.typed", "reports/report_page/*"]},
     install_requires=[
         "jinja2>=3.1",
         "markupsafe",

@@ -1,29 +1,41 @@
 """Landmark networks trained on one image domain that work on domains nobody has seen (DeGIA, arXiv 1905.12028)."""
 
-from monai_degia.data.datalist import list_images, load_datalist
+from monai_degia.ascent.adversarial import AdversarialAscent, AdversarialAscentd
+from monai_degia.ascent.appearance import AppearanceParametrization, random_appearance
+from monai_degia.ascent.gradient_ascent import STEP_RULES, gradient_ascent
+from monai_degia.ascent.parametrization import (
+    LatentParametrization,
+    Parametrization,
+    PixelParametrization,
+    ReflectedParametrization,
+)
+from monai_degia.ascent.starts import PARAMETRIZATIONS
+from monai_degia.augment.convolution import random_convolution
+from monai_degia.augment.geometry import RandGeometryd
+from monai_degia.augment.prolongation import RandProlongation
+from monai_degia.augment.random_convolution import RandConv, RandConvd
+from monai_degia.augment.warp import RandPoseWarpd, RandSmoothWarpd
 from monai_degia.data.digits.files import read_digits
 from monai_degia.data.digits.images import DigitImages
 from monai_degia.data.digits.items import load_digits, load_mnist_m_from
 from monai_degia.data.digits.mnist_m import make_mnist_m
-from monai_degia.data.growing import GrowingDataset
-from monai_degia.data.hands.dataset import render_hand, write_synthetic_dataset
-from monai_degia.data.hands.extended import classes_by_extended_fingers, count_extended_fingers
-from monai_degia.data.hands.scene import render_faded_hand
-from monai_degia.data.keys import DeGIAKeys, MaximizationEvents, scalar_output, stacked_from_engine
-from monai_degia.data.landmark_sets import HAND17, HAND21, LANDMARK_SETS, flip_permutation, landmark_names
-from monai_degia.data.metaimage import MetaImageReader
-from monai_degia.data.pool import GeneratedPool
-from monai_degia.data.prefetch import PrefetchLoader
+from monai_degia.data.lists.datalist import list_images, load_datalist
+from monai_degia.data.lists.landmark_sets import HAND17, HAND21, LANDMARK_SETS, flip_permutation, landmark_names
+from monai_degia.data.lists.splits import merge_datalists, mix_datalists, split_datalist
+from monai_degia.data.pool.growing import GrowingDataset
+from monai_degia.data.pool.pool import GeneratedPool
+from monai_degia.data.pool.prefetch import PrefetchLoader
+from monai_degia.data.pool.reading import ReadOnceDataset
+from monai_degia.data.pool.sampler import GrowingSampler
 from monai_degia.data.published.dha import load_dha
 from monai_degia.data.published.freihand import load_freihand, load_onehand10k
 from monai_degia.data.published.joints import JOINT_MAPPING, mapped_joints
 from monai_degia.data.published.nyu import load_nyu
 from monai_degia.data.published.rhpe import load_rhpe
 from monai_degia.data.published.rsna import load_rsna
-from monai_degia.data.reading import ReadOnceDataset
-from monai_degia.data.sampler import GrowingSampler
-from monai_degia.data.splits import merge_datalists, mix_datalists, split_datalist
-from monai_degia.data.xray.reader import XRayReader
+from monai_degia.data.rendered.dataset import render_hand, write_synthetic_dataset
+from monai_degia.data.rendered.extended import classes_by_extended_fingers, count_extended_fingers
+from monai_degia.data.rendered.scene import render_faded_hand
 from monai_degia.engines.augmented_batch import PrepareAugmentedBatch
 from monai_degia.engines.autocast import AutocastInferer
 from monai_degia.engines.batches import PrepareClassBatch, PrepareLandmarkBatch
@@ -84,21 +96,13 @@ from monai_degia.networks.inference_copy import inference_copy
 from monai_degia.networks.onnx_network import OnnxNetwork
 from monai_degia.networks.regressor import LandmarkRegressor
 from monai_degia.networks.weights import load_weights
-from monai_degia.results.prediction import LandmarkPrediction
-from monai_degia.results.prediction import LandmarkPrediction as LandmarkRecord
-from monai_degia.transforms.adversarial import AdversarialAscent, AdversarialAscentd
-from monai_degia.transforms.appearance import AppearanceParametrization, random_appearance
-from monai_degia.transforms.ascent import STEP_RULES, gradient_ascent
-from monai_degia.transforms.ascent_starts import PARAMETRIZATIONS
-from monai_degia.transforms.convolution import random_convolution
-from monai_degia.transforms.crop import CropBoxd
-from monai_degia.transforms.depth_encoding import DecodeDepthd
-from monai_degia.transforms.file_geometry import FileGeometryd
-from monai_degia.transforms.fit import FitToSized
-from monai_degia.transforms.framing import Reframed
-from monai_degia.transforms.geometry import RandGeometryd
-from monai_degia.transforms.guarded import GuardedCompose
-from monai_degia.transforms.landmarks import (
+from monai_degia.reading.crop import CropBoxd
+from monai_degia.reading.depth_encoding import DecodeDepthd
+from monai_degia.reading.file_geometry import FileGeometryd
+from monai_degia.reading.fit import FitToSized
+from monai_degia.reading.guarded import GuardedCompose
+from monai_degia.reading.images import LoadAnyImaged
+from monai_degia.reading.landmarks import (
     DenormalizeLandmarksd,
     FlipMarkedd,
     LandmarksToImaged,
@@ -109,31 +113,28 @@ from monai_degia.transforms.landmarks import (
     landmarks_to_original,
     normalize_landmarks,
 )
-from monai_degia.transforms.modality import LoadAnyImaged, MatchChannelsd, ScaleModalityd, depth_to_image
-from monai_degia.transforms.parametrization import (
-    LatentParametrization,
-    Parametrization,
-    PixelParametrization,
-    ReflectedParametrization,
-)
-from monai_degia.transforms.picture import KeepPictured
-from monai_degia.transforms.pose_shift import PoseShiftd
-from monai_degia.transforms.prolongation import RandProlongation
-from monai_degia.transforms.random_convolution import RandConv, RandConvd
-from monai_degia.transforms.shifts import AppearanceShiftd, shifted_copies
-from monai_degia.transforms.spacing import PixelSpacingd
-from monai_degia.transforms.upright import TurnUprightd
-from monai_degia.transforms.warp import RandPoseWarpd, RandSmoothWarpd
-from monai_degia.writers.calibration_file import CalibrationWriter
-from monai_degia.writers.class_report import ClassificationReport
-from monai_degia.writers.html_report import HtmlReport
-from monai_degia.writers.landmark_files import LandmarkFileWriter
-from monai_degia.writers.markups import MarkupsWriter
-from monai_degia.writers.overlay import draw_landmarks, save_overlay_grid
-from monai_degia.writers.overlay_files import OverlayWriter
-from monai_degia.writers.report import LandmarkReport
-from monai_degia.writers.score_report import ScoreReport
-from monai_degia.writers.structured_report import StructuredReportWriter
+from monai_degia.reading.metaimage import MetaImageReader
+from monai_degia.reading.modality import MatchChannelsd, ScaleModalityd, depth_to_image
+from monai_degia.reading.picture import KeepPictured
+from monai_degia.reading.spacing import PixelSpacingd
+from monai_degia.reading.upright import TurnUprightd
+from monai_degia.reading.xray.reader import XRayReader
+from monai_degia.reports.calibration_file import CalibrationWriter
+from monai_degia.reports.class_report import ClassificationReport
+from monai_degia.reports.html_report import HtmlReport
+from monai_degia.reports.landmark_files import LandmarkFileWriter
+from monai_degia.reports.report import LandmarkReport
+from monai_degia.reports.score_report import ScoreReport
+from monai_degia.results.keys import DeGIAKeys, MaximizationEvents, scalar_output, stacked_from_engine
+from monai_degia.results.markups import MarkupsWriter
+from monai_degia.results.overlay import draw_landmarks, save_overlay_grid
+from monai_degia.results.overlay_files import OverlayWriter
+from monai_degia.results.prediction import LandmarkPrediction
+from monai_degia.results.prediction import LandmarkPrediction as LandmarkRecord
+from monai_degia.results.structured_report import StructuredReportWriter
+from monai_degia.shifts.appearance import AppearanceShiftd, shifted_copies
+from monai_degia.shifts.framing import Reframed
+from monai_degia.shifts.pose import PoseShiftd
 
 __version__ = "0.1.0"
 
@@ -146,8 +147,8 @@ from monai_degia.inferers.one_look import OneLookInferer
 from monai_degia.model.description import ModelDescription
 from monai_degia.model.trained_model import TrainedModel, trained_network
 from monai_degia.networks.precision import native_bfloat16
-from monai_degia.transforms.modality import ScaleBytesd
-from monai_degia.transforms.preprocessing import LandmarkPreprocessing
+from monai_degia.reading.modality import ScaleBytesd
+from monai_degia.reading.preprocessing import LandmarkPreprocessing
 
 __all__ = [
     "BACKBONES",

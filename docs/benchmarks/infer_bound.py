@@ -15,8 +15,8 @@ from monai.bundle import ConfigParser
 from PIL import Image
 
 from monai_degia import SelfConsistentInferer
-from monai_degia.data.xray.files import open_xray
-from monai_degia.data.xray.stored import stored_values
+from monai_degia.reading.xray.files import open_xray
+from monai_degia.reading.xray.stored import stored_values
 
 ROOT = Path(__file__).resolve().parents[2]
 BATCH = 8
@@ -36,8 +36,8 @@ def main() -> None:
                 picture.load()
     decoding = time.process_time() - start
     parser = ConfigParser(ConfigParser.load_config_file(ROOT / "bundle" / "configs" / "inference.json"))
+    parser.update({"bundle_root": str(ROOT / "bundle")})
     network = parser.get_parsed_content("network_def").eval()
-    network.load_state_dict(torch.load(ROOT / "bundle" / "models" / "model.pt", weights_only=True))
     images, inferer = torch.rand(BATCH, 3, 64, 64), SelfConsistentInferer(num_views=64)
     inferer(images, network)
     start = time.process_time()

@@ -21,7 +21,10 @@ from monai.bundle import ConfigParser
 ROOT = Path(__file__).resolve().parents[2]
 ITERATIONS = 20
 SETTINGS = {"iterations_per_epoch": ITERATIONS, "max_epochs": 10**6, "max_generated": 10**5, "flow_interval": 1}
-OVERLAYS = {"digits": ["digits/task", "digits/protocol"], "hands": ["data/hands", "backbone/resnet"]}
+OVERLAYS = {
+    "digits": ["digits/task", "digits/protocol"],
+    "hands": ["data/signdigits", "head/regression", "backbone/resnet"],
+}
 METHODS = {"digits": "digits/method", "hands": "method"}
 FROM_THE_SOURCE = ("pixel", "reflected")
 

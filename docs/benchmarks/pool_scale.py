@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 import monai_degia
-from monai_degia.data.pool import GeneratedPool
+from monai_degia.data.pool.pool import GeneratedPool
 
 SHAPE, LANDMARKS, BATCH, DRAWS = (3, 64, 64), 21, 64, 2000
 

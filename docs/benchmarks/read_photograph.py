@@ -22,7 +22,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     parser = ConfigParser(ConfigParser.load_config_file(checkout / "bundle" / "configs" / "inference.json"))
-    parser.update({"dataset_dir": str(Path(file).parent)})
+    parser.update({"dataset_dir": str(Path(file).parent), "bundle_root": str(checkout / "bundle")})
     preprocessing = parser.get_parsed_content("preprocessing")
     times = []
     for _ in range(repeats + 1):

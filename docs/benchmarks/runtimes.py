@@ -56,8 +56,8 @@ def main() -> None:
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     config = ConfigParser(ConfigParser.load_config_file(BUNDLE / "configs" / "inference.json"))
+    config.update({"bundle_root": str(BUNDLE)})
     network = config.get_parsed_content("network_def").eval()
-    network.load_state_dict(torch.load(BUNDLE / "models" / "model.pt", weights_only=True))
     works = runtimes(network, torch.rand(64, 3, 64, 64), options.compile)
     times: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(options.repeats + 2):

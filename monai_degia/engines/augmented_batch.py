@@ -11,7 +11,7 @@ from monai.data import MetaTensor
 from monai.engines import PrepareBatch
 from torch import Tensor
 
-from monai_degia.data.seeds import uniform_rows
+from monai_degia.data.pool.seeds import uniform_rows
 from monai_degia.errors import UserError
 
 __all__ = ["BatchAugmentation", "PrepareAugmentedBatch"]

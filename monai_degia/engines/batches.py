@@ -11,7 +11,7 @@ from monai.engines import PrepareBatch
 from torch import Tensor
 
 from monai_degia.errors import UserError
-from monai_degia.transforms.landmarks import normalize_landmarks
+from monai_degia.reading.landmarks import normalize_landmarks
 
 __all__ = ["PrepareClassBatch", "PrepareLandmarkBatch", "batch_classes"]
 

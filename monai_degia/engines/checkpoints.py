@@ -15,11 +15,11 @@ from ignite.engine import Engine, Events
 from ignite.handlers import Checkpoint
 from torch import nn
 
-from monai_degia.data.files import whole_file
 from monai_degia.engines.errors import on_interrupt
 from monai_degia.engines.ranks import is_first_rank
 from monai_degia.errors import UserError
 from monai_degia.flows.flow_prior import FlowPrior
+from monai_degia.io.files import whole_file
 from monai_degia.model.description import DESCRIPTION_FILE, ModelDescription
 
 __all__ = ["BestModelSaver", "RunCheckpoint"]

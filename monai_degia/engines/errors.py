@@ -12,7 +12,7 @@ from types import TracebackType
 
 from monai.apps.utils import get_logger
 
-from monai_degia.data.messages import short_message
+from monai_degia.io.messages import short_message
 
 __all__ = ["on_interrupt", "show_short_errors"]
 

@@ -11,10 +11,10 @@ from monai.inferers import Inferer
 from monai.utils import CommonKeys
 from torch import Tensor, nn
 
-from monai_degia.data.keys import DeGIAKeys
 from monai_degia.engines.batches import PrepareLandmarkBatch
 from monai_degia.inferers.self_consistent import SelfConsistentInferer
 from monai_degia.model.trained_model import TrainedModel
+from monai_degia.results.keys import DeGIAKeys
 
 __all__ = ["LandmarkEvaluator"]
 

@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 from torchvision.utils import make_grid, save_image
 
-from monai_degia.data.files import whole_file
-from monai_degia.data.keys import DeGIAKeys, MaximizationEvents
 from monai_degia.engines.ranks import is_first_rank
+from monai_degia.io.files import whole_file
+from monai_degia.results.keys import DeGIAKeys, MaximizationEvents
 
 __all__ = ["GeneratedImagesHandler"]
 

@@ -9,8 +9,8 @@ from ignite.engine import Engine, Events
 from monai.transforms import Randomizable
 from monai.utils import set_determinism
 
-from monai_degia.data.growing import GrowingDataset
-from monai_degia.data.seeds import derive_seed
+from monai_degia.data.pool.growing import GrowingDataset
+from monai_degia.data.pool.seeds import derive_seed
 from monai_degia.engines.augmented_batch import PrepareAugmentedBatch
 from monai_degia.engines.maximizer import AdversarialMaximizer
 from monai_degia.errors import UserError

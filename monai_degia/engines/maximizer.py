@@ -12,12 +12,12 @@ from monai.engines import IterationEvents, PrepareBatch, Workflow
 from monai.utils import CommonKeys
 from torch.utils.data import Sampler
 
-from monai_degia.data.growing import GrowingDataset
-from monai_degia.data.keys import DeGIAKeys, MaximizationEvents
-from monai_degia.data.seeds import derive_seed
+from monai_degia.ascent.adversarial import AdversarialAscent
+from monai_degia.data.pool.growing import GrowingDataset
+from monai_degia.data.pool.seeds import derive_seed
 from monai_degia.engines.batches import PrepareLandmarkBatch, batch_classes
 from monai_degia.errors import UserError
-from monai_degia.transforms.adversarial import AdversarialAscent
+from monai_degia.results.keys import DeGIAKeys, MaximizationEvents
 
 __all__ = ["AdversarialMaximizer", "RoundSampler"]
 

@@ -10,8 +10,8 @@ from ignite.engine import Engine, Events
 from ignite.handlers import ProgressBar
 from monai.utils import CommonKeys
 
-from monai_degia.data.keys import DeGIAKeys
 from monai_degia.engines.ranks import is_first_rank
+from monai_degia.results.keys import DeGIAKeys
 
 __all__ = ["PhaseProgress"]
 

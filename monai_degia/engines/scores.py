@@ -7,12 +7,12 @@ from monai.networks import eval_mode
 from monai.utils import CommonKeys, convert_to_tensor
 from torch import nn
 
-from monai_degia.data.keys import DeGIAKeys
 from monai_degia.flows.flow_prior import FlowPrior
 from monai_degia.inferers.frames import Frames
 from monai_degia.inferers.self_consistent import SelfConsistentInferer
 from monai_degia.metrics.calibration import ScoreCalibration
 from monai_degia.model.scoring import add_scores
+from monai_degia.results.keys import DeGIAKeys
 
 __all__ = ["ScoresHandler"]
 

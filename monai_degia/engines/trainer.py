@@ -12,13 +12,13 @@ from monai.utils import CommonKeys
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from monai_degia.data.keys import DeGIAKeys
-from monai_degia.data.seeds import derive_seed
+from monai_degia.data.pool.seeds import derive_seed
 from monai_degia.engines.autocast import AutocastInferer
 from monai_degia.engines.batches import batch_classes
 from monai_degia.engines.ranks import average_gradients
 from monai_degia.errors import UserError
 from monai_degia.flows.flow_prior import FlowPrior
+from monai_degia.results.keys import DeGIAKeys
 
 __all__ = ["DeGIATrainer"]
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from ignite.engine import Engine, Events
 
-from monai_degia.data.keys import scalar_output
 from monai_degia.engines.checkpoints import BestModelSaver
 from monai_degia.engines.ranks import is_first_rank
 from monai_degia.model.description import DESCRIPTION_FILE
+from monai_degia.results.keys import scalar_output
 
 __all__ = ["TrainingLog"]
 

@@ -12,8 +12,8 @@ from monai.transforms import Randomizable
 from monai.utils import convert_to_tensor
 from torch import Tensor
 
+from monai_degia.augment.convolution import random_convolution
 from monai_degia.errors import UserError
-from monai_degia.transforms.convolution import random_convolution
 
 __all__ = ["ViewsInferer"]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from monai_degia.data.hands.dataset import write_synthetic_dataset
+from monai_degia.data.rendered.dataset import write_synthetic_dataset
 from monai_degia.engines.errors import show_short_errors
 from monai_degia.errors import UserError
 from monai_degia.experiments.catalogue import GRIDS

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from monai_degia.data.files import whole_file
 from monai_degia.experiments.tables import Result, domains_of, group_results
+from monai_degia.io.files import whole_file
 
 __all__ = ["plot_landmarks", "plot_pck"]
 

@@ -14,10 +14,10 @@ from torchvision.transforms.functional import to_pil_image
 from torchvision.utils import make_grid
 
 from monai_degia.data.digits.items import load_digits
-from monai_degia.data.files import whole_file
-from monai_degia.data.pool import IMAGE_FILE, GeneratedPool
+from monai_degia.data.pool.pool import IMAGE_FILE, GeneratedPool
 from monai_degia.errors import UserError
 from monai_degia.experiments.runner import EVALUATION_CONFIG
+from monai_degia.io.files import whole_file
 
 __all__ = ["draw_digits"]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from monai_degia.data.files import whole_file
 from monai_degia.experiments.grids import Run
+from monai_degia.io.files import whole_file
 
 __all__ = ["collect_pictures", "side_by_side"]
 

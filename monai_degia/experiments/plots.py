@@ -6,9 +6,9 @@ import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
-from monai_degia.data.files import whole_file
 from monai_degia.experiments.figures import FIGURES
 from monai_degia.experiments.tables import Result, domains_of, group_results, values_of
+from monai_degia.io.files import whole_file
 
 __all__ = ["plot_results"]
 

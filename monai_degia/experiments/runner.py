@@ -18,10 +18,10 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from monai_degia.data.files import whole_file
 from monai_degia.errors import UserError
 from monai_degia.experiments.grids import Run
 from monai_degia.experiments.stopped import epochs_done, start_anew
+from monai_degia.io.files import whole_file
 
 __all__ = ["EVALUATION_CONFIG", "evaluate_grid", "finished", "read_results", "run_configs", "run_grid"]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from monai_degia.data.files import whole_file
+from monai_degia.io.files import whole_file
 
 __all__ = ["TRAINING_CONFIG", "epochs_done", "start_anew"]
 

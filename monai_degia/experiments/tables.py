@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from monai_degia.data.files import whole_file
 from monai_degia.experiments.figures import FIGURES
+from monai_degia.io.files import whole_file
 
 __all__ = ["domains_of", "figures_of", "group_results", "markdown", "markdown_table", "values_of", "write_tables"]
 

@@ -15,16 +15,16 @@ from monailabel.interfaces.tasks.strategy import Strategy
 from monailabel.interfaces.tasks.train import TrainTask
 
 from monai_degia.errors import UserError, did_you_mean
-from monai_degia.label_app.datastores import open_datastore
-from monai_degia.label_app.fine_tuning import TuningOptions
-from monai_degia.label_app.infer_task import LandmarkBatchInferTask, LandmarkInferTask
-from monai_degia.label_app.model_folder import ModelFolder
-from monai_degia.label_app.refusals import RefusedRequest
-from monai_degia.label_app.request_guard import guard_requests
-from monai_degia.label_app.request_rules import RequestRules
-from monai_degia.label_app.strategies import MostDoubtfulFirst, RandomUnlabelled
-from monai_degia.label_app.train_task import LandmarkTrainTask
-from monai_degia.label_app.uploads import dropped_if_refused, keep_uploads_apart
+from monai_degia.label_app.server.refusals import RefusedRequest
+from monai_degia.label_app.server.request_guard import guard_requests
+from monai_degia.label_app.server.request_rules import RequestRules
+from monai_degia.label_app.server.uploads import dropped_if_refused, keep_uploads_apart
+from monai_degia.label_app.store.datastores import open_datastore
+from monai_degia.label_app.store.model_folder import ModelFolder
+from monai_degia.label_app.tasks.fine_tuning import TuningOptions
+from monai_degia.label_app.tasks.infer_task import LandmarkBatchInferTask, LandmarkInferTask
+from monai_degia.label_app.tasks.strategies import MostDoubtfulFirst, RandomUnlabelled
+from monai_degia.label_app.tasks.train_task import LandmarkTrainTask
 
 __all__ = ["MyApp"]
 

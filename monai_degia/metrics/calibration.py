@@ -12,8 +12,8 @@ import torch
 from scipy.optimize import minimize
 from torch import Tensor
 
-from monai_degia.data.files import whole_file
 from monai_degia.errors import UserError
+from monai_degia.io.files import whole_file
 
 __all__ = ["ScoreCalibration", "fit_calibration"]
 

@@ -9,12 +9,13 @@ from pathlib import Path
 from pydoc import locate
 from typing import Any
 
+import torch
 from torch import nn
 
-from monai_degia.data.files import whole_file
-from monai_degia.data.landmark_sets import LANDMARK_SETS, landmark_names
+from monai_degia.data.lists.landmark_sets import LANDMARK_SETS, landmark_names
 from monai_degia.errors import UserError
 from monai_degia.flows.flow_prior import FlowPrior
+from monai_degia.io.files import whole_file
 from monai_degia.networks.regressor import LandmarkRegressor
 from monai_degia.networks.weights_hash import weights_hash
 
@@ -118,6 +119,13 @@ class ModelDescription:
             return kind(**arguments)
         except TypeError as error:
             raise UserError(f"{DESCRIPTION_FILE} names a network {target!r} that cannot be built: {error}") from error
+
+    def load_flow(self, path: Path, device: torch.device) -> FlowPrior | None:
+        """The flow with the weights of a file; ``None`` if the model has none, or the file is not there."""
+        if self.flow is None or not path.is_file():
+            return None
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        return FlowPrior.from_state_dict(state, self.image_size, self.in_channels, **self.flow).to(device)
 
     def save(self, path: str | Path) -> None:
         """Write a JSON file, whole or not at all."""

@@ -6,11 +6,11 @@ from typing import Any
 
 from torch import Tensor
 
-from monai_degia.data.keys import DeGIAKeys
 from monai_degia.flows.flow_prior import FlowPrior
 from monai_degia.flows.source_likelihood import source_bits_per_dim
 from monai_degia.inferers.frames import Frames
 from monai_degia.metrics.calibration import ScoreCalibration
+from monai_degia.results.keys import DeGIAKeys
 
 __all__ = ["add_scores"]
 

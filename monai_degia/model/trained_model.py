@@ -7,40 +7,35 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from monai.data import Dataset, decollate_batch
 from monai.inferers import Inferer
 from monai.networks import eval_mode
 from monai.utils import CommonKeys
 from torch import Tensor, nn
-from tqdm import tqdm
 
-from monai_degia.data.datalist import list_images
-from monai_degia.data.files import whole_file
-from monai_degia.data.keys import DeGIAKeys
-from monai_degia.data.landmark_sets import landmark_names
-from monai_degia.data.prefetch import PrefetchLoader
+from monai_degia.data.lists.landmark_sets import landmark_names
 from monai_degia.errors import UserError
 from monai_degia.flows.flow_prior import FlowPrior
 from monai_degia.inferers.hands import hand_inferer, picture_size
 from monai_degia.inferers.one_look import OneLookInferer
 from monai_degia.inferers.self_consistent import SelfConsistentInferer
+from monai_degia.io.files import whole_file
 from monai_degia.metrics.calibration import ScoreCalibration
 from monai_degia.model.description import DESCRIPTION_FILE, ModelDescription
 from monai_degia.model.scoring import add_scores
+from monai_degia.model.stream import Image, image_items, stream_predictions
 from monai_degia.networks.precision import native_bfloat16
 from monai_degia.networks.weights import load_weights
 from monai_degia.networks.weights_hash import weights_hash
-from monai_degia.results.prediction import LandmarkPrediction, landmark_prediction
-from monai_degia.transforms.preprocessing import LandmarkPreprocessing
+from monai_degia.reading.preprocessing import LandmarkPreprocessing
+from monai_degia.results.keys import DeGIAKeys
+from monai_degia.results.prediction import LandmarkPrediction
 
 __all__ = ["TrainedModel", "trained_network"]
 
 _logger = logging.getLogger(__name__)
 
 WEIGHTS, FLOW, CALIBRATION = "model.pt", "flow.pt", "calibration.json"
-Image = str | Path | np.ndarray | Tensor
 
 
 class TrainedModel:
@@ -152,7 +147,7 @@ class TrainedModel:
         return cls(
             network.to(memory_format=torch.channels_last),
             described.landmarks,
-            flow=_load_flow(folder / FLOW, described, where),
+            flow=described.load_flow(folder / FLOW, where),
             calibration=ScoreCalibration.load(calibration) if calibrated and calibration.is_file() else None,
             name=described.name,
             version=version or (described.version if same else None),
@@ -305,49 +300,26 @@ class TrainedModel:
             num_workers: threads that read; 0 reads between predictions.
             progress: show a bar; default: for several images, on a terminal.
 
-        Yields:
-            A prediction an image, in order.
+        Returns:
+            An iterator over the predictions, one an image, in order.
 
         Raises:
             ValueError: if an image cannot be used.
 
         """
         folder = Path(images) if isinstance(images, (str, Path)) and Path(images).is_dir() else None
-        items = _items(images)
-        chain = self.preprocessing(modality=modality, mirror=mirror, picture_side=picture_side, guarded=True)
-        loader = PrefetchLoader(Dataset(items, chain), batch_size, num_workers)
-        hidden = None if progress is None else not progress
-        if progress is None and len(items) == 1:
-            hidden = True
-        with tqdm(total=len(items), desc="predict", unit="image", disable=hidden) as bar:
-            for batch in loader:
-                yield from self._predictions(batch, image_dir or folder, skip_unreadable)
-                bar.update(len(batch["error"]))
-
-    def _predictions(
-        self, batch: dict[str, Any], image_dir: str | Path | None, skip_unreadable: bool
-    ) -> Iterator[LandmarkPrediction]:
-        pictures = decollate_batch(batch[CommonKeys.IMAGE])
-        for picture, error in zip(pictures, batch["error"], strict=True):
-            if error and not skip_unreadable:
-                raise UserError(str(error))
-            if error:
-                _logger.warning("%s is left out: %s", Path(picture.meta["filename_or_obj"]).name, error)
-        good = [row for row, error in enumerate(batch["error"]) if not error]
-        if not good:
-            return
-        plain = batch[CommonKeys.IMAGE].as_tensor()[good].to(self.device)
-        sides = torch.tensor([bool(pictures[row].meta["thumb_side"]) for row in good])
-        found = self.predict_batch(plain, side_known=sides)
-        for place, row in enumerate(good):
-            yield landmark_prediction(
-                pictures[row],
-                {key: batch[key][row] for key in ("modality", "picture", "picture_affine") if key in batch},
-                {str(key): values[place].cpu() for key, values in found.items()},
-                self.names,
-                image_dir=image_dir,
-                model_version=self.model_version,
-            )
+        return stream_predictions(
+            self,
+            image_items(images),
+            image_dir or folder,
+            skip_unreadable,
+            batch_size,
+            num_workers,
+            progress,
+            modality=modality,
+            mirror=mirror,
+            picture_side=picture_side,
+        )
 
     def _checked(self, calibration: ScoreCalibration | None) -> ScoreCalibration | None:
         """The calibration, if it holds for these weights; ``confident`` tells whether for these copies too."""
@@ -372,24 +344,3 @@ class TrainedModel:
 def trained_network(model: TrainedModel) -> nn.Module:
     """The network of a model, as an entry of a config that exports and servers ask for by name."""
     return model.network
-
-
-def _items(images: Image | Iterable[Image]) -> list[dict[str, Any]]:
-    if isinstance(images, (str, Path)):
-        path = Path(images)
-        files = [item["image"] for item in list_images(path)] if path.is_dir() else [str(path)]
-        return [{"image": file} for file in files]
-    if isinstance(images, (np.ndarray, Tensor)):
-        return [{"image": images}]
-    items = [{"image": str(image) if isinstance(image, Path) else image} for image in images]
-    if not items:
-        raise UserError("There is no image to predict for: the list is empty.")
-    return items
-
-
-def _load_flow(path: Path, described: ModelDescription, device: torch.device) -> FlowPrior | None:
-    if described.flow is None or not path.is_file():
-        return None
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    flow = FlowPrior.from_state_dict(state, described.image_size, described.in_channels, **described.flow)
-    return flow.to(device)

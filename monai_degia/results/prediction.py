@@ -13,15 +13,15 @@ import torch
 from monai.data import MetaTensor
 from torch import Tensor
 
-from monai_degia.data.files import printable
 from monai_degia.errors import UserError
-from monai_degia.transforms.landmarks import denormalize_landmarks, landmarks_to_original
-from monai_degia.transforms.picture import Picture, picture_of
+from monai_degia.io.files import printable
+from monai_degia.io.suffixes import PICTURE_SUFFIXES
+from monai_degia.reading.landmarks import denormalize_landmarks, landmarks_to_original
+from monai_degia.reading.picture import Picture, picture_of
 
 __all__ = ["LandmarkPrediction", "Point", "is_mirrored", "landmark_prediction", "original_points", "relative_name"]
 
 Point = tuple[float, float]
-_PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")  # files that tell no place in space
 
 
 @dataclass(frozen=True)
@@ -199,7 +199,7 @@ def landmark_prediction(
         size_px=(int(meta["spatial_shape"][0]), int(meta["spatial_shape"][1])),
         spacing_mm=(float(spacing[0]), float(spacing[1])) if known else None,
         spacing_source=_text("spacing_source", given, meta) if known else "",
-        affine=None if str(file).lower().endswith(_PICTURES) else _rows(meta["file_affine"]),
+        affine=None if str(file).lower().endswith(PICTURE_SUFFIXES) else _rows(meta["file_affine"]),
         confidence=confidence,
         disagreement=disagreement,
         domain_shift=None if shift is None else float(shift),

@@ -27,8 +27,10 @@ SERVED = {"main", "infer_task", "train_task", "strategies", "datastores", "reque
 
 def own_modules() -> list[ModuleType]:
     found = pkgutil.walk_packages(monai_degia.__path__, "monai_degia.")
-    left_out = {"monai_degia.experiments.__main__", *(f"monai_degia.label_app.{name}" for name in SERVED)}
-    return [importlib.import_module(info.name) for info in found if info.name not in left_out]
+    names = [info.name for info in found if info.name != "monai_degia.experiments.__main__"]
+    served = [name for name in names if name.startswith("monai_degia.label_app.") and name.rpartition(".")[2] in SERVED]
+    assert len(served) == len(SERVED)
+    return [importlib.import_module(name) for name in names if name not in served]
 
 
 def own_names() -> dict[str, str]:
@@ -60,4 +62,4 @@ def test_monai_finds_every_name_in_one_place() -> None:
     assert "monai.transforms" in sys.modules and "monai.engines" in sys.modules
     several = {name: places for name in names if isinstance(places := locator.get_component_module_name(name), list)}
     assert not several
-    assert locator.get_component_module_name("GrowingDataset") == "monai_degia.data.growing"
+    assert locator.get_component_module_name("GrowingDataset") == "monai_degia.data.pool.growing"

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import monai_degia
-from monai_degia.data.keys import MaximizationEvents
+from monai_degia.results.keys import MaximizationEvents
 
 REPO = Path(__file__).parents[2]
 CONFIGS = REPO / "bundle" / "configs"

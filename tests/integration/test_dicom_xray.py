@@ -21,9 +21,10 @@ try:
 except ImportError:  # pydicom 2
     from pydicom.pixel_data_handlers.util import apply_modality_lut, apply_voi_lut
 
-from monai_degia.data.datalist import list_images
-from monai_degia.transforms.file_geometry import FileGeometryd
-from monai_degia.transforms.modality import LoadAnyImaged, ScaleModalityd
+from monai_degia.data.lists.datalist import list_images
+from monai_degia.reading.file_geometry import FileGeometryd
+from monai_degia.reading.images import LoadAnyImaged
+from monai_degia.reading.modality import ScaleModalityd
 
 DATA = Path(os.environ.get("MONAI_DEGIA_DATA", Path(__file__).parents[2].parent / "shared" / "data")) / "dicom_xray"
 EXACT = 1e-6  # float32 of the same grey levels

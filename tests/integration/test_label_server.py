@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from monai_degia.data.landmark_sets import HAND21
-from monai_degia.label_app.sample_images import write_sample_images
+from monai_degia.data.lists.landmark_sets import HAND21
+from monai_degia.label_app.store.sample_images import write_sample_images
 
 
 def beside(name: str) -> ModuleType:

@@ -11,7 +11,7 @@ from monai.bundle import ConfigWorkflow
 from PIL import Image
 
 from monai_degia import LandmarkRegressor, hand_inferer, render_hand
-from monai_degia.transforms.modality import LoadAnyImaged
+from monai_degia.reading.images import LoadAnyImaged
 
 BUNDLE = Path(__file__).parents[2] / "bundle"
 

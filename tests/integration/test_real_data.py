@@ -7,17 +7,18 @@ import torch
 from monai.data import DataLoader, Dataset
 from monai.transforms import Compose, DeleteItemsd, Resized
 
-from monai_degia.data.datalist import load_datalist
-from monai_degia.data.splits import merge_datalists, split_datalist
-from monai_degia.transforms.landmarks import (
+from monai_degia.augment.warp import RandPoseWarpd, RandSmoothWarpd
+from monai_degia.data.lists.datalist import load_datalist
+from monai_degia.data.lists.splits import merge_datalists, split_datalist
+from monai_degia.reading.images import LoadAnyImaged
+from monai_degia.reading.landmarks import (
     FlipMarkedd,
     LandmarksToImaged,
     LandmarksToWorldd,
     NormalizeLandmarksd,
     landmarks_to_original,
 )
-from monai_degia.transforms.modality import LoadAnyImaged, MatchChannelsd, ScaleModalityd
-from monai_degia.transforms.warp import RandPoseWarpd, RandSmoothWarpd
+from monai_degia.reading.modality import MatchChannelsd, ScaleModalityd
 
 DATA = Path(os.environ.get("MONAI_DEGIA_DATA", Path(__file__).parents[2].parent / "shared" / "data"))
 SETS: dict[str, tuple[int, dict[str, Any]]] = {

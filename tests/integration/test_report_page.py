@@ -13,13 +13,13 @@ from ignite.engine import Engine
 from monai.bundle import ConfigWorkflow
 from monai.data import MetaTensor, list_data_collate
 
-from monai_degia.data.hands.dataset import write_synthetic_dataset
-from monai_degia.data.landmark_sets import HAND21
+from monai_degia.data.lists.landmark_sets import HAND21
+from monai_degia.data.rendered.dataset import write_synthetic_dataset
 from monai_degia.flows.flow_prior import FlowPrior
 from monai_degia.metrics.calibration import ScoreCalibration
 from monai_degia.model.trained_model import TrainedModel
 from monai_degia.networks.regressor import LandmarkRegressor
-from monai_degia.writers.html_report import HtmlReport
+from monai_degia.reports.html_report import HtmlReport
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed: pip install selenium")
 from selenium.webdriver.common.action_chains import ActionChains  # noqa: E402

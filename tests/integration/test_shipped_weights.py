@@ -9,7 +9,7 @@ import pytest
 from monai.bundle import ConfigWorkflow
 from PIL import Image, ImageOps
 
-from monai_degia.data.datalist import load_datalist
+from monai_degia.data.lists.datalist import load_datalist
 
 BUNDLE = Path(__file__).parents[2] / "bundle"
 DATA = Path(os.environ.get("MONAI_DEGIA_DATA", Path(__file__).parents[2].parent / "shared" / "data"))

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from monai_degia.transforms.ascent import STEP_RULES, gradient_ascent
-from monai_degia.transforms.parametrization import LatentParametrization, PixelParametrization
+from monai_degia.ascent.gradient_ascent import STEP_RULES, gradient_ascent
+from monai_degia.ascent.parametrization import LatentParametrization, PixelParametrization
 
 WIDE = (-1e6, 1e6)
 SHAPE = (3, 2, 4, 5)

@@ -12,8 +12,8 @@ from PIL import Image
 
 from monai_degia.data.digits.files import read_digits
 from monai_degia.data.digits.images import DigitImages
-from monai_degia.data.files import whole_file
 from monai_degia.errors import UserError
+from monai_degia.io.files import whole_file
 
 __all__ = ["make_mnist_m"]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from monai_degia.data.annotations import Record
+from monai_degia.data.lists.annotations import Record
 from monai_degia.data.published.joints import JointSource, pick_joints
 from monai_degia.data.published.listing import read_json_file
 from monai_degia.errors import UserError

@@ -9,17 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from monai_degia.data.annotations import Record
-from monai_degia.data.datalist import IMAGE_SUFFIXES
+from monai_degia.data.lists.annotations import Record
 from monai_degia.data.published.joints import DHA_JOINTS, JointSource, joint_sources, pick_joints
 from monai_degia.data.published.listing import dataset_folder, find_in, list_items, read_table
 from monai_degia.errors import UserError
+from monai_degia.io.suffixes import IMAGE_SUFFIXES
 
 __all__ = ["load_dha"]
 
 _POINTS = len(DHA_JOINTS)
 _COLUMNS = [f"{axis}{i}" for i in range(_POINTS) for axis in "xy"]
-_SUFFIXES = (*IMAGE_SUFFIXES, ".mha")
+_SUFFIXES = IMAGE_SUFFIXES
 
 
 def load_dha(

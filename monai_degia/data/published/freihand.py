@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from monai_degia.data.annotations import Record
-from monai_degia.data.landmark_sets import HAND21
+from monai_degia.data.lists.annotations import Record
+from monai_degia.data.lists.landmark_sets import HAND21
 from monai_degia.data.published.coco import CocoHand, coco_record, read_coco
 from monai_degia.data.published.joints import ONEHAND10K_JOINTS, joint_sources, pick_joints
 from monai_degia.data.published.listing import (

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from monai_degia.data.landmark_sets import HAND21, landmark_names
+from monai_degia.data.lists.landmark_sets import HAND21, landmark_names
 from monai_degia.errors import UserError
 
 __all__ = ["DHA_JOINTS", "JOINT_MAPPING", "NYU_JOINTS", "ONEHAND10K_JOINTS", "RHPE_JOINTS", "JointSource"]

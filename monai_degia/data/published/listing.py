@@ -11,8 +11,8 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from monai_degia.data.annotations import Record
-from monai_degia.data.items import ItemRules, make_items
+from monai_degia.data.lists.annotations import Record
+from monai_degia.data.lists.items import ItemRules, make_items
 from monai_degia.errors import UserError
 
 __all__ = ["INCOMPLETE", "check_choice", "dataset_folder", "find_in", "list_items", "read_json_file", "read_table"]
@@ -155,7 +155,7 @@ def list_items(
         keep: fields to hand on to the items where a record has them.
 
     Returns:
-        Items as :func:`monai_degia.data.datalist.load_datalist` gives them, with the kept fields.
+        Items as :func:`monai_degia.data.lists.datalist.load_datalist` gives them, with the kept fields.
 
     Raises:
         ValueError: if there are no records, or in one message for all that cannot be used.

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from scipy.io import loadmat
 
-from monai_degia.data.annotations import Record
+from monai_degia.data.lists.annotations import Record
 from monai_degia.data.published.joints import joint_sources, pick_joints
 from monai_degia.data.published.listing import check_choice, dataset_folder, list_items
 from monai_degia.errors import UserError

@@ -8,8 +8,8 @@ import torch
 from monai.data import MetaTensor
 from torch.testing import assert_close
 
-from monai_degia.data.keys import stacked_from_engine
 from monai_degia.engines.batches import PrepareClassBatch, PrepareLandmarkBatch
+from monai_degia.results.keys import stacked_from_engine
 
 IMAGE = torch.rand(3, 1, 8, 4)
 

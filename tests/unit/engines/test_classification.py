@@ -12,8 +12,9 @@ from monai.engines import SupervisedEvaluator
 from monai.handlers import ValidationHandler, from_engine
 from torch import nn
 
-from monai_degia.data.growing import GrowingDataset
-from monai_degia.data.sampler import GrowingSampler
+from monai_degia.ascent.adversarial import AdversarialAscent
+from monai_degia.data.pool.growing import GrowingDataset
+from monai_degia.data.pool.sampler import GrowingSampler
 from monai_degia.engines.batches import PrepareClassBatch
 from monai_degia.engines.checkpoints import BestModelSaver
 from monai_degia.engines.handlers import EpochSeedHandler, MaximizationHandler
@@ -22,7 +23,6 @@ from monai_degia.engines.trainer import DeGIATrainer
 from monai_degia.losses.classification import ClassificationLoss, cross_entropy
 from monai_degia.losses.objective import AscentObjective
 from monai_degia.networks.digit_lenet import DigitLeNet
-from monai_degia.transforms.adversarial import AdversarialAscent
 
 SIDE = 16
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from monai_degia.data.pool import GeneratedPool
+from monai_degia.data.pool.pool import GeneratedPool
 from monai_degia.experiments.digit_picture import draw_digits
 
 

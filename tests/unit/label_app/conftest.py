@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from monai_degia.data.hands.scene import render_hand
-from monai_degia.data.landmark_sets import HAND21
+from monai_degia.data.lists.landmark_sets import HAND21
+from monai_degia.data.rendered.scene import render_hand
+from monai_degia.results.markups import MarkupsWriter
 from monai_degia.results.prediction import LandmarkPrediction
-from monai_degia.writers.markups import MarkupsWriter
 
 REPO = Path(__file__).parents[3]
 

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.testing import assert_close
 
+from monai_degia.ascent.adversarial import AdversarialAscent
 from monai_degia.losses.classification import cross_entropy
 from monai_degia.losses.objective import AscentObjective
 from monai_degia.networks.digit_lenet import DigitLeNet
-from monai_degia.transforms.adversarial import AdversarialAscent
 
 NONE: dict[str, Any] = {"task_weight": 0.0, "nll_weight": 0.0, "alpha": 0.0, "prediction_weight": 0.0}
 WEIGHTS: dict[str, Any] = {"task_weight": 1.3, "prediction_weight": 2.1, "feature_weight": 0.8, "entropy_weight": 1.7}

@@ -12,8 +12,8 @@ import pytest
 import torch
 from PIL import Image
 
-from monai_degia.data.hands.dataset import write_synthetic_dataset
-from monai_degia.data.landmark_sets import HAND21
+from monai_degia.data.lists.landmark_sets import HAND21
+from monai_degia.data.rendered.dataset import write_synthetic_dataset
 from monai_degia.flows.flow_prior import FlowPrior
 from monai_degia.metrics.calibration import ScoreCalibration
 from monai_degia.model.description import ModelDescription

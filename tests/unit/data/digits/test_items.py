@@ -12,7 +12,7 @@ from monai_degia.data.digits.files import read_digits
 from monai_degia.data.digits.images import DigitImages
 from monai_degia.data.digits.items import load_digits, load_mnist_m_from
 from monai_degia.data.digits.mnist_m import make_mnist_m
-from monai_degia.transforms.modality import MatchChannelsd, ScaleModalityd
+from monai_degia.reading.modality import MatchChannelsd, ScaleModalityd
 
 DATA = Path(os.environ.get("MONAI_DEGIA_DATA", Path(__file__).parents[4].parent / "shared" / "data"))
 HISTOGRAM = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from monai_degia.data.landmark_sets import HAND21
-from monai_degia.transforms.modality import LoadAnyImaged
+from monai_degia.data.lists.landmark_sets import HAND21
+from monai_degia.reading.images import LoadAnyImaged
 
 SIZE = (150, 120)  # width, height: a swap of x and y leaves the picture
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from monai_degia.data.datalist import load_datalist
-from monai_degia.data.landmark_sets import HAND21
+from monai_degia.data.lists.datalist import load_datalist
+from monai_degia.data.lists.landmark_sets import HAND21
 from monai_degia.data.published.dha import load_dha
 
 DATA = Path(os.environ.get("MONAI_DEGIA_DATA", Path(__file__).parents[4].parent / "shared" / "data")) / "hand_xray_dha"

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from monai_degia.data.landmark_sets import HAND21
+from monai_degia.data.lists.landmark_sets import HAND21
 from monai_degia.data.published.freihand import FREIHAND_VERSIONS, load_freihand, load_onehand10k
 from monai_degia.data.published.joints import ONEHAND10K_JOINTS
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from monai_degia.data.landmark_sets import HAND17, HAND21
+from monai_degia.data.lists.landmark_sets import HAND17, HAND21
 from monai_degia.data.published.joints import (
     DHA_JOINTS,
     JOINT_MAPPING,

@@ -9,13 +9,14 @@ from monai.transforms import Compose
 from PIL import Image
 from scipy.io import savemat
 
-from monai_degia.data.landmark_sets import HAND21
+from monai_degia.data.lists.landmark_sets import HAND21
 from monai_degia.data.published.joints import NYU_JOINTS, joint_sources
 from monai_degia.data.published.nyu import NYU_FOCAL, load_nyu
-from monai_degia.transforms.crop import CropBoxd
-from monai_degia.transforms.depth_encoding import DecodeDepthd
-from monai_degia.transforms.landmarks import LandmarksToImaged, LandmarksToWorldd, landmarks_to_original
-from monai_degia.transforms.modality import LoadAnyImaged, MatchChannelsd, ScaleModalityd
+from monai_degia.reading.crop import CropBoxd
+from monai_degia.reading.depth_encoding import DecodeDepthd
+from monai_degia.reading.images import LoadAnyImaged
+from monai_degia.reading.landmarks import LandmarksToImaged, LandmarksToWorldd, landmarks_to_original
+from monai_degia.reading.modality import MatchChannelsd, ScaleModalityd
 
 WIDTH, HEIGHT, FRAMES = 640, 480, 2
 READ = Compose([LoadAnyImaged("image"), LandmarksToWorldd("landmarks"), DecodeDepthd("image"), CropBoxd("image")])

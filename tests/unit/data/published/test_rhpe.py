@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from monai.transforms import Compose
 
-from monai_degia.data.landmark_sets import HAND21
+from monai_degia.data.lists.landmark_sets import HAND21
 from monai_degia.data.published.joints import RHPE_JOINTS, mapped_joints
 from monai_degia.data.published.rhpe import load_rhpe
-from monai_degia.transforms.crop import CropBoxd
-from monai_degia.transforms.landmarks import LandmarksToImaged, LandmarksToWorldd
-from monai_degia.transforms.modality import LoadAnyImaged
+from monai_degia.reading.crop import CropBoxd
+from monai_degia.reading.images import LoadAnyImaged
+from monai_degia.reading.landmarks import LandmarksToImaged, LandmarksToWorldd
 
 NAMES = mapped_joints("rhpe")
 Make = Callable[..., Path]

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from monai_degia.data.landmark_sets import HAND21
+from monai_degia.data.lists.landmark_sets import HAND21
 from monai_degia.data.published.joints import RHPE_JOINTS, mapped_joints
 from monai_degia.data.published.rsna import load_rsna
 

@@ -1,0 +1,1 @@
+"""The maximisation phase: what moves, by which steps, up which objective."""

@@ -1,0 +1,43 @@
+"""What an ascent may start from, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from monai_degia.ascent.appearance import AppearanceParametrization
+from monai_degia.ascent.parametrization import (
+    InvertibleFlow,
+    LatentParametrization,
+    Parametrization,
+    PixelParametrization,
+    ReflectedParametrization,
+)
+from monai_degia.errors import UserError
+
+__all__ = ["PARAMETRIZATIONS"]
+
+#: Strength of the texture that the ascent of this name adds to appearance.
+TEXTURE = 0.2
+#: Strength of the fading that the ascent of this name adds to appearance.
+FADING = 1.0
+
+
+def _latent(image: Tensor, flow: InvertibleFlow | None, generator: torch.Generator | None) -> Parametrization:
+    if flow is None:
+        raise UserError(
+            "The latent parametrization decodes with the inverse flow: pass flow=, or choose 'pixel' or 'appearance'."
+        )
+    return LatentParametrization(image, flow)
+
+
+PARAMETRIZATIONS: dict[str, Callable[[Tensor, InvertibleFlow | None, torch.Generator | None], Parametrization]] = {
+    "pixel": lambda image, flow, generator: PixelParametrization(image),
+    "reflected": lambda image, flow, generator: ReflectedParametrization(image),
+    "latent": _latent,
+    "appearance": lambda image, flow, generator: AppearanceParametrization.draw(image, generator),
+    "texture": lambda image, flow, generator: AppearanceParametrization.draw(image, generator, texture=TEXTURE),
+    "fading": lambda image, flow, generator: AppearanceParametrization.draw(image, generator, fading=FADING),
+}

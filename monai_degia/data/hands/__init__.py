@@ -1,1 +1,0 @@
-"""Rendered hands: an articulated model seen as a photograph, a depth map and an X-ray."""

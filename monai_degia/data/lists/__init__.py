@@ -1,0 +1,1 @@
+"""Data lists: items, landmark sets, splits."""

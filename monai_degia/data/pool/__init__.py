@@ -1,0 +1,1 @@
+"""What a training draws from: source images, read once, and generated ones."""

@@ -1,0 +1,1 @@
+"""Requests, and which are refused."""

@@ -1,0 +1,1 @@
+"""From image files to pictures for a network, and back."""

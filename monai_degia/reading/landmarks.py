@@ -1,0 +1,270 @@
+"""Landmarks between the pixels of a file, the world, the pixels of the network's image, and [0, 1]."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from monai.config import KeysCollection
+from monai.data import MetaTensor
+from monai.transforms import ApplyTransformToPoints, Flip, MapTransform, RandomizableTransform
+from monai.utils import convert_to_tensor
+from torch import Tensor
+
+from monai_degia.data.lists.landmark_sets import flip_permutation
+from monai_degia.errors import UserError
+
+__all__ = ["DenormalizeLandmarksd", "FlipMarkedd", "LandmarksToImaged", "LandmarksToWorldd", "NormalizeLandmarksd"]
+__all__ += ["RandFlipLandmarksd", "denormalize_landmarks", "landmarks_to_original", "normalize_landmarks"]
+
+
+def normalize_landmarks(points: Tensor | np.ndarray, spatial_shape: Sequence[int]) -> Tensor:
+    """Pixels to fractions of the image side, u = (x + 0.5) / size: the edges of the image are 0 and 1.
+
+    Args:
+        points: pixel coordinates (..., 2), integers at pixel centres, in the order of the image axes.
+        spatial_shape: image size (X, Y) in pixels.
+
+    Returns:
+        Float coordinates (..., 2), in [0, 1] for points inside the image.
+
+    Raises:
+        ValueError: if the points are not pairs, or the size is not two positive numbers.
+
+    """
+    points, size = _points_and_size(points, spatial_shape)
+    return (points + 0.5) / size
+
+
+def denormalize_landmarks(points: Tensor | np.ndarray, spatial_shape: Sequence[int]) -> Tensor:
+    """Fractions of the image side to pixels, x = u * size - 0.5; undoes :func:`normalize_landmarks`.
+
+    Args:
+        points: normalised coordinates (..., 2).
+        spatial_shape: image size (X, Y) in pixels.
+
+    Returns:
+        Pixel coordinates (..., 2).
+
+    Raises:
+        ValueError: as :func:`normalize_landmarks`.
+    """
+    points, size = _points_and_size(points, spatial_shape)
+    return points * size - 0.5
+
+
+def _points_and_size(points: Tensor | np.ndarray, spatial_shape: Sequence[int]) -> tuple[Tensor, Tensor]:
+    tensor = convert_to_tensor(points, track_meta=False)
+    tensor = tensor if tensor.is_floating_point() else tensor.float()
+    if tensor.shape[-1:] != (2,):
+        raise UserError(f"Landmarks must be of shape (..., 2), got {tuple(tensor.shape)}.")
+    if len(spatial_shape) != 2 or min(spatial_shape) < 1:
+        raise UserError(f"spatial_shape must be two positive numbers (X, Y), got {tuple(spatial_shape)}.")
+    return tensor, tensor.new_tensor([float(side) for side in spatial_shape])
+
+
+def landmarks_to_original(points: Tensor | np.ndarray, image: Tensor, names: Sequence[str] | None = None) -> Tensor:
+    """Carry predictions from the pixels of the network's image to those of the file.
+
+    Args:
+        points: pixel coordinates (K, 2) in ``image``.
+        image: the transformed image (C, X, Y) as MONAI tracks it, with its affine and ``original_affine``.
+        names: K landmark names; needed only for names with a side: if the image was mirrored an odd number of times,
+            left and right are exchanged back.
+
+    Returns:
+        Float32 pixel coordinates (K, 2) in the file.
+
+    Raises:
+        ValueError: if the image does not know its original affine, or the points are not (K, 2).
+
+    """
+    if not isinstance(image, MetaTensor) or "original_affine" not in image.meta:
+        raise UserError(
+            "landmarks_to_original needs an image with a tracked original_affine, got "
+            f"{type(image).__name__}. Load it with LoadAnyImaged."
+        )
+    original = convert_to_tensor(image.meta["original_affine"], dtype=torch.float64, track_meta=False)
+    affine = image.affine.to(original)
+    moved = _apply(_apply(points, affine, to_image=False), original, to_image=True).float()
+    if names is None:
+        return moved
+    mirrored = torch.linalg.det(affine[:2, :2]) * torch.linalg.det(original[:2, :2]) < 0
+    return moved[flip_permutation(names)] if mirrored else moved
+
+
+def _apply(points: Any, affine: Tensor, to_image: bool) -> Tensor:
+    tensor = convert_to_tensor(points, dtype=torch.float64, track_meta=False)
+    if tensor.ndim != 2 or tensor.shape[1] != 2:
+        raise UserError(f"Landmarks must be of shape (K, 2), got {tuple(tensor.shape)}.")
+    moved = ApplyTransformToPoints(invert_affine=to_image, dtype=torch.float64)(tensor[None], affine)
+    return convert_to_tensor(moved, track_meta=False)[0]
+
+
+class _LandmarkTransformd(MapTransform):
+    def __init__(self, keys: KeysCollection, image_key: str = "image", allow_missing_keys: bool = False) -> None:
+        super().__init__(keys, allow_missing_keys)
+        self.image_key = image_key
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Transform the landmarks of each key."""
+        d = dict(data)
+        for key in self.key_iterator(d):
+            if self.image_key not in d:
+                raise UserError(f"{type(self).__name__} needs the image {self.image_key!r}; keys: {list(d)}.")
+            d[key] = self._move(d[key], d[self.image_key])
+        return d
+
+    def _move(self, points: Any, image: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def _affine(self, image: Tensor) -> Tensor:
+        if isinstance(image, MetaTensor):
+            return image.affine
+        raise UserError(f"{type(self).__name__} needs {self.image_key!r} with an affine: use LoadAnyImaged first.")
+
+
+class NormalizeLandmarksd(_LandmarkTransformd):
+    """Dictionary version of :func:`normalize_landmarks`; the size is that of ``image_key``."""
+
+    def _move(self, points: Any, image: Tensor) -> Tensor:
+        return normalize_landmarks(points, image.shape[1:]).float()
+
+
+class DenormalizeLandmarksd(_LandmarkTransformd):
+    """Dictionary version of :func:`denormalize_landmarks`; the size is that of ``image_key``."""
+
+    def _move(self, points: Any, image: Tensor) -> Tensor:
+        return denormalize_landmarks(points, image.shape[1:]).float()
+
+
+class LandmarksToWorldd(_LandmarkTransformd):
+    """Pixels of ``image_key`` to world coordinates, (K, 2) to float32 (K, 2).
+
+    Args:
+        keys: landmarks.
+        image_key: their image.
+        of_file: the landmarks count pixels of the file, as those of a data list do, not those of the image as it is
+            now, which may have been read at a fraction of its size.
+        allow_missing_keys: do not fail if a key is missing.
+
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection,
+        image_key: str = "image",
+        of_file: bool = False,
+        allow_missing_keys: bool = False,
+    ) -> None:
+        super().__init__(keys, image_key, allow_missing_keys)
+        self.of_file = of_file
+
+    def _move(self, points: Any, image: Tensor) -> Tensor:
+        affine = self._affine(image)
+        if self.of_file:
+            affine = convert_to_tensor(image.meta.get("original_affine", affine), track_meta=False)  # type: ignore[attr-defined]
+        return _apply(points, affine, to_image=False).float()
+
+
+class LandmarksToImaged(_LandmarkTransformd):
+    """World coordinates to pixels of ``image_key``, (K, 2) to float32 (K, 2); goes after all tracked transforms."""
+
+    def _move(self, points: Any, image: Tensor) -> Tensor:
+        return _apply(points, self._affine(image), to_image=True).float()
+
+
+class FlipMarkedd(MapTransform):
+    """Mirror the images of the samples that are marked, such as right hands among left ones.
+
+    The image's affine follows, so landmarks must be in world coordinates (between ``LandmarksToWorldd`` and
+    ``LandmarksToImaged``); only their order changes here, where names have a side.
+
+    Args:
+        keys: images (C, X, Y).
+        flag_key: boolean of the sample; a sample without it is not mirrored. ``"auto"`` mirrors an image whose meta
+            data have a ``thumb_side`` of ``left``, as those of DICOM hands may.
+        spatial_axis: axis to reverse, 0 is x.
+        landmark_keys: landmarks (K, 2) whose left and right change places.
+        names: a landmark set or the K names; required with ``landmark_keys``.
+        allow_missing_keys: do not fail if an image or landmarks are missing.
+
+    Raises:
+        ValueError: if ``landmark_keys`` comes without names, or a name lacks its partner.
+
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection,
+        flag_key: str = "mirror",
+        spatial_axis: int = 0,
+        landmark_keys: KeysCollection = (),
+        names: str | Sequence[str] | None = None,
+        allow_missing_keys: bool = False,
+    ) -> None:
+        super().__init__(keys, allow_missing_keys)
+        self.flag_key, self.flip = flag_key, Flip(spatial_axis)
+        self.landmark_keys = (landmark_keys,) if isinstance(landmark_keys, str) else tuple(landmark_keys)
+        if self.landmark_keys and names is None:
+            raise UserError(f"Mirroring landmarks {self.landmark_keys} needs their names, got None. Pass names=...")
+        self.permutation = [] if names is None else flip_permutation(names)
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Mirror if the flag is set."""
+        flag = data.get(self.flag_key, False)
+        if isinstance(flag, str) and flag == "auto":
+            flag = any(
+                getattr(data[key], "meta", {}).get("thumb_side") == "left" for key in self.key_iterator(dict(data))
+            )
+        return self.mirror(data) if flag else dict(data)
+
+    def mirror(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Mirror, whatever the flag."""
+        d = dict(data)
+        for key in self.key_iterator(d):
+            d[key] = self.flip(d[key])
+        for key in (k for k in self.landmark_keys if k in d or not self.allow_missing_keys):
+            if len(d[key]) != len(self.permutation):
+                raise UserError(f"{key!r} has {len(d[key])} landmarks, but {len(self.permutation)} names were given.")
+            d[key] = d[key][self.permutation]
+        return d
+
+
+class RandFlipLandmarksd(RandomizableTransform, MapTransform):
+    """Random mirroring that keeps left and right true; see :class:`FlipMarkedd` for where it goes.
+
+    Args:
+        keys: images (C, X, Y).
+        landmark_keys: landmarks (K, 2) in world coordinates.
+        names: a landmark set or the K names.
+        prob: probability of mirroring.
+        spatial_axis: axis to reverse, 0 is x.
+        allow_missing_keys: do not fail if a key is missing.
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection,
+        landmark_keys: KeysCollection,
+        names: str | Sequence[str],
+        prob: float = 0.5,
+        spatial_axis: int = 0,
+        allow_missing_keys: bool = False,
+    ) -> None:
+        MapTransform.__init__(self, keys, allow_missing_keys)
+        RandomizableTransform.__init__(self, prob)
+        self.flipper = FlipMarkedd(
+            keys,
+            spatial_axis=spatial_axis,
+            landmark_keys=landmark_keys,
+            names=names,
+            allow_missing_keys=allow_missing_keys,
+        )
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Draw, then mirror or not."""
+        self.randomize(None)
+        return self.flipper.mirror(data) if self._do_transform else dict(data)

@@ -1,0 +1,1 @@
+"""DICOM X-rays."""

@@ -1,0 +1,1 @@
+"""Fixed changes of appearance, framing and pose, for validation."""

@@ -1,1 +1,0 @@
-"""Transforms of images and of the landmarks they carry."""

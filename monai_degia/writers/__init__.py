@@ -1,1 +1,0 @@
-"""What leaves the pipeline: pictures and files of landmarks."""

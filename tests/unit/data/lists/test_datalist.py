@@ -1,0 +1,270 @@
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from monai_degia.data.lists.datalist import list_images, load_datalist
+from monai_degia.data.lists.landmark_sets import HAND17, HAND21
+from monai_degia.data.lists.splits import merge_datalists, split_datalist
+
+NAMES = ["a", "b"]
+HEADER = ["image", "good", "kind", "b_x", "b_y", "a_x", "a_y"]
+ROWS = [["p1_0.png", "1", "0", "5", "6", "1", "2"], ["p1_1.png", "0", "2", "7", "8", "3", "4"]]
+
+
+def write_csv(folder: Path, rows: list[list[str]], header: list[str] = HEADER, images: str = "images") -> Path:
+    (folder / images).mkdir(parents=True, exist_ok=True)
+    for row in rows:
+        if row[0]:
+            Image.new("L", (20, 10)).save(folder / images / row[0])
+    with (folder / "landmarks.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([header, *rows])
+    return folder / "landmarks.csv"
+
+
+def write_json(folder: Path, content: Any) -> Path:
+    Image.new("L", (20, 10)).save(folder / "p.png")
+    (folder / "list.json").write_text(json.dumps(content))
+    return folder / "list.json"
+
+
+def test_columns_are_taken_by_name(tmp_path: Path) -> None:
+    item = load_datalist(write_csv(tmp_path / "clinic", ROWS), landmarks=NAMES)[0]
+    np.testing.assert_array_equal(item["landmarks"], [[1, 2], [5, 6]])
+    assert item["landmarks"].dtype == np.float32 and "spacing" not in item
+    assert Path(item["image"]) == tmp_path / "clinic" / "images" / "p1_0.png"
+    assert {k: item[k] for k in ("class", "domain", "modality", "mirror")} == {
+        "class": 0,
+        "domain": "clinic",
+        "modality": "photo",
+        "mirror": False,
+    }
+
+
+def test_hand17_is_read_from_a_file_of_21(tmp_path: Path) -> None:
+    points = np.random.default_rng(0).uniform(0, 9, (21, 2)).round(2)
+    header = ["image", *(f"{name}_{axis}" for name in HAND21 for axis in "xy")]
+    path = write_csv(tmp_path, [["a.png", *map(str, points.flatten())]], header)
+    expected = points[[HAND21.index(name) for name in HAND17]]
+    np.testing.assert_allclose(load_datalist(path, landmarks="hand17")[0]["landmarks"], expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("images", ["images", ".", "elsewhere"])
+def test_images_are_found_beside_the_file_or_where_told(tmp_path: Path, images: str) -> None:
+    path = write_csv(tmp_path, ROWS, images=images)
+    items = load_datalist(path, landmarks=NAMES, image_dir=tmp_path / images if images == "elsewhere" else None)
+    assert all(Path(item["image"]).is_file() for item in items) and len(items) == 2
+
+
+def test_rows_are_kept_marked_and_classed(tmp_path: Path) -> None:
+    path = write_csv(tmp_path, ROWS)
+    options: dict[str, Any] = {"landmarks": NAMES, "class_column": "kind", "mirror_where": {"good": "0"}}
+    assert [(i["class"], i["mirror"]) for i in load_datalist(path, **options)] == [(0, False), (2, True)]
+    assert [Path(i["image"]).name for i in load_datalist(path, where={"good": 1}, **options)] == ["p1_0.png"]
+    assert len(load_datalist(path, where={"good": ["0", "1"]}, **options)) == 2
+
+
+def test_spacing_of_a_row_goes_before_the_argument(tmp_path: Path) -> None:
+    rows = [[*ROWS[0], "0.25"], [*ROWS[1], ""]]
+    items = load_datalist(write_csv(tmp_path, rows, [*HEADER, "spacing_mm"]), landmarks=NAMES, spacing=[0.5, 0.1])
+    np.testing.assert_allclose([item["spacing"] for item in items], [[0.25, 0.25], [0.5, 0.1]], rtol=1e-6)
+
+
+def test_json_sections_names_and_fields(tmp_path: Path) -> None:
+    item = {"image": "p.png", "landmarks": [[1, 2], [3, 4], [5, 6]], "class": 3, "modality": "xray", "mirror": True}
+    content = {"landmark_names": ["a", "c", "b"], "training": [item], "validation": [{**item, "domain": "x"}]}
+    path = write_json(tmp_path, content)
+    loaded = load_datalist(path, landmarks=NAMES, section="training")[0]
+    np.testing.assert_array_equal(loaded["landmarks"], [[1, 2], [5, 6]])
+    assert (loaded["class"], loaded["modality"], loaded["mirror"]) == (3, "xray", True)
+    assert load_datalist(path, landmarks=NAMES, section="validation")[0]["domain"] == "x"
+    with pytest.raises(ValueError, match="no section 'test'; its lists of items: training, validation"):
+        load_datalist(path, landmarks=NAMES, section="test")
+    with pytest.raises(ValueError, match="no section None"):
+        load_datalist(path, landmarks=NAMES)
+    with pytest.raises(ValueError, match="no landmark z; its landmark_names: a, c, b"):
+        load_datalist(path, landmarks=["a", "z"], section="training")
+
+
+CELLS = {
+    "cells missing": (["p.png", "1", "0", "5"], "line 3 .*4 cells where the header has 7"),
+    "cells too many": ([*ROWS[0], "9"], "8 cells where the header has 7"),
+    "empty": (["p.png", "1", "0", "", "", "1", "2"], "2 of 4 coordinates are empty(.|\n)*where="),
+    "text": (["p.png", "1", "0", "5", "six", "1", "2"], r"\['5', 'six'\] is not a number"),
+    "nan": (["p.png", "1", "0", "nan", "inf", "1", "2"], "2 coordinates are NaN or infinite"),
+    "outside": (["p.png", "1", "0", "5", "11", "1", "-30"], r"2 landmarks lie outside the 20 x 10 image.*\(1, -30\)"),
+    "class text": (["p.png", "1", "x", "5", "6", "1", "2"], "class 'x' in 'kind' is not an integer"),
+    "class fraction": (["p.png", "1", "1.5", "5", "6", "1", "2"], "class '1.5' in 'kind' is not an integer"),
+    "class negative": (["p.png", "1", "-1", "5", "6", "1", "2"], "class '-1' in 'kind' is not an integer"),
+    "class large": (["p.png", "1", "3", "5", "6", "1", "2"], "class 3 in 'kind' is not below num_classes=3"),
+    "no name": (["", "1", "0", "5", "6", "1", "2"], "image is not named"),
+}
+
+
+@pytest.mark.parametrize(("row", "message"), CELLS.values(), ids=CELLS.keys())
+def test_a_bad_row_is_named(tmp_path: Path, row: list[str], message: str) -> None:
+    path = write_csv(tmp_path, [ROWS[0], row])
+    with pytest.raises(ValueError, match=message) as caught:
+        load_datalist(path, landmarks=NAMES, class_column="kind", num_classes=3)
+    assert "1 of 2 rows" in str(caught.value) and str(path) in str(caught.value)
+
+
+def test_all_bad_rows_end_in_one_message(tmp_path: Path) -> None:
+    path = write_csv(tmp_path, [[f"{i}.png", "1", "0", "5", "6", "1", "2"] for i in range(9)])
+    for i in range(1, 9):
+        (tmp_path / "images" / f"{i}.png").unlink()
+    with pytest.raises(ValueError, match=r"8 of 9 rows(.|\n)*1.png.*not found(.|\n)*and 3 more"):
+        load_datalist(path, landmarks=NAMES)
+
+
+def test_damaged_image_is_named(tmp_path: Path) -> None:
+    path = write_csv(tmp_path, ROWS)
+    (tmp_path / "images" / "p1_1.png").write_bytes(b"no picture")
+    with pytest.raises(ValueError, match=r"p1_1.png.*cannot be opened"):
+        load_datalist(path, landmarks=NAMES)
+
+
+def test_margin_counts_from_the_edge_of_the_outer_pixel(tmp_path: Path) -> None:
+    rows = [["p.png", "1", "0", "19.5", "9.5", "-0.5", "-0.5"], ["q.png", "1", "0", "21.4", "10.4", "1", "2"]]
+    path = write_csv(tmp_path, rows)
+    assert len(load_datalist(path, landmarks=NAMES)) == 2
+    with pytest.raises(ValueError, match=r"1 of 2 rows(.|\n)*q.png"):
+        load_datalist(path, landmarks=NAMES, outside_margin=0)
+    assert len(load_datalist(path, landmarks=NAMES, outside_margin=0, allow_outside=True)) == 2
+
+
+FILES: dict[str, tuple[Callable[[Path], Any], str]] = {
+    "missing": (lambda d: load_datalist(d / "no.csv"), "no annotation file"),
+    "suffix": (lambda d: load_datalist(write_csv(d, ROWS).rename(d / "a.xlsx")), r"'\.xlsx'.*\.csv or \.json"),
+    "columns": (lambda d: load_datalist(write_csv(d, ROWS), landmarks=["a", "bb"]), r"lacks 2.*bb_x.*mean 'b_x'"),
+    "empty": (lambda d: load_datalist(write_csv(d, []), landmarks=NAMES), "has no rows"),
+    "column twice": (lambda d: load_datalist(write_csv(d, ROWS, [*HEADER[:-1], "a_x"])), "'a_x' more than once"),
+    "where": (lambda d: load_datalist(write_csv(d, ROWS), landmarks=NAMES, where={"god": 1}), "'god'.*mean 'good'"),
+    "filtered": (
+        lambda d: load_datalist(write_csv(d, ROWS), landmarks=NAMES, where={"kind": ["0", "2"], "good": True}),
+        "no row is left after where good=True; before it, good held '0', '1'",
+    ),
+    "class column": (lambda d: load_datalist(write_csv(d, ROWS), landmarks=NAMES, class_column="knd"), "'knd'.*'kind'"),
+    "csv section": (lambda d: load_datalist(write_csv(d, ROWS), section="training"), "has no section 'training'"),
+    "image_dir": (lambda d: load_datalist(write_csv(d, ROWS), landmarks=NAMES, image_dir=d / "no"), "not a folder"),
+    "modality": (lambda d: load_datalist(write_csv(d, ROWS), modality="ct"), "photo, depth, xray, got 'ct'"),
+    "spacing": (lambda d: load_datalist(write_csv(d, ROWS), landmarks=NAMES, spacing=-1), "must be positive"),
+    "json": (lambda d: load_datalist(write_csv(d, ROWS).rename(d / "a.json")), "not valid JSON"),
+    "json count": (
+        lambda d: load_datalist(write_json(d, {"t": [{"image": "p.png", "landmarks": [[1, 2]]}]}), landmarks=NAMES),
+        r"t\[0\] \(p.png\): 1 landmarks where 2 are expected",
+    ),
+    "json pair": (
+        lambda d: load_datalist(
+            write_json(d, {"t": [{"image": "p.png", "landmarks": [[1, 2], [3]]}]}), landmarks=NAMES
+        ),
+        r"\[3\] is not a number, or not in a pair",
+    ),
+    "json item": (lambda d: load_datalist(write_json(d, {"t": [7]}), landmarks=NAMES), "7 where an object"),
+    "no images": (lambda d: list_images(d), "holds no image"),
+    "no folder": (lambda d: list_images(d / "no"), "not a folder"),
+}
+
+
+@pytest.mark.parametrize(("act", "message"), FILES.values(), ids=FILES.keys())
+def test_what_is_wrong_is_said(tmp_path: Path, act: Callable[[Path], Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        act(tmp_path)
+
+
+def test_list_images_is_sorted_and_takes_images_only(tmp_path: Path) -> None:
+    for name in ("b.PNG", "a.dcm", "c.txt"):
+        (tmp_path / name).touch()
+    items = list_images(tmp_path, modality="xray")
+    assert [Path(i["image"]).name for i in items] == ["a.dcm", "b.PNG"]
+    assert items[0]["modality"] == "xray" and items[0]["domain"] == tmp_path.name and "landmarks" not in items[0]
+
+
+def test_list_images_takes_medical_formats_and_dicom_without_an_ending(tmp_path: Path) -> None:
+    dicom = b"\0" * 128 + b"DICM"
+    taken = ["IM0001", "a.mha", "b.MHD", "c.dicom", "d.ima", "e.nii.gz", "f.123", "g.tiff"]
+    for name in (*taken, "DICOMDIR", "b.raw", "notes"):
+        (tmp_path / name).write_bytes(dicom if name in ("IM0001", "f.123", "DICOMDIR") else b"DICM")
+    (tmp_path / "folder").mkdir()
+    assert [Path(i["image"]).name for i in list_images(tmp_path)] == taken
+    assert [Path(i["image"]).name for i in list_images(tmp_path, [".DCM"])] == ["IM0001", "f.123"]
+    assert [Path(i["image"]).name for i in list_images(tmp_path, [".mha"])] == ["a.mha"]
+
+
+def make_items(count: int) -> list[dict[str, Any]]:
+    return [{"image": f"/x/p{i % 10}_{i}.png"} for i in range(count)]
+
+
+@pytest.mark.parametrize("group", [None, r"^(p\d)_", lambda item: item["image"][4]])
+def test_split_is_disjoint_exhaustive_seeded_and_keeps_groups(group: Any) -> None:
+    items = make_items(200)
+    parts = split_datalist(items, [0.6, 0.3, 0.1], seed=3, group=group)
+    names = [[item["image"] for item in part] for part in parts]
+    assert [len(part) for part in parts] == [120, 60, 20]
+    assert sorted(name for part in names for name in part) == sorted(item["image"] for item in items)
+    assert parts == split_datalist(items, [0.6, 0.3, 0.1], seed=3, group=group)
+    assert parts != split_datalist(items, [0.6, 0.3, 0.1], seed=4, group=group)
+    if group is not None:
+        people = [{name[4] for name in part} for part in names]
+        assert not (people[0] & people[1] or people[0] & people[2] or people[1] & people[2])
+
+
+def test_split_leaves_no_part_empty() -> None:
+    assert min(len(part) for part in split_datalist(make_items(3), [0.98, 0.01, 0.01])) == 1
+
+
+@pytest.mark.parametrize(
+    ("items", "fractions", "group", "message"),
+    [
+        (5, [0.5, 0.4], None, "sum 1"),
+        (5, [1.5, -0.5], None, "positive"),
+        (1, [0.5, 0.5], None, "1 items into 2 parts"),
+        (9, [0.5, 0.5], r"(\.png)$", "1 groups into 2 parts"),
+        (9, [0.5, 0.5], r"^(q)", "does not match.*'p0_0.png'"),
+        (9, [0.5, 0.5], r"p", "exactly one group"),
+    ],
+)
+def test_split_says_what_is_wrong(items: int, fractions: list[float], group: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        split_datalist(make_items(items), fractions, group=group)
+
+
+def test_merged_domains_must_agree_on_the_number_of_landmarks() -> None:
+    first = [{"landmarks": np.zeros((21, 2)), "domain": "photo", "spacing": np.ones(2)}]
+    second = [{"landmarks": np.zeros((17, 2)), "domain": "xray"}]
+    with pytest.raises(ValueError, match="'photo' 21; 'xray' 17"):
+        merge_datalists(first, second)
+    merged = merge_datalists(first, [{**second[0], "landmarks": np.ones((21, 2))}])
+    assert len(merged) == 2 and np.isnan(merged[1]["spacing"]).all() and "spacing" not in second[0]
+    with pytest.raises(ValueError, match="at least one item"):
+        merge_datalists([], [])
+
+
+def test_list_images_leaves_results_and_keeps_broken_links(tmp_path: Path) -> None:
+    for name in ("a.png", "a.overlay.png", "B.OVERLAY.PNG", "a.sr.dcm", "sr.dcm"):
+        (tmp_path / name).touch()
+    (tmp_path / "gone.png").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "link.png").symlink_to(tmp_path / "folder.png")
+    assert [Path(item["image"]).name for item in list_images(tmp_path)] == ["a.png", "gone.png", "sr.dcm"]
+
+
+def test_list_images_tells_of_images_in_sub_folders(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for name in ("notes/a.txt", "results/a.overlay.png", "study/series/IM1"):
+        (tmp_path / name).parent.mkdir(parents=True)
+    (tmp_path / "notes" / "a.txt").write_text("no image")
+    for name in ("results/a.overlay.png", "study/series/IM1"):
+        (tmp_path / name).write_bytes(bytes(128) + b"DICM")
+    with pytest.raises(ValueError, match=r"holds no image .* Its sub-folders do, such as \S*study: pass one"):
+        list_images(tmp_path)
+    (tmp_path / "a.png").touch()
+    assert len(list_images(tmp_path)) == 1
+    (message,) = caplog.messages
+    assert message.endswith(f"sub-folders are not searched, images lie in {tmp_path / 'study'}.")
+    caplog.clear()
+    assert len(list_images(tmp_path, [".png"])) == 1 and not caplog.messages
