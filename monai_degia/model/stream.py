@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
-from monai.data import Dataset, decollate_batch
+from monai.data import decollate_batch
 from monai.utils import CommonKeys
 from torch import Tensor
 from tqdm import tqdm
@@ -19,14 +20,12 @@ from monai_degia.data.pool.prefetch import PrefetchLoader
 from monai_degia.errors import UserError
 from monai_degia.results.prediction import LandmarkPrediction, landmark_prediction
 
-if TYPE_CHECKING:
-    from monai_degia.model.trained_model import TrainedModel
-
 __all__ = ["Image", "image_items", "stream_predictions"]
 
 _logger = logging.getLogger(__name__)
 
 Image = str | Path | np.ndarray | Tensor
+_GIVEN = ("modality", "picture", "picture_affine")
 
 
 def image_items(images: Image | Iterable[Image]) -> list[dict[str, Any]]:
@@ -49,16 +48,22 @@ def image_items(images: Image | Iterable[Image]) -> list[dict[str, Any]]:
 
 
 def stream_predictions(
-    model: TrainedModel,
-    items: list[dict[str, Any]],
-    image_dir: str | Path | None,
-    skip_unreadable: bool,
-    batch_size: int,
-    num_workers: int,
-    progress: bool | None,
-    **preprocessing: Any,
+    loader: PrefetchLoader,
+    predict: Callable[..., dict[str, Tensor]],
+    device: torch.device,
+    about: dict[str, Any],
+    skip_unreadable: bool = False,
+    progress: bool | None = None,
 ) -> Iterator[LandmarkPrediction]:
-    """Predictions in the order of the items; see :meth:`TrainedModel.stream` for the arguments.
+    """Predict for batches of guarded pictures.
+
+    Args:
+        loader: batches, as :class:`monai_degia.LandmarkPreprocessing` makes them with ``guarded``.
+        predict: pictures (B, C, X, Y), and which of them show the trained side for certain, to what was found.
+        device: of the pictures to predict for.
+        about: further arguments of :func:`monai_degia.results.prediction.landmark_prediction`.
+        skip_unreadable: leave out images that cannot be used, with a warning each.
+        progress: show a bar; default: for several images, on a terminal.
 
     Yields:
         A prediction an image.
@@ -67,38 +72,31 @@ def stream_predictions(
         ValueError: if an image cannot be used.
 
     """
-    chain = model.preprocessing(guarded=True, **preprocessing)
-    loader = PrefetchLoader(Dataset(items, chain), batch_size, num_workers)
+    count = len(loader.dataset)  # type: ignore[arg-type]
     hidden = None if progress is None else not progress
-    if progress is None and len(items) == 1:
+    if progress is None and count == 1:
         hidden = True
-    with tqdm(total=len(items), desc="predict", unit="image", disable=hidden) as bar:
-        for batch in loader:
-            yield from _of_batch(model, batch, image_dir, skip_unreadable)
-            bar.update(len(batch["error"]))
+    # Closed, so that no thread reads on after an error.
+    with closing(iter(loader)) as batches, tqdm(total=count, desc="predict", unit="image", disable=hidden) as bar:
+        for batch in batches:
+            pictures = decollate_batch(batch[CommonKeys.IMAGE])
+            good = _readable(pictures, batch["error"], skip_unreadable)
+            if good:
+                plain = batch[CommonKeys.IMAGE].as_tensor()[good].to(device)
+                sides = torch.tensor([bool(pictures[row].meta["thumb_side"]) for row in good])
+                found = predict(plain, side_known=sides)
+                for place, row in enumerate(good):
+                    given = {key: batch[key][row] for key in _GIVEN if key in batch}
+                    of_image = {str(key): values[place].cpu() for key, values in found.items()}
+                    yield landmark_prediction(pictures[row], given, of_image, **about)
+            bar.update(len(pictures))
 
 
-def _of_batch(
-    model: TrainedModel, batch: dict[str, Any], image_dir: str | Path | None, skip_unreadable: bool
-) -> Iterator[LandmarkPrediction]:
-    pictures = decollate_batch(batch[CommonKeys.IMAGE])
-    for picture, error in zip(pictures, batch["error"], strict=True):
+def _readable(pictures: list[Any], errors: list[str], skip_unreadable: bool) -> list[int]:
+    """Rows of the pictures that are some."""
+    for picture, error in zip(pictures, errors, strict=True):
         if error and not skip_unreadable:
             raise UserError(str(error))
         if error:
             _logger.warning("%s is left out: %s", Path(picture.meta["filename_or_obj"]).name, error)
-    good = [row for row, error in enumerate(batch["error"]) if not error]
-    if not good:
-        return
-    plain = batch[CommonKeys.IMAGE].as_tensor()[good].to(model.device)
-    sides = torch.tensor([bool(pictures[row].meta["thumb_side"]) for row in good])
-    found = model.predict_batch(plain, side_known=sides)
-    for place, row in enumerate(good):
-        yield landmark_prediction(
-            pictures[row],
-            {key: batch[key][row] for key in ("modality", "picture", "picture_affine") if key in batch},
-            {str(key): values[place].cpu() for key, values in found.items()},
-            model.names,
-            image_dir=image_dir,
-            model_version=model.model_version,
-        )
+    return [row for row, error in enumerate(errors) if not error]

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from monai.data import Dataset
 from monai.inferers import Inferer
 from monai.networks import eval_mode
 from monai.utils import CommonKeys
 from torch import Tensor, nn
 
 from monai_degia.data.lists.landmark_sets import landmark_names
+from monai_degia.data.pool.prefetch import PrefetchLoader
 from monai_degia.errors import UserError
 from monai_degia.flows.flow_prior import FlowPrior
 from monai_degia.inferers.hands import hand_inferer, picture_size
@@ -308,18 +310,10 @@ class TrainedModel:
 
         """
         folder = Path(images) if isinstance(images, (str, Path)) and Path(images).is_dir() else None
-        return stream_predictions(
-            self,
-            image_items(images),
-            image_dir or folder,
-            skip_unreadable,
-            batch_size,
-            num_workers,
-            progress,
-            modality=modality,
-            mirror=mirror,
-            picture_side=picture_side,
-        )
+        chain = self.preprocessing(modality=modality, mirror=mirror, picture_side=picture_side, guarded=True)
+        loader = PrefetchLoader(Dataset(image_items(images), chain), batch_size, num_workers)
+        about = {"names": self.names, "image_dir": image_dir or folder, "model_version": self.model_version}
+        return stream_predictions(loader, self.predict_batch, self.device, about, skip_unreadable, progress)
 
     def _checked(self, calibration: ScoreCalibration | None) -> ScoreCalibration | None:
         """The calibration, if it holds for these weights; ``confident`` tells whether for these copies too."""
@@ -328,7 +322,8 @@ class TrainedModel:
             return None
         how = "Fit one with configs/run/calibrate.yaml."
         if not calibration.fits(self.weights_hash):
-            _logger.warning("No confidence and no domain shift: the calibration was fitted for other weights. %s", how)
+            whose = "was fitted for other weights" if calibration.weights else "does not say what it was fitted for"
+            _logger.warning("No confidence and no domain shift: the calibration %s. %s", whose, how)
             return None
         if differing := calibration.other_copies(self.calibrated_for):
             _logger.warning("No confidence: the calibration was fitted for %s. %s", differing, how)

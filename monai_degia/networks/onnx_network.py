@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from monai.utils import optional_import
 from torch import Tensor, nn
 
-from monai_degia.errors import UserError
+from monai_degia.errors import MissingExtraError, UserError
 
 __all__ = ["OnnxNetwork"]
 
@@ -22,7 +21,7 @@ class OnnxNetwork(nn.Module):
 
     Raises:
         ValueError: if there is no such file, or it has more inputs or outputs.
-        OptionalImportError: if ONNX Runtime is not installed.
+        ImportError: if ONNX Runtime is not installed.
 
     """
 
@@ -31,7 +30,10 @@ class OnnxNetwork(nn.Module):
         if not Path(path).is_file():
             raise UserError(f"There is no ONNX file {path}: write it with `python -m monai.bundle onnx_export`.")
         # Here and not above: it takes long to load, and few use it.
-        onnxruntime, _ = optional_import("onnxruntime", descriptor="Install it with: pip install monai_degia[onnx]. {}")
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise MissingExtraError("ONNX files need ONNX Runtime: pip install monai_degia[onnx].") from error
         self.session = onnxruntime.InferenceSession(
             str(path), providers=providers or onnxruntime.get_available_providers()
         )

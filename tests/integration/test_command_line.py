@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 import monai_degia
+from monai_degia.results.landmark_tables import landmark_entry
 
 REPO = Path(__file__).parents[2]
 CONFIGS = REPO / "bundle" / "configs"
@@ -118,3 +120,33 @@ def test_an_interrupt_says_how_to_go_on(data: Path, tmp_path: Path) -> None:
     assert process.returncode != 0 and "Traceback" not in text
     last = text.strip().splitlines()[-1]
     assert last.startswith("Stopped. Go on after the last finished epoch") and "--resume True" in last
+
+
+def test_the_bundle_alone_works_from_any_folder(data: Path, tmp_path: Path) -> None:
+    """All that a user has beside the installed package is a copy of it."""
+    shutil.copytree(REPO / "bundle", tmp_path / "copy" / "hand")
+    (tmp_path / "elsewhere").mkdir()
+    options = {"dataset_dir": data / "images"}
+    done = run(Path("..") / "copy" / "hand" / "configs" / "inference.json", tmp_path / "elsewhere", **options)
+    assert done.returncode == 0, done.stderr[-2000:]
+    found = json.loads((tmp_path / "copy" / "hand" / "eval" / "landmarks.json").read_text())
+    predictions = monai_degia.TrainedModel.load(REPO / "bundle" / "models").predict(data / "images")
+    assert found == [landmark_entry(prediction) for prediction in predictions], "to the last digit"
+    assert not any((tmp_path / "elsewhere").iterdir())
+
+
+@pytest.mark.slow
+def test_workers_that_are_spawned_read_for_training(data: Path, tmp_path: Path) -> None:
+    """As on macOS and Windows: all that a worker process gets must be sent to it."""
+    entries = {"dataset_dir": str(data), "output_dir": str(tmp_path), "ckpt_dir": str(tmp_path), **SMALL}
+    entries |= {"num_workers": 1, "validate::dataloader::num_workers": 1}
+    program = f"""
+import torch
+from monai.bundle import ConfigWorkflow
+torch.multiprocessing.set_start_method("spawn", force=True)
+workflow = ConfigWorkflow({str(CONFIGS / "train.json")!r}, workflow_type="train", logging_file=False, **{entries!r})
+workflow.initialize(), workflow.run(), workflow.finalize()
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert (tmp_path / "model.json").is_file()

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,11 @@ def test_exported_networks_find_the_same_landmarks(
 def test_onnx_network_messages(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"no ONNX file .*none.onnx: write it with"):
         monai_degia.OnnxNetwork(tmp_path / "none.onnx")
+
+    (tmp_path / "any.onnx").write_bytes(b"")
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(ImportError, match=r"pip install monai_degia\[onnx\]"):
+        patch.setitem(sys.modules, "onnxruntime", None)
+        monai_degia.OnnxNetwork(tmp_path / "any.onnx")
 
     class Pair(torch.nn.Module):
         def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import Any
@@ -58,7 +58,7 @@ class PrefetchLoader:
     def _count(self) -> int:
         return len(self.dataset)  # type: ignore[arg-type]
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Generator[Any, None, None]:
         samples = self._read_ahead() if self.num_workers else map(self.dataset.__getitem__, range(self._count))
         while batch := list(islice(samples, self.batch_size)):
             yield self.collate_fn(batch)
