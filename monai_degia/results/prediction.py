@@ -16,8 +16,8 @@ from torch import Tensor
 from monai_degia.errors import UserError
 from monai_degia.io.files import printable
 from monai_degia.io.suffixes import PICTURE_SUFFIXES
-from monai_degia.reading.landmarks import denormalize_landmarks, landmarks_to_original
 from monai_degia.reading.picture import Picture, picture_of
+from monai_degia.reading.preprocessing import LandmarkPreprocessing
 
 __all__ = ["LandmarkPrediction", "Point", "is_mirrored", "landmark_prediction", "original_points", "relative_name"]
 
@@ -136,7 +136,7 @@ def original_points(prediction: Tensor, image: MetaTensor, names: Sequence[str],
         )
     if not torch.isfinite(prediction).all():
         raise UserError(f"The prediction for {label} is not finite: the weights are of no use. Train anew.")
-    points = landmarks_to_original(denormalize_landmarks(prediction, image.shape[1:]), image, names)
+    points = LandmarkPreprocessing.to_file(prediction, image, names)
     return tuple((float(x), float(y)) for x, y in points)
 
 

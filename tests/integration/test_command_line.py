@@ -109,14 +109,21 @@ def test_the_shipped_weights_cannot_be_trained_over(data: Path, tmp_path: Path) 
 def test_an_interrupt_says_how_to_go_on(data: Path, tmp_path: Path) -> None:
     options = {"dataset_dir": data, "output_dir": tmp_path / "out", "ckpt_dir": tmp_path / "out", **SMALL}
     options |= {"max_epochs": 500, "iterations_per_epoch": 5, "use_flow": False, "maximize": False}
-    with subprocess.Popen(
-        arguments(CONFIGS / "train.json", **options), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    ) as process:
+    process = subprocess.Popen(
+        arguments(CONFIGS / "train.json", **options),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
+    )
+    try:
         waited = time.monotonic() + 120
         while not (tmp_path / "out" / "checkpoint.pt").is_file() and time.monotonic() < waited:
             time.sleep(0.2)
         os.kill(process.pid, signal.SIGINT)
         _, text = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode != 0 and "Traceback" not in text
     last = text.strip().splitlines()[-1]
     assert last.startswith("Stopped. Go on after the last finished epoch") and "--resume True" in last

@@ -168,8 +168,13 @@ def test_wrong_arguments_of_training(
 
 
 def test_log_of_a_failed_run_has_its_message_and_no_traceback(
-    root: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+    root: Path,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # A logging.conf that another test applied disables the loggers that were there.
+    monkeypatch.setattr(logging.getLogger("ignite.engine.engine.DeGIATrainer"), "disabled", False)
     with caplog.at_level(logging.ERROR):
         message(capsys, "train", root, learning_rate=1e30, iterations_per_epoch=5)
     logged = [record for record in caplog.records if "Lower the learning rate" in record.getMessage()]
