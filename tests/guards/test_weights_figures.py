@@ -28,6 +28,15 @@ def test_pages_show_the_errors_of_the_weights_that_ship(page: str, name: str, pa
     assert row(name, passes) in (REPO / page).read_text(encoding="utf-8"), row(name, passes)
 
 
+@pytest.mark.parametrize(
+    ("label", "name"),
+    [("1, 1", "seed1_one_pass"), ("0, 56", "as_inference_subset"), ("1, 56", "seed1_as_inference_subset")],
+)
+def test_the_results_show_another_seed(label: str, name: str) -> None:
+    wanted = f"| {label} | {row(name, 0).removeprefix('| 0 | ')}"
+    assert wanted in (REPO / "docs" / "results.md").read_text(encoding="utf-8"), wanted
+
+
 def test_the_model_card_shows_what_confidence_is_worth() -> None:
     scores = json.loads((REPO / "docs" / "results" / "scores.json").read_text(encoding="utf-8"))
     found = " / ".join(f"{scores[domain]['auroc_confidence']:.2f}" for domain in ("depth", "xray"))
