@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
-from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,25 +14,15 @@ from monai.utils import convert_to_dst_type, convert_to_tensor
 from torch import Tensor
 
 from monai_degia.ascent.gradient_ascent import gradient_ascent
-from monai_degia.ascent.parametrization import InvertibleFlow
 from monai_degia.ascent.starts import PARAMETRIZATIONS
 from monai_degia.errors import UserError
+from monai_degia.flows.flow_prior import FlowPrior
+from monai_degia.losses.objective import AscentObjective
 
 __all__ = [
     "AdversarialAscent",
     "AdversarialAscentd",
-    "BindableObjective",
 ]
-
-
-class BindableObjective(Protocol):
-    """What is climbed, before it knows the batch; :class:`monai_degia.AscentObjective` is the paper's."""
-
-    def bind(
-        self, image: Tensor, target: Tensor, classes: Tensor | None, generator: torch.Generator | None = None
-    ) -> AbstractContextManager[Callable[[Tensor], Tensor]]:
-        """Fix source images, targets and classes; inside the context, map images (B, C, X, Y) to values (B,)."""
-        ...
 
 
 class AdversarialAscent(Randomizable, RandomizableTrait):
@@ -58,13 +47,13 @@ class AdversarialAscent(Randomizable, RandomizableTrait):
 
     def __init__(
         self,
-        objective: BindableObjective,
+        objective: AscentObjective,
         parametrization: str = "pixel",
         steps: int = 10,
         step_size: float = 0.02,
         rule: str = "sign",
         bounds: tuple[float, float] = (0.0, 1.0),
-        flow: InvertibleFlow | None = None,
+        flow: FlowPrior | None = None,
     ) -> None:
         if parametrization not in PARAMETRIZATIONS:
             raise UserError(f"Unknown parametrization {parametrization!r}. Available: {', '.join(PARAMETRIZATIONS)}.")

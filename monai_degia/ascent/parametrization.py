@@ -3,31 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from monai_degia.flows.flow_prior import FlowPrior
+
 __all__ = [
-    "InvertibleFlow",
     "LatentParametrization",
     "Parametrization",
     "PixelParametrization",
     "ReflectedParametrization",
     "reflect",
 ]
-
-
-class InvertibleFlow(Protocol):
-    """The two directions of a flow that :class:`LatentParametrization` needs."""
-
-    def __call__(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Images (B, C, X, Y) to latents (B, D) and log-determinants (B,)."""
-        ...
-
-    def inverse(self, z: Tensor) -> Tensor:
-        """Latents (B, D) to images (B, C, X, Y)."""
-        ...
 
 
 class Parametrization(ABC):
@@ -104,7 +92,7 @@ class LatentParametrization(Parametrization):
 
     """
 
-    def __init__(self, image: Tensor, flow: InvertibleFlow) -> None:
+    def __init__(self, image: Tensor, flow: FlowPrior) -> None:
         with torch.no_grad():
             self.start = flow(image)[0].detach()
         self.flow = flow

@@ -9,13 +9,13 @@ from torch import Tensor
 
 from monai_degia.ascent.appearance import AppearanceParametrization
 from monai_degia.ascent.parametrization import (
-    InvertibleFlow,
     LatentParametrization,
     Parametrization,
     PixelParametrization,
     ReflectedParametrization,
 )
 from monai_degia.errors import UserError
+from monai_degia.flows.flow_prior import FlowPrior
 
 __all__ = ["PARAMETRIZATIONS"]
 
@@ -25,7 +25,7 @@ TEXTURE = 0.2
 FADING = 1.0
 
 
-def _latent(image: Tensor, flow: InvertibleFlow | None, generator: torch.Generator | None) -> Parametrization:
+def _latent(image: Tensor, flow: FlowPrior | None, generator: torch.Generator | None) -> Parametrization:
     if flow is None:
         raise UserError(
             "The latent parametrization decodes with the inverse flow: pass flow=, or choose 'pixel' or 'appearance'."
@@ -33,7 +33,7 @@ def _latent(image: Tensor, flow: InvertibleFlow | None, generator: torch.Generat
     return LatentParametrization(image, flow)
 
 
-PARAMETRIZATIONS: dict[str, Callable[[Tensor, InvertibleFlow | None, torch.Generator | None], Parametrization]] = {
+PARAMETRIZATIONS: dict[str, Callable[[Tensor, FlowPrior | None, torch.Generator | None], Parametrization]] = {
     "pixel": lambda image, flow, generator: PixelParametrization(image),
     "reflected": lambda image, flow, generator: ReflectedParametrization(image),
     "latent": _latent,
