@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from monai.bundle import ConfigWorkflow
 
 import monai_degia
+from monai_degia.io.messages import short_message
 from monai_degia.results.landmark_tables import landmark_entry
 
 REPO = Path(__file__).parents[2]
@@ -57,14 +59,28 @@ def refused(config_file: Any, cwd: Path, **options: Any) -> str:
         ("train::datast", "x", "knows the key 'train#datast'. Did you mean 'dataset'?"),
         ("network_def::backbon", "vgg", "has no option 'backbon' (network_def#backbon). Did you mean 'backbone'?"),
         ("train::handlers::1::interval", 3, "LrScheduleHandler has no option 'interval'"),
-        ("output_dir", "2024", "output_dir was read from the command line as 2024"),
-        ("ckpt_dir", "a,b", "ckpt_dir was read from the command line as ('a', 'b')"),
+        ("output_dir", 2024, "output_dir was read from the command line as 2024"),
+        ("ckpt_dir", ("a", "b"), "ckpt_dir was read from the command line as ('a', 'b')"),
     ],
 )
-def test_what_means_nothing_is_an_error(data: Path, tmp_path: Path, key: str, value: Any, expected: str) -> None:
-    options = {"dataset_dir": data, "output_dir": tmp_path, "ckpt_dir": tmp_path, **SMALL, key: value}
-    assert expected in refused(CONFIGS / "train.json", tmp_path, **options)
+def test_what_means_nothing_is_an_error(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str, value: Any, expected: str
+) -> None:
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    folders = {"dataset_dir": str(data), "output_dir": str(tmp_path), "ckpt_dir": str(tmp_path)}
+    workflow = ConfigWorkflow(
+        str(CONFIGS / "train.json"), workflow_type="train", logging_file=False, **{**folders, **SMALL, key: value}
+    )
+    with pytest.raises(Exception) as error:
+        workflow.initialize()
+    assert expected in str(short_message(error.value))
     assert not any(tmp_path.iterdir()), "nothing was started"
+
+
+def test_a_folder_that_looks_like_a_number_is_refused(data: Path, tmp_path: Path) -> None:
+    options = {"dataset_dir": data, "output_dir": "2024", "ckpt_dir": tmp_path, **SMALL}
+    text = refused(CONFIGS / "train.json", tmp_path, **options)
+    assert "output_dir was read from the command line as 2024" in text and not any(tmp_path.iterdir())
 
 
 def test_a_misspelt_key_of_inference_is_an_error_too(data: Path, tmp_path: Path) -> None:
