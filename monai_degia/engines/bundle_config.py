@@ -6,6 +6,7 @@ import inspect
 import json
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from pydoc import locate
 from types import FrameType
@@ -108,7 +109,8 @@ def _check(parser: ConfigParser, folder: Path) -> None:
     used = {name for text in _texts(config) for name in _references(text)}
     known = set(_ASKED_FOR)
     for file in sorted(folder.glob("*.json")):
-        known |= set(_names(json.loads(file.read_text(encoding="utf-8"))))
+        with suppress(ValueError):  # a file of another kind that is damaged is nobody's business here
+            known |= set(_names(json.loads(file.read_text(encoding="utf-8"))))
     for problem in _problems(parser, config, "", _Names(used, known)):
         raise UserError(problem)
 

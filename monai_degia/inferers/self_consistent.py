@@ -114,14 +114,9 @@ class SelfConsistentInferer(Inferer):
     ) -> None:
         super().__init__()
         counts = {"num_views": num_views, **({"search_views": search_views} if closer_looks else {})}
-        _check_views(counts, num_neighbours)
-        if not 0 < scale_range[0] <= scale_range[1]:
-            raise UserError(f"scale_range must be two positive numbers, the smaller first, got {tuple(scale_range)}.")
-        if either_side and not (sharpness > 0 and side_factor > 0):
-            raise UserError(
-                "either_side compares weights, so it needs sharpness and side_factor above 0, got "
-                f"sharpness={sharpness:g} and side_factor={side_factor:g}."
-            )
+        _check_views(counts, num_neighbours, scale_range)
+        if either_side:
+            _check_sides(sharpness, side_factor)
         _check_steps(closer_looks, num_curves, margin, curve_factor)
         check_curves(curves)
         #: What decides how far copies disagree, as plain values: a calibration holds for these alone.
@@ -243,12 +238,22 @@ class SelfConsistentInferer(Inferer):
         return weigh_by_agreement(carried, groups, size, self.sharpness, prior)
 
 
-def _check_views(counts: dict[str, int], num_neighbours: int) -> None:
+def _check_views(counts: dict[str, int], num_neighbours: int, scale_range: tuple[float, float]) -> None:
     fewest, most = min(counts.items(), key=lambda named: named[1])
     if not 2 <= num_neighbours <= most:
         raise UserError(
             "num_neighbours must be at least 2, since one prediction has nothing to disagree with, and at most "
             f"{fewest}={most}, got {num_neighbours}."
+        )
+    if not 0 < scale_range[0] <= scale_range[1]:
+        raise UserError(f"scale_range must be two positive numbers, the smaller first, got {tuple(scale_range)}.")
+
+
+def _check_sides(sharpness: float, side_factor: float) -> None:
+    if not (sharpness > 0 and side_factor > 0):
+        raise UserError(
+            "either_side compares weights, so it needs sharpness and side_factor above 0, got "
+            f"sharpness={sharpness:g} and side_factor={side_factor:g}."
         )
 
 

@@ -92,10 +92,8 @@ class TrainedModel:
         found = getattr(network, "num_landmarks", len(self.names))
         if found != len(self.names):
             raise UserError(f"The network finds {found} landmarks, but {len(self.names)} are named.")
-        size, channels = (
-            image_size or getattr(network, "image_size", None),
-            in_channels or getattr(network, "in_channels", 0),
-        )
+        size = image_size or getattr(network, "image_size", None)
+        channels = in_channels or getattr(network, "in_channels", 0)
         if size is None or not channels:
             raise UserError("The network does not tell its image_size and in_channels: pass them.")
         self.image_size, self.in_channels = [int(side) for side in size], int(channels)
@@ -105,9 +103,12 @@ class TrainedModel:
         self.name, self.version = name, version or (self.description.version if self.description else "unknown")
         self.refine, self.scores = refine, refine if scores is None else scores
         self.device = next((p.device for p in network.parameters()), torch.device("cpu"))
+        if isinstance(autocast_dtype, str) and autocast_dtype != "auto":
+            raise UserError(f'autocast_dtype must be "auto", torch.bfloat16 or None, got {autocast_dtype!r}.')
         dtype = native_bfloat16(self.device) if isinstance(autocast_dtype, str) else autocast_dtype
         self.refining = hand_inferer(self.image_size, num_views, either_side, dtype)
-        self.inferer: Inferer = self.refining if refine else OneLookInferer(self.image_size, dtype)
+        self.one_look = OneLookInferer(self.image_size, dtype)
+        self.inferer: Inferer = self.refining if refine else self.one_look
         self.calibration = self._checked(calibration)
         if not self.scores:
             _logger.info("One pass an image tells neither confidence nor domain shift: scores=True adds both.")
@@ -128,8 +129,8 @@ class TrainedModel:
             folder: with ``model.pt`` and ``model.json``, and optionally ``flow.pt`` and ``calibration.json``.
             weights: of the same network, in place of ``model.pt``, such as fine-tuned ones.
             device: to predict on; default: the first GPU, if there is one.
-            version: of the model in results; default: that of the folder, or, with other weights, their hash.
             calibrated: take ``calibration.json`` where it is; not while a new one is fitted.
+            version: of the model in results; default: that of the folder, or, with other weights, their hash.
             **options: further arguments of the class, but for what the folder says.
 
         Raises:
@@ -255,7 +256,7 @@ class TrainedModel:
         if not refined:
             output[CommonKeys.PRED] = inferer(pictures, network)
         if one_look:
-            output[DeGIAKeys.ONE_LOOK] = OneLookInferer(self.image_size)(pictures, network)
+            output[DeGIAKeys.ONE_LOOK] = self.one_look(pictures, network)
         if self.scores:
             confident = self.confident and copies.options == self.refining.options
             add_scores(output, pictures, self.flow, self.calibration, one_look=not refined, confident=confident)

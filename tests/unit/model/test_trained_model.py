@@ -173,5 +173,7 @@ def test_a_network_of_ones_own_predicts_but_cannot_be_described(network: Landmar
     assert len(model.predict(np.zeros((20, 30), np.uint8))[0].points_px) == 3
     with pytest.raises(ValueError, match="Nobody could build this network again"):
         model.save(tmp_path)
+    with pytest.raises(ValueError, match="autocast_dtype must be"):
+        small(network, autocast_dtype="bfloat")
     with pytest.raises(ValueError, match="finds 3 landmarks, but 21 are named"):
         TrainedModel(network, HAND21)
