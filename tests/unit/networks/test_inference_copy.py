@@ -54,6 +54,21 @@ def test_a_copy_in_lower_precision_rounds_and_predicts_float32() -> None:
     assert 1e-5 < (found - expected).abs().max() < 0.05 * expected.abs().max()
 
 
+@torch.no_grad()
+def test_the_head_of_a_copy_in_lower_precision_is_not_rounded() -> None:
+    """A soft-argmax over rounded maps is off by pixels of a picture."""
+    found = inference_copy(trained("resnet", head="heatmap"), torch.bfloat16)
+    seen = []
+
+    def look(head: nn.Module, inputs: tuple[list[Tensor]], output: Tensor) -> None:
+        kinds = {features.dtype for features in inputs[0]} | {output.dtype}
+        seen.append((kinds, torch.is_autocast_enabled("cpu")))
+
+    found.head.register_forward_hook(look)  # type: ignore[union-attr]
+    found(torch.rand(2, 3, 64, 64))
+    assert seen == [({torch.float32}, False)]
+
+
 def test_what_is_no_landmark_regressor_stays_as_it_is() -> None:
     other = nn.Conv2d(3, 3, 1)
     assert inference_copy(other) is other and InferenceCopies()(other) is other

@@ -48,6 +48,8 @@ def test_training_evaluation_and_inference_see_the_same_picture(files: list[Path
     refined = chain("train.json", "evaluate.json", key="validate#preprocessing", refine=True)
     infer = chain("inference.json", key="preprocessing", refine=False)
     as_usual = chain("inference.json", key="preprocessing")
+    kinds = [infer({"image": str(file)})["modality"] for file in files]
+    assert kinds == ["photo", "depth", "photo"], "told by the file where nobody says"
     for file in files:
         item = {"image": str(file), "landmarks": np.array([[3.0, 4.0], [9.0, 20.0]])}
         samples = [steps(dict(item)) for steps in (train, evaluate, infer)]
