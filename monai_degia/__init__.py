@@ -20,7 +20,15 @@ from monai_degia.data.digits.images import DigitImages
 from monai_degia.data.digits.items import load_digits, load_mnist_m_from
 from monai_degia.data.digits.mnist_m import make_mnist_m
 from monai_degia.data.lists.datalist import list_images, load_datalist
-from monai_degia.data.lists.landmark_sets import HAND17, HAND21, LANDMARK_SETS, flip_permutation, landmark_names
+from monai_degia.data.lists.landmark_sets import (
+    HAND17,
+    HAND21,
+    LANDMARK_SETS,
+    LandmarkSet,
+    flip_permutation,
+    landmark_names,
+    landmark_set,
+)
 from monai_degia.data.lists.splits import merge_datalists, mix_datalists, split_datalist
 from monai_degia.data.pool.growing import GrowingDataset
 from monai_degia.data.pool.pool import GeneratedPool
@@ -66,6 +74,7 @@ from monai_degia.losses.objective import AscentObjective
 from monai_degia.metrics.calibration import ScoreCalibration, fit_calibration
 from monai_degia.metrics.errors import (
     hand_size,
+    landmark_size,
     nme,
     normalized_mse,
     pck,
@@ -202,6 +211,7 @@ __all__ = [
     "LandmarkRecord",
     "LandmarkRegressor",
     "LandmarkReport",
+    "LandmarkSet",
     "LandmarksToImaged",
     "LandmarksToWorldd",
     "LatentParametrization",
@@ -285,6 +295,8 @@ __all__ = [
     "landmark_loss",
     "landmark_mse",
     "landmark_names",
+    "landmark_set",
+    "landmark_size",
     "landmarks_to_original",
     "list_images",
     "load_datalist",

@@ -14,7 +14,7 @@ from monai.networks import eval_mode
 from monai.utils import CommonKeys
 from torch import Tensor, nn
 
-from monai_degia.data.lists.landmark_sets import landmark_names
+from monai_degia.data.lists.landmark_sets import Landmarks, landmark_set
 from monai_degia.data.pool.prefetch import PrefetchLoader
 from monai_degia.errors import UserError
 from monai_degia.flows.flow_prior import FlowPrior
@@ -47,7 +47,7 @@ class TrainedModel:
 
     Args:
         network: images (B, C, X, Y) to landmarks (B, K, 2), with ``in_channels`` and ``image_size``.
-        landmarks: name of the landmark set, or the K names.
+        landmarks: what it finds, see :func:`monai_degia.landmark_set`.
         flow: trained on source images, for the domain shift.
         calibration: fitted to these weights and copies; one that was fitted to others is not used, and a warning says
             why.
@@ -72,7 +72,7 @@ class TrainedModel:
     def __init__(
         self,
         network: nn.Module,
-        landmarks: str | Sequence[str],
+        landmarks: Landmarks,
         flow: FlowPrior | None = None,
         calibration: ScoreCalibration | None = None,
         name: str = "landmarks",
@@ -86,8 +86,8 @@ class TrainedModel:
         in_channels: int | None = None,
         image_size: Sequence[int] | None = None,
     ) -> None:
-        self.names = landmark_names(landmarks)
-        self.landmarks = landmarks if isinstance(landmarks, str) else self.names
+        self.landmarks = landmark_set(landmarks)
+        self.names = self.landmarks.names
         self.network, self.flow = network.eval(), None if flow is None else flow.eval()
         found = getattr(network, "num_landmarks", len(self.names))
         if found != len(self.names):
@@ -98,7 +98,7 @@ class TrainedModel:
             raise UserError("The network does not tell its image_size and in_channels: pass them.")
         self.image_size, self.in_channels = [int(side) for side in size], int(channels)
         self.description = ModelDescription.of(
-            network, self.names, flow, name, version, config, self.in_channels, self.image_size
+            network, self.landmarks, flow, name, version, config, self.in_channels, self.image_size
         )
         self.name, self.version = name, version or (self.description.version if self.description else "unknown")
         self.refine, self.scores = refine, refine if scores is None else scores

@@ -13,7 +13,7 @@ from monai.transforms import ApplyTransformToPoints, Flip, MapTransform, Randomi
 from monai.utils import convert_to_tensor
 from torch import Tensor
 
-from monai_degia.data.lists.landmark_sets import flip_permutation
+from monai_degia.data.lists.landmark_sets import Landmarks, flip_permutation
 from monai_degia.errors import UserError
 
 __all__ = ["DenormalizeLandmarksd", "FlipMarkedd", "LandmarksToImaged", "LandmarksToWorldd", "NormalizeLandmarksd"]
@@ -188,7 +188,7 @@ class FlipMarkedd(MapTransform):
             data have a ``thumb_side`` of ``left``, as those of DICOM hands may.
         spatial_axis: axis to reverse, 0 is x.
         landmark_keys: landmarks (K, 2) whose left and right change places.
-        names: a landmark set or the K names; required with ``landmark_keys``.
+        names: see :func:`monai_degia.landmark_set`; required with ``landmark_keys``.
         allow_missing_keys: do not fail if an image or landmarks are missing.
 
     Raises:
@@ -202,7 +202,7 @@ class FlipMarkedd(MapTransform):
         flag_key: str = "mirror",
         spatial_axis: int = 0,
         landmark_keys: KeysCollection = (),
-        names: str | Sequence[str] | None = None,
+        names: Landmarks | None = None,
         allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
@@ -239,7 +239,7 @@ class RandFlipLandmarksd(RandomizableTransform, MapTransform):
     Args:
         keys: images (C, X, Y).
         landmark_keys: landmarks (K, 2) in world coordinates.
-        names: a landmark set or the K names.
+        names: see :func:`monai_degia.landmark_set`.
         prob: probability of mirroring.
         spatial_axis: axis to reverse, 0 is x.
         allow_missing_keys: do not fail if a key is missing.
@@ -249,7 +249,7 @@ class RandFlipLandmarksd(RandomizableTransform, MapTransform):
         self,
         keys: KeysCollection,
         landmark_keys: KeysCollection,
-        names: str | Sequence[str],
+        names: Landmarks,
         prob: float = 0.5,
         spatial_axis: int = 0,
         allow_missing_keys: bool = False,

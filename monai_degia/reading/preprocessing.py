@@ -11,6 +11,7 @@ from monai.data import MetaTensor
 from monai.transforms import Compose, MapTransform, SelectItemsd
 from torch import Tensor
 
+from monai_degia.data.lists.landmark_sets import Landmarks
 from monai_degia.reading.crop import CropBoxd
 from monai_degia.reading.depth_encoding import DecodeDepthd
 from monai_degia.reading.file_geometry import FileGeometryd
@@ -56,7 +57,7 @@ class LandmarkPreprocessing(GuardedCompose):
     Args:
         image_size: (X, Y) of the picture in pixels.
         in_channels: 1 or 3.
-        landmarks: name of the landmark set, or the K names, for labelled items; ``None`` for images alone.
+        landmarks: see :func:`monai_degia.landmark_set`, for labelled items; ``None`` for images alone.
         network_size: (X, Y) of the network's images, where the picture is larger; JPEG is decoded at four times that.
         modality: of items that do not say: ``photo``, ``depth``, ``xray`` or ``auto``.
         mirror: of items that do not say: ``True``, ``False`` or ``auto``, see :class:`FlipMarkedd`.
@@ -77,7 +78,7 @@ class LandmarkPreprocessing(GuardedCompose):
         self,
         image_size: Sequence[int],
         in_channels: int = 3,
-        landmarks: str | Sequence[str] | None = None,
+        landmarks: Landmarks | None = None,
         network_size: Sequence[int] | None = None,
         modality: str = "auto",
         mirror: str | bool = "auto",

@@ -13,7 +13,7 @@ from ignite.engine import Engine, Events
 from monai.data import decollate_batch
 from monai.utils import CommonKeys
 
-from monai_degia.data.lists.landmark_sets import landmark_names
+from monai_degia.data.lists.landmark_sets import Landmarks, landmark_names
 from monai_degia.errors import UserError, did_you_mean
 from monai_degia.io.files import printable
 from monai_degia.io.suffixes import IMAGE_SUFFIXES
@@ -68,7 +68,7 @@ class LandmarkFileWriter(CollectingWriter):
 
     Args:
         output_dir: folder of the files.
-        landmarks: name of the landmark set, or the K names.
+        landmarks: see :func:`monai_degia.landmark_set`.
         image_dir: folder that image names are relative to; None takes the last part of each name.
         model_version: name and version of the model, ``"<name> <version>"``.
         formats: files about each image: any of ``markups`` (3D Slicer), ``sr`` (DICOM structured report, for DICOM
@@ -86,7 +86,7 @@ class LandmarkFileWriter(CollectingWriter):
     def __init__(
         self,
         output_dir: str | Path,
-        landmarks: str | Sequence[str],
+        landmarks: Landmarks,
         image_dir: str | Path | None = None,
         model_version: str = "",
         formats: str | Sequence[str] = (),

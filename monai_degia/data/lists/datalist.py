@@ -11,7 +11,7 @@ from typing import Any
 
 from monai_degia.data.lists.annotations import Record, read_csv, read_json
 from monai_degia.data.lists.items import MODALITIES, ItemRules, make_items, matches
-from monai_degia.data.lists.landmark_sets import landmark_names
+from monai_degia.data.lists.landmark_sets import Landmarks, landmark_names
 from monai_degia.errors import UserError, did_you_mean
 from monai_degia.io.suffixes import DICOM_SUFFIXES, IMAGE_SUFFIXES, is_dicom_file
 
@@ -24,7 +24,7 @@ _RESULT_SUFFIXES = (".overlay.png", ".sr.dcm")  # what inference writes, maybe b
 def load_datalist(
     path: str | PathLike[str],
     *,
-    landmarks: str | Sequence[str] = "hand21",
+    landmarks: Landmarks = "hand21",
     section: str | None = None,
     image_dir: str | PathLike[str] | None = None,
     domain: str | None = None,

@@ -42,7 +42,7 @@ class LandmarkInferTask(InferTask):
             type=InferType.DETECTION,
             labels={name: index for index, name in enumerate(names, start=1)},
             dimension=2,
-            description=f"{len(names)} landmarks of a hand, as Slicer markups",
+            description=f"{len(names)} landmarks, as Slicer markups",
         )
 
     @property
