@@ -29,7 +29,7 @@ from monai_degia.data.lists.landmark_sets import (
     landmark_names,
     landmark_set,
 )
-from monai_degia.data.lists.splits import merge_datalists, mix_datalists, split_datalist
+from monai_degia.data.lists.splits import checked_splits, merge_datalists, mix_datalists, split_datalist
 from monai_degia.data.pool.growing import GrowingDataset
 from monai_degia.data.pool.pool import GeneratedPool
 from monai_degia.data.pool.prefetch import PrefetchLoader
@@ -275,6 +275,7 @@ __all__ = [
     "bundle_root",
     "check_config",
     "check_training_folder",
+    "checked_splits",
     "classes_by_extended_fingers",
     "component_config",
     "consistency_loss",

@@ -106,6 +106,8 @@ class TrainedModel:
         if isinstance(autocast_dtype, str) and autocast_dtype != "auto":
             raise UserError(f'autocast_dtype must be "auto", torch.bfloat16 or None, got {autocast_dtype!r}.')
         dtype = native_bfloat16(self.device) if isinstance(autocast_dtype, str) else autocast_dtype
+        if either_side and not self.landmarks.sided:
+            raise UserError("either_side is for landmarks of which there is a left and a right set: sided: true.")
         self.refining = hand_inferer(self.image_size, num_views, either_side, dtype)
         self.one_look = OneLookInferer(self.image_size, dtype)
         self.inferer: Inferer = self.refining if refine else self.one_look
@@ -206,6 +208,8 @@ class TrainedModel:
             **options: of :class:`LandmarkPreprocessing`, but for sizes and channels.
 
         """
+        if not self.landmarks.sided and options.get("mirror") == "auto":
+            options["mirror"] = False
         return LandmarkPreprocessing(self.picture_size, self.in_channels, network_size=self.image_size, **options)
 
     @torch.no_grad()

@@ -192,7 +192,7 @@ class FlipMarkedd(MapTransform):
         allow_missing_keys: do not fail if an image or landmarks are missing.
 
     Raises:
-        ValueError: if ``landmark_keys`` comes without names, or a name lacks its partner.
+        ValueError: if ``landmark_keys`` comes without names; on call, if a name lacks its partner.
 
     """
 
@@ -210,7 +210,7 @@ class FlipMarkedd(MapTransform):
         self.landmark_keys = (landmark_keys,) if isinstance(landmark_keys, str) else tuple(landmark_keys)
         if self.landmark_keys and names is None:
             raise UserError(f"Mirroring landmarks {self.landmark_keys} needs their names, got None. Pass names=...")
-        self.permutation = [] if names is None else flip_permutation(names)
+        self.names = names
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Mirror if the flag is set."""
@@ -226,10 +226,12 @@ class FlipMarkedd(MapTransform):
         d = dict(data)
         for key in self.key_iterator(d):
             d[key] = self.flip(d[key])
+        # A name without its partner is no error until something is mirrored.
+        order = flip_permutation(self.names) if self.names is not None else []
         for key in (k for k in self.landmark_keys if k in d or not self.allow_missing_keys):
-            if len(d[key]) != len(self.permutation):
-                raise UserError(f"{key!r} has {len(d[key])} landmarks, but {len(self.permutation)} names were given.")
-            d[key] = d[key][self.permutation]
+            if len(d[key]) != len(order):
+                raise UserError(f"{key!r} has {len(d[key])} landmarks, but {len(order)} names were given.")
+            d[key] = d[key][order]
         return d
 
 
