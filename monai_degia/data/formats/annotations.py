@@ -28,6 +28,7 @@ class AnnotatedImage:
         fields: what else the file says of the image (patient, split, spacing_mm, class, ...).
         problem: why it cannot be used; empty if it can.
         confidence: float64 (K,) in [0, 1] for what a model found; None for what a person labelled.
+        aliases: other paths under which the image may be found, where the tool renames or moves it.
 
     Raises:
         ValueError: if the lengths differ.
@@ -42,6 +43,7 @@ class AnnotatedImage:
     fields: Mapping[str, Any] = field(default_factory=dict)
     problem: str = ""
     confidence: np.ndarray | None = None
+    aliases: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         points = np.asarray(self.points, dtype=np.float64)
@@ -73,6 +75,9 @@ class AnnotationSet:
         bones: pairs of names that the file joins by a line, such as COCO's ``skeleton``.
         format: name of the format that it was read from.
         notes: what was left out, and how often; one sentence each.
+        upright: whether the points are in pixels of the picture as the tool turns it, by its Exif orientation, and not
+            of the file as it is stored; see :func:`monai_degia.data.formats.orientation.as_stored`. It makes no
+            difference for pictures without that tag.
 
     """
 
@@ -81,6 +86,7 @@ class AnnotationSet:
     bones: tuple[tuple[str, str], ...] = ()
     format: str = ""
     notes: tuple[str, ...] = ()
+    upright: bool = False
 
     def select(self, names: Sequence[str]) -> AnnotationSet:
         """The same images with some of the landmarks, or in another order.

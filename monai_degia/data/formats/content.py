@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 from xml.etree import ElementTree
 
-from monai_degia.errors import UserError
+from monai_degia.errors import MissingExtraError, UserError
 
 __all__ = ["Content", "load_content"]
 
@@ -23,7 +23,8 @@ class Content:
     Args:
         path: where it is.
         kind: ``json``, ``xml``, ``table`` (any other text), ``hdf5``, ``folder`` or ``binary``.
-        value: the parsed JSON, the root element of the XML, the text of a table; None otherwise.
+        value: the parsed JSON, the root element of the XML, the text of a table, the attributes of each top entry of
+            an HDF5 file; None otherwise.
 
     """
 
@@ -61,7 +62,7 @@ def load_content(path: Path) -> Content:
         raise UserError(f"There is no annotation file or folder {path}. Check the path.")
     data = path.read_bytes()
     if data.startswith(_HDF5):
-        return Content(path, "hdf5")
+        return Content(path, "hdf5", _hdf5(path))
     if b"\0" in data[:1024] and not data.startswith(_UTF16):
         return Content(path, "binary")
     text = _text(path, data)
@@ -71,6 +72,20 @@ def load_content(path: Path) -> Content:
     if start == "<":
         return Content(path, "xml", _xml(path, data))
     return Content(path, "table", text)
+
+
+def _hdf5(path: Path) -> dict[str, tuple[str, ...]]:
+    try:
+        import h5py  # here and not above: it takes long to load, and few need it
+    except ImportError as error:
+        raise MissingExtraError(
+            f"{path} is HDF5: pip install monai_degia[sleap] or monai_degia[deeplabcut], whichever wrote it."
+        ) from error
+    try:
+        with h5py.File(path, "r") as file:
+            return {name: tuple(entry.attrs) for name, entry in file.items()}
+    except (OSError, RuntimeError) as error:
+        raise UserError(f"{path} is a damaged HDF5 file ({error}).") from error
 
 
 def _text(path: Path, data: bytes) -> str:

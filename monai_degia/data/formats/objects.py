@@ -13,7 +13,7 @@ from monai_degia.data.formats.options import ReadOptions
 from monai_degia.data.formats.wording import count_of, listed
 from monai_degia.errors import UserError, did_you_mean
 
-__all__ = ["LabelledObject", "annotation_set", "which_of", "image_path", "number_or_nan"]
+__all__ = ["LabelledObject", "annotation_set", "image_path", "number_or_nan", "which_of"]
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class LabelledObject:
         size: (width, height) of the image, None if not stated.
         fields: what else is known.
         problem: why it cannot be used.
+        aliases: other paths of the image.
 
     """
 
@@ -38,6 +39,7 @@ class LabelledObject:
     size: tuple[int, int] | None = None
     fields: Mapping[str, Any] = field(default_factory=dict)
     problem: str = ""
+    aliases: tuple[str, ...] = ()
 
 
 def image_path(path: Any) -> str:
@@ -130,6 +132,7 @@ def _image(labelled: LabelledObject, names: Sequence[str]) -> AnnotatedImage:
         size=labelled.size,
         fields=labelled.fields,
         problem=problem,
+        aliases=labelled.aliases,
     )
 
 

@@ -46,6 +46,7 @@ class AnnotationFormat:
         write: gives the text of each file by its path relative to the target, the empty path being the target itself;
             None if it cannot be written.
         corner: what the tool counts at the centre of the first pixel: 0, or 0.5 where its origin is the corner.
+        upright: whether the tool shows pictures turned by their Exif orientation, and counts pixels of that.
         options: fields of ReadOptions, but for ``names`` and ``several``, that it has a use for.
 
     """
@@ -57,4 +58,5 @@ class AnnotationFormat:
     read: Callable[[Content, ReadOptions], AnnotationSet]
     write: Callable[[AnnotationSet, WriteOptions], Mapping[str, str]] | None = None
     corner: float = 0.0
+    upright: bool = False
     options: frozenset[str] = frozenset()

@@ -10,7 +10,7 @@ import numpy as np
 
 from monai_degia.data.formats.annotations import AnnotatedImage, AnnotationSet
 from monai_degia.data.formats.content import Content
-from monai_degia.data.formats.objects import which_of, image_path, number_or_nan
+from monai_degia.data.formats.objects import image_path, number_or_nan, which_of
 from monai_degia.data.formats.options import AnnotationFormat, ReadOptions, WriteOptions
 from monai_degia.errors import UserError
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from os import PathLike
 from pathlib import Path
 
@@ -76,6 +76,7 @@ def read_annotations(
     for note in found.notes:
         _logger.warning("%s: %s", file, note)
     found = found if wanted is None else found.select(wanted)
+    found = replace(found, upright=form.upright)
     return found.moved(-(form.corner if origin is None else _ORIGINS[origin]))
 
 

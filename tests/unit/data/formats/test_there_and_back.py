@@ -15,10 +15,10 @@ from monai_degia.data.formats.write import write_annotations
 NAMES = ("head", "left shoulder", "tail_1")
 WRITTEN = [name for name, form in ANNOTATION_FORMATS.items() if form.write]
 #: What a format has no place for.
-WITHOUT_HIDDEN: set[str] = set()
-WITHOUT_SIZE: set[str] = set()
-WITHOUT_BONES = {"csv"}
-FOLDERS: set[str] = set()
+WITHOUT_HIDDEN = {"deeplabcut"}
+WITHOUT_SIZE = {"deeplabcut", "via"}
+WITHOUT_BONES = {"csv", "labelme", "label_studio", "via", "deeplabcut", "slicer"}
+FOLDERS = {"labelme", "slicer"}
 
 
 @pytest.fixture
