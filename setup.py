@@ -13,6 +13,10 @@ if VERSION is None:
 EXTRAS = {
     # The bundle's own checks: the metadata schema and the command line of monai.bundle.
     "bundle": ["fire", "jsonschema", "pyyaml"],
+    # Labels of DeepLabCut as HDF5; its CSV needs nothing.
+    "deeplabcut": ["pandas", "tables"],
+    # Labels of SLEAP.
+    "sleap": ["sleap-io"],
     # USPS as it is published: an HDF5 file.
     "digits": ["h5py"],
     # DICOM structured reports of landmarks; highdicom needs pydicom 3.
@@ -35,8 +39,10 @@ EXTRAS = {
 EXTRAS["dev"] = [
     "mlflow",
     *EXTRAS["docs"],
+    *EXTRAS["deeplabcut"],
     *EXTRAS["digits"],
     *EXTRAS["onnx"],
+    *EXTRAS["sleap"],
     *EXTRAS["sr"],
     "mypy",
     "pytest",

@@ -19,6 +19,10 @@ from monai_degia.data.digits.files import read_digits
 from monai_degia.data.digits.images import DigitImages
 from monai_degia.data.digits.items import load_digits, load_mnist_m_from
 from monai_degia.data.digits.mnist_m import make_mnist_m
+from monai_degia.data.formats.annotations import AnnotatedImage, AnnotationSet
+from monai_degia.data.formats.read import read_annotations
+from monai_degia.data.formats.registry import ANNOTATION_FORMATS
+from monai_degia.data.formats.write import write_annotations
 from monai_degia.data.lists.datalist import list_images, load_datalist
 from monai_degia.data.lists.landmark_sets import (
     HAND17,
@@ -160,6 +164,7 @@ from monai_degia.reading.modality import ScaleBytesd
 from monai_degia.reading.preprocessing import LandmarkPreprocessing
 
 __all__ = [
+    "ANNOTATION_FORMATS",
     "BACKBONES",
     "HAND17",
     "HAND21",
@@ -172,6 +177,8 @@ __all__ = [
     "AdversarialAscent",
     "AdversarialAscentd",
     "AdversarialMaximizer",
+    "AnnotatedImage",
+    "AnnotationSet",
     "AppearanceParametrization",
     "AppearanceShiftd",
     "AscentObjective",
@@ -328,6 +335,7 @@ __all__ = [
     "radial_error",
     "random_appearance",
     "random_convolution",
+    "read_annotations",
     "read_digits",
     "render_faded_hand",
     "render_hand",
@@ -342,5 +350,6 @@ __all__ = [
     "summarize_landmarks",
     "trained_network",
     "transport_cost",
+    "write_annotations",
     "write_synthetic_dataset",
 ]
