@@ -20,6 +20,7 @@ from monai_degia.data.digits.images import DigitImages
 from monai_degia.data.digits.items import load_digits, load_mnist_m_from
 from monai_degia.data.digits.mnist_m import make_mnist_m
 from monai_degia.data.formats.annotations import AnnotatedImage, AnnotationSet
+from monai_degia.data.formats.predictions import PREDICTION_FORMATS, write_predictions
 from monai_degia.data.formats.read import read_annotations
 from monai_degia.data.formats.registry import ANNOTATION_FORMATS
 from monai_degia.data.formats.write import write_annotations
@@ -172,6 +173,7 @@ __all__ = [
     "LANDMARK_SETS",
     "PARAMETRIZATIONS",
     "PCKAUC",
+    "PREDICTION_FORMATS",
     "STEP_RULES",
     "TONE_CURVES",
     "AdversarialAscent",
@@ -351,5 +353,6 @@ __all__ = [
     "trained_network",
     "transport_cost",
     "write_annotations",
+    "write_predictions",
     "write_synthetic_dataset",
 ]

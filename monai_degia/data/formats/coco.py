@@ -186,6 +186,7 @@ def _annotation(index: int, image: AnnotatedImage) -> dict[str, Any]:
         "bbox": box,
         "area": round(float(box[2]) * float(box[3]), 4),
         "iscrowd": 0,
+        "segmentation": [],  # some readers (Datumaro) ask for it
     }
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import posixpath
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,12 +151,11 @@ def _objects(frame: _Frame, individual: str, names: Sequence[str], several: bool
         }
         path = image_path("/".join(parts))
         line = f"line {frame.lines[row]}" if frame.lines else f"row {row}"
-        beside = f"{frame.path.parent.name}/{posixpath.basename(path)}"
         yield LabelledObject(
             image=path,
             points={name: point for name, point in points.items() if not np.isnan(point).all()},
             where=f"{frame.path.parent.name}/{frame.path.name}, {line}" if several else line,
-            aliases=(beside, posixpath.basename(path)),
+            aliases=tuple("/".join(path.split("/")[-kept:]) for kept in (2, 1)),
         )
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from os import PathLike
 
 import numpy as np
 from PIL import Image
 
-from monai_degia.data.formats.annotations import AnnotatedImage
+from monai_degia.data.formats.annotations import AnnotatedImage, AnnotationSet
 from monai_degia.errors import UserError
 
-__all__ = ["as_stored", "exif_orientation", "stored_points"]
+__all__ = ["all_as_stored", "as_stored", "as_upright", "exif_orientation", "stored_points", "upright_points"]
 
 _TAG = 0x0112
 _SIDEWAYS = (5, 6, 7, 8)
@@ -51,6 +52,43 @@ def stored_points(points: np.ndarray, size: tuple[int, int], orientation: int) -
     return np.stack([x, y], axis=1)
 
 
+def upright_points(points: np.ndarray, size: tuple[int, int], orientation: int) -> np.ndarray:
+    """Carry points of a file to the upright view of its photograph; undoes :func:`stored_points`.
+
+    Args:
+        points: (K, 2) in pixels of the file.
+        size: (width, height) of the picture as it is stored.
+        orientation: 1 to 8.
+
+    Returns:
+        (K, 2) in the upright view.
+
+    """
+    x, y = np.asarray(points, dtype=np.float64).T
+    width, height = size
+    if orientation in (2, 3, 7, 8):
+        x = width - 1 - x
+    if orientation in (3, 4, 6, 7):
+        y = height - 1 - y
+    return np.stack([y, x] if orientation in _SIDEWAYS else [x, y], axis=1)
+
+
+def as_upright(image: AnnotatedImage, size: tuple[int, int], orientation: int) -> AnnotatedImage:
+    """The same image with points, and the stated size, of the upright view; for tools that show that.
+
+    Args:
+        image: points in pixels of the file.
+        size: (width, height) of the file as it is stored.
+        orientation: of the file, from :func:`exif_orientation`.
+
+    Returns:
+        Points in the upright view.
+
+    """
+    shown = (size[1], size[0]) if orientation in _SIDEWAYS else size
+    return replace(image, points=upright_points(image.points, size, orientation), size=shown)
+
+
 def as_stored(image: AnnotatedImage, size: tuple[int, int], orientation: int) -> AnnotatedImage:
     """The same image with points in pixels of its file, for a set that is ``upright``.
 
@@ -60,7 +98,8 @@ def as_stored(image: AnnotatedImage, size: tuple[int, int], orientation: int) ->
         orientation: of the file, from :func:`exif_orientation`.
 
     Returns:
-        Points, and the stated size, of the file.
+        Points, and the stated size, of the file. Where the size that is stated is that of the file and the upright view
+        has another, the tool did not turn it, and the image is given back as it is.
 
     Raises:
         ValueError: if the orientation is not 1 to 8.
@@ -68,8 +107,37 @@ def as_stored(image: AnnotatedImage, size: tuple[int, int], orientation: int) ->
     """
     if orientation not in range(1, 9):
         raise UserError(f"An Exif orientation is 1 to 8, got {orientation}.")
-    if orientation == 1:
+    sideways = orientation in _SIDEWAYS
+    if orientation == 1 or (sideways and image.size == size and size[0] != size[1]):
         return image
-    sideways = image.size is not None and orientation in _SIDEWAYS
     stated = (image.size[1], image.size[0]) if sideways and image.size else image.size
     return replace(image, points=stored_points(image.points, size, orientation), size=stated)
+
+
+def all_as_stored(
+    annotations: AnnotationSet, sizes: Sequence[tuple[int, int] | None], orientations: Sequence[int]
+) -> AnnotationSet:
+    """The same set with points in pixels of the files; as it is if it is not ``upright``.
+
+    Args:
+        annotations: the set.
+        sizes: (width, height) of each file as it is stored, None where unknown: such an image has no orientation.
+        orientations: of each file.
+
+    Returns:
+        A set that is not ``upright``.
+
+    Raises:
+        ValueError: if the lengths differ, or an orientation is not 1 to 8.
+
+    """
+    if not annotations.upright:
+        return annotations
+    if not len(annotations.images) == len(sizes) == len(orientations):
+        given = f"{len(sizes)} sizes and {len(orientations)} orientations"
+        raise UserError(f"{given} do not fit {len(annotations.images)} images.")
+    images = [
+        image if size is None else as_stored(image, size, orientation)
+        for image, size, orientation in zip(annotations.images, sizes, orientations, strict=True)
+    ]
+    return replace(annotations, images=tuple(images), upright=False)

@@ -32,6 +32,7 @@ def read_annotations(
     section: str | None = None,
     several: str = "refuse",
     origin: str | None = None,
+    upright: bool | None = None,
     image_dir: str | PathLike[str] | None = None,
 ) -> AnnotationSet:
     """Read an annotation file of any tool that is known; which one is told by what it holds.
@@ -47,11 +48,13 @@ def read_annotations(
             one whose points spread farthest, ``first`` the first in the file.
         origin: what (0, 0) is in the file: ``centre`` or ``corner`` of the first pixel. Default: what the tool means.
             A converter may have kept the numbers of another tool.
+        upright: whether the points were set on pictures turned by their Exif orientation. Default: whether the tool
+            turns them.
         image_dir: folder of the images, for formats whose points are not in pixels (Slicer's markups).
 
     Returns:
-        All images with points in pixels of the image file, centres at integers; also those that cannot be used, which
-        have a ``problem``.
+        All images with points in pixels of the image file, centres at integers, or of the upright picture if the set is
+        ``upright``; also those that cannot be used, which have a ``problem``.
 
     Raises:
         ValueError: if the file is of no known format or of several, cannot be parsed, holds no image, or an argument
@@ -76,7 +79,7 @@ def read_annotations(
     for note in found.notes:
         _logger.warning("%s: %s", file, note)
     found = found if wanted is None else found.select(wanted)
-    found = replace(found, upright=form.upright)
+    found = replace(found, upright=form.upright if upright is None else upright)
     return found.moved(-(form.corner if origin is None else _ORIGINS[origin]))
 
 

@@ -74,13 +74,11 @@ def _instances(labels: Any, left_out: Counter[str]) -> Iterator[tuple[str, Any, 
 
 def _object(where: str, frame: Any, points: np.ndarray, names: Sequence[str]) -> LabelledObject:
     path = _picture(frame.video, int(frame.frame_idx))
-    shape: tuple[int, ...] = tuple(frame.video.backend_metadata.get("shape") or ())
     problem = "" if path.lower().endswith(IMAGE_SUFFIXES) else "a frame of a video: save it as a picture of its own"
     return LabelledObject(
         image=path,
         points={name: (float(x), float(y)) for name, (x, y) in zip(names, points, strict=True) if x == x or y == y},
         where=where,
-        size=(int(shape[2]), int(shape[1])) if len(shape) == 4 and min(shape[1:3]) > 0 else None,
         problem=problem,
         aliases=(path.rpartition("/")[2],),
     )

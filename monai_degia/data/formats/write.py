@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 
 from monai_degia.data.formats.annotations import AnnotationSet
-from monai_degia.data.formats.options import WriteOptions
+from monai_degia.data.formats.image_files import find_image, size_of_picture
+from monai_degia.data.formats.options import AnnotationFormat, WriteOptions
+from monai_degia.data.formats.orientation import all_as_stored, as_upright, exif_orientation
 from monai_degia.data.formats.registry import ANNOTATION_FORMATS, find_format
 from monai_degia.data.formats.wording import listed
 from monai_degia.errors import UserError
 from monai_degia.io.files import whole_file
 
-__all__ = ["save_files", "write_annotations"]
+__all__ = ["save_files", "shown_in", "write_annotations"]
+
+_logger = logging.getLogger(__name__)
 
 
 def write_annotations(
@@ -32,7 +38,8 @@ def write_annotations(
         path: file to write, or folder where the tool has a file a picture.
         format: a key of ``ANNOTATION_FORMATS``.
         category: what the labelled object is called, where the format names it.
-        image_dir: folder of the images, for formats that need their sizes or their place in space.
+        image_dir: folder of the images, for formats that need their sizes or their place in space, and for photographs
+            that are stored sideways: some tools show them turned by their Exif orientation, and count pixels of that.
         overwrite: whether files that exist may be replaced.
 
     Returns:
@@ -50,8 +57,32 @@ def write_annotations(
     if unusable:
         raise UserError(f"{len(unusable)} images cannot be used: {listed(unusable, 3)}. Correct or leave them out.")
     folder = None if image_dir is None else Path(image_dir).expanduser()
-    files = form.write(annotations.moved(form.corner), WriteOptions(category, folder))
+    shown = shown_in(annotations, form, folder)
+    files = form.write(shown.moved(form.corner), WriteOptions(category, folder))
     return save_files(Path(path).expanduser(), files, overwrite)
+
+
+def shown_in(annotations: AnnotationSet, form: AnnotationFormat, folder: Path | None) -> AnnotationSet:
+    """Points of the pictures as the tool shows them: turned by their Exif orientation, or not."""
+    if folder is None:
+        if annotations.upright and not form.upright:
+            _logger.warning(
+                "The points were set on upright pictures, %s counts pixels of the files: pass image_dir if photographs "
+                "among them are stored sideways.",
+                form.title,
+            )
+        return annotations
+    files = [find_image(image, [folder]) for image in annotations.images]
+    sizes = [size_of_picture(file) if file else None for file in files]
+    turns = [exif_orientation(file) if file else 1 for file in files]
+    stored = all_as_stored(annotations, sizes, turns)
+    if not form.upright:
+        return stored
+    shown = [
+        as_upright(image, size, turn) if size is not None and turn != 1 else image
+        for image, size, turn in zip(stored.images, sizes, turns, strict=True)
+    ]
+    return replace(stored, images=tuple(shown), upright=True)
 
 
 def save_files(target: Path, files: Mapping[str, str], overwrite: bool) -> tuple[Path, ...]:
