@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from monai_degia.data.lists.annotations import Record
 from monai_degia.data.lists.landmark_sets import Landmarks
 from monai_degia.data.published.joints import DHA_JOINTS, JointSource, joint_sources, pick_joints
 from monai_degia.data.published.listing import dataset_folder, find_in, list_items, read_table
+from monai_degia.data.published.records import Record
 from monai_degia.errors import UserError
 from monai_degia.io.suffixes import IMAGE_SUFFIXES
 

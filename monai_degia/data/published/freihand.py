@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from monai_degia.data.lists.annotations import Record
 from monai_degia.data.lists.landmark_sets import HAND21, Landmarks
 from monai_degia.data.published.coco import CocoHand, coco_record, read_coco
 from monai_degia.data.published.joints import ONEHAND10K_JOINTS, joint_sources, pick_joints
@@ -21,6 +20,7 @@ from monai_degia.data.published.listing import (
     read_json_file,
     settle_incomplete,
 )
+from monai_degia.data.published.records import Record
 from monai_degia.errors import UserError
 
 __all__ = ["FREIHAND_VERSIONS", "load_freihand", "load_onehand10k"]
