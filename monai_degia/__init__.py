@@ -159,6 +159,7 @@ from monai_degia.errors import UserError
 from monai_degia.flows.source_likelihood import source_bits_per_dim
 from monai_degia.inferers.one_look import OneLookInferer
 from monai_degia.model.description import ModelDescription
+from monai_degia.model.initial_weights import initial_weights
 from monai_degia.model.trained_model import TrainedModel, trained_network
 from monai_degia.networks.precision import native_bfloat16
 from monai_degia.reading.modality import ScaleBytesd
@@ -302,6 +303,7 @@ __all__ = [
     "hand_size",
     "heatmap_divergence",
     "inference_copy",
+    "initial_weights",
     "landmark_loss",
     "landmark_mse",
     "landmark_names",

@@ -10,7 +10,7 @@ import monai_degia
 
 PACKAGE = Path(monai_degia.__file__).parent
 ORDER = ["errors", "io", "data", "augment", "shifts", "reading", "networks", "flows", "losses", "ascent", "metrics"]
-ORDER += ["inferers", "results", "model", "engines", "reports", "experiments", "label_app"]
+ORDER += ["inferers", "results", "model", "engines", "reports", "experiments", "label_app", "cli"]
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE)
 
 
