@@ -12,7 +12,15 @@ import numpy as np
 from monai_degia.data.formats.annotations import AnnotatedImage, AnnotationSet
 from monai_degia.data.formats.content import Content
 from monai_degia.data.formats.image_files import stated_or_read_size
-from monai_degia.data.formats.objects import LabelledObject, annotation_set, number_or_nan, which_of
+from monai_degia.data.formats.objects import (
+    LabelledObject,
+    annotation_set,
+    identity,
+    mappings,
+    number_or_nan,
+    stated_size,
+    which_of,
+)
 from monai_degia.data.formats.options import AnnotationFormat, ReadOptions, WriteOptions
 from monai_degia.data.formats.wording import listed
 from monai_degia.errors import UserError
@@ -44,7 +52,7 @@ def _read(content: Content, options: ReadOptions) -> AnnotationSet:
     """
     if isinstance(content.value, list):
         raise UserError(f"{content.path} is a COCO results file: it names no images. Pass the file of the annotations.")
-    images = {image.get("id"): image for image in _objects(content.value["images"])}
+    images = {identity(image.get("id")): image for image in mappings(content.value["images"])}
     entries = content.value["annotations"]
     category = _category(content, options)
     names = _names(content, category, options)
@@ -66,15 +74,11 @@ def _read(content: Content, options: ReadOptions) -> AnnotationSet:
     return annotation_set("coco", objects, options, names, _bones(category, names), notes)
 
 
-def _objects(value: Any) -> list[dict[str, Any]]:
-    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
-
-
 def _category(content: Content, options: ReadOptions) -> dict[str, Any]:
     """The category that has the key points; an empty one if the file describes none."""
-    entries = _objects(content.value["annotations"])
-    used = {entry.get("category_id") for entry in entries if entry.get("keypoints")}
-    categories = [c for c in _objects(content.value.get("categories")) if c.get("id") in used]
+    entries = mappings(content.value["annotations"])
+    used = {identity(entry.get("category_id")) for entry in entries if entry.get("keypoints")}
+    categories = [c for c in mappings(content.value.get("categories")) if identity(c.get("id")) in used]
     if not used:
         raise UserError(f"{content.path} is a COCO file without key points: no annotation has 'keypoints'.")
     if not categories:
@@ -101,18 +105,18 @@ def _names(content: Content, category: Mapping[str, Any], options: ReadOptions) 
 
 
 def _passed_over(entry: Mapping[str, Any], category: Mapping[str, Any]) -> str:
-    if category and entry.get("category_id") != category.get("id"):
+    if category and identity(entry.get("category_id")) != identity(category.get("id")):
         return "annotation of another category"
     if entry.get("iscrowd"):
         return "annotation of a crowd"
     values = entry.get("keypoints")
-    if not values or (isinstance(values, list) and len(values) % 3 == 0 and not any(values[2::3])):
+    if not values or (isinstance(values, list) and len(values) % 3 == 0 and all(v == 0 for v in values[2::3])):
         return "annotation without a labelled point"
     return ""
 
 
-def _object(where: str, entry: Mapping[str, Any], images: Mapping[Any, Any], names: Sequence[str]) -> LabelledObject:
-    image, problem = images.get(entry.get("image_id"), {}), ""
+def _object(where: str, entry: Mapping[str, Any], images: Mapping[str, Any], names: Sequence[str]) -> LabelledObject:
+    image, problem = images.get(identity(entry.get("image_id")), {}), ""
     given = entry["keypoints"] if isinstance(entry["keypoints"], list) else []
     values = np.array([number_or_nan(value) for value in given], dtype=np.float64)
     if not image:
@@ -129,7 +133,7 @@ def _object(where: str, entry: Mapping[str, Any], images: Mapping[Any, Any], nam
         points={name: (x, y) for name, (x, y, v) in zip(names, triples, strict=False) if v > 0},
         hidden=frozenset(name for name, (_, _, v) in zip(names, triples, strict=False) if v == 1),
         where=where,
-        size=_size(image),
+        size=stated_size(image.get("width"), image.get("height")),
         fields={
             **{key: value for key, value in image.items() if key not in _IMAGE_KEYS},
             **{key: value for key, value in entry.items() if key not in _ANNOTATION_KEYS},
@@ -138,16 +142,12 @@ def _object(where: str, entry: Mapping[str, Any], images: Mapping[Any, Any], nam
     )
 
 
-def _size(image: Mapping[str, Any]) -> tuple[int, int] | None:
-    sides = image.get("width"), image.get("height")
-    return (int(sides[0]), int(sides[1])) if all(number_or_nan(side) > 0 for side in sides) else None  # type: ignore[arg-type]
-
-
 def _bones(category: Mapping[str, Any], names: Sequence[str]) -> list[tuple[str, str]]:
     """Pairs of names; the skeleton counts key points from 1."""
-    pairs = category.get("skeleton") or []
-    ok = [p for p in pairs if isinstance(p, list) and len(p) == 2 and all(n in range(1, len(names) + 1) for n in p)]
-    return [(names[a - 1], names[b - 1]) for a, b in ok]
+    numbers = range(1, len(names) + 1)
+    pairs = category.get("skeleton") if isinstance(category.get("skeleton"), list) else []
+    ok = [p for p in pairs or [] if isinstance(p, list) and len(p) == 2 and all(n in numbers for n in p)]
+    return [(names[int(a) - 1], names[int(b) - 1]) for a, b in ok]
 
 
 def coco_content(annotations: AnnotationSet, options: WriteOptions) -> dict[str, Any]:

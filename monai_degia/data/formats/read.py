@@ -72,6 +72,8 @@ def read_annotations(
     forced = None if format is None else find_format(format)
     content = load_content(file)
     form = forced or _recognised(content)
+    if forced is not None and not forced.recognise(content):
+        raise UserError(f"{file} ({_kind(content)}) is not {forced.title}: that is {forced.sign}.")
     _check_use(file, form, options)
     found = form.read(content, options)
     if not found.images:
@@ -101,7 +103,7 @@ def _kind(content: Content) -> str:
     if content.kind == "json" and isinstance(content.value, dict):
         return f"a JSON object with {', '.join(map(str, list(content.value)[:6])) or 'nothing in it'}"
     if content.kind == "table":
-        return f"a text that begins with {content.value.lstrip()[:40]!r}"
+        return f"a text that begins with {content.value.lstrip()[:60]!r}"
     kinds = {"json": "a JSON list", "xml": "XML", "hdf5": "HDF5", "folder": "a folder", "binary": "a binary file"}
     return kinds[content.kind]
 
