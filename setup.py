@@ -13,6 +13,10 @@ if VERSION is None:
 EXTRAS = {
     # The bundle's own checks: the metadata schema and the command line of monai.bundle.
     "bundle": ["fire", "jsonschema", "pyyaml"],
+    # Labels of DeepLabCut as HDF5; its CSV needs nothing.
+    "deeplabcut": ["pandas", "tables"],
+    # Labels of SLEAP.
+    "sleap": ["sleap-io"],
     # USPS as it is published: an HDF5 file.
     "digits": ["h5py"],
     # DICOM structured reports of landmarks; highdicom needs pydicom 3.
@@ -35,8 +39,10 @@ EXTRAS = {
 EXTRAS["dev"] = [
     "mlflow",
     *EXTRAS["docs"],
+    *EXTRAS["deeplabcut"],
     *EXTRAS["digits"],
     *EXTRAS["onnx"],
+    *EXTRAS["sleap"],
     *EXTRAS["sr"],
     "mypy",
     "pytest",
@@ -56,12 +62,13 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=find_packages(include=["monai_degia", "monai_degia.*"]),
-    package_data={"monai_degia": ["py.typed", "reports/report_page/*"]},
+    package_data={"monai_degia": ["py.typed", "data/lists/sets/*.json", "reports/report_page/*"]},
     install_requires=[
         "jinja2>=3.1",
         "markupsafe",
         "matplotlib>=3.7",
         "monai>=1.6",
+        "networkx",
         "nibabel",
         "numpy",
         "pillow",

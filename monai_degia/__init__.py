@@ -19,9 +19,23 @@ from monai_degia.data.digits.files import read_digits
 from monai_degia.data.digits.images import DigitImages
 from monai_degia.data.digits.items import load_digits, load_mnist_m_from
 from monai_degia.data.digits.mnist_m import make_mnist_m
-from monai_degia.data.lists.datalist import list_images, load_datalist
-from monai_degia.data.lists.landmark_sets import HAND17, HAND21, LANDMARK_SETS, flip_permutation, landmark_names
-from monai_degia.data.lists.splits import merge_datalists, mix_datalists, split_datalist
+from monai_degia.data.formats.annotations import AnnotatedImage, AnnotationSet
+from monai_degia.data.formats.predictions import PREDICTION_FORMATS, write_predictions
+from monai_degia.data.formats.read import read_annotations
+from monai_degia.data.formats.registry import ANNOTATION_FORMATS
+from monai_degia.data.formats.write import write_annotations
+from monai_degia.data.lists.datalist import load_datalist
+from monai_degia.data.lists.image_folders import list_images
+from monai_degia.data.lists.landmark_sets import (
+    HAND17,
+    HAND21,
+    LANDMARK_SETS,
+    LandmarkSet,
+    flip_permutation,
+    landmark_names,
+    landmark_set,
+)
+from monai_degia.data.lists.splits import checked_splits, merge_datalists, mix_datalists, split_datalist
 from monai_degia.data.pool.growing import GrowingDataset
 from monai_degia.data.pool.pool import GeneratedPool
 from monai_degia.data.pool.prefetch import PrefetchLoader
@@ -66,6 +80,7 @@ from monai_degia.losses.objective import AscentObjective
 from monai_degia.metrics.calibration import ScoreCalibration, fit_calibration
 from monai_degia.metrics.errors import (
     hand_size,
+    landmark_size,
     nme,
     normalized_mse,
     pck,
@@ -151,6 +166,7 @@ from monai_degia.reading.modality import ScaleBytesd
 from monai_degia.reading.preprocessing import LandmarkPreprocessing
 
 __all__ = [
+    "ANNOTATION_FORMATS",
     "BACKBONES",
     "HAND17",
     "HAND21",
@@ -158,11 +174,14 @@ __all__ = [
     "LANDMARK_SETS",
     "PARAMETRIZATIONS",
     "PCKAUC",
+    "PREDICTION_FORMATS",
     "STEP_RULES",
     "TONE_CURVES",
     "AdversarialAscent",
     "AdversarialAscentd",
     "AdversarialMaximizer",
+    "AnnotatedImage",
+    "AnnotationSet",
     "AppearanceParametrization",
     "AppearanceShiftd",
     "AscentObjective",
@@ -202,6 +221,7 @@ __all__ = [
     "LandmarkRecord",
     "LandmarkRegressor",
     "LandmarkReport",
+    "LandmarkSet",
     "LandmarksToImaged",
     "LandmarksToWorldd",
     "LatentParametrization",
@@ -265,6 +285,7 @@ __all__ = [
     "bundle_root",
     "check_config",
     "check_training_folder",
+    "checked_splits",
     "classes_by_extended_fingers",
     "component_config",
     "consistency_loss",
@@ -285,6 +306,8 @@ __all__ = [
     "landmark_loss",
     "landmark_mse",
     "landmark_names",
+    "landmark_set",
+    "landmark_size",
     "landmarks_to_original",
     "list_images",
     "load_datalist",
@@ -315,6 +338,7 @@ __all__ = [
     "radial_error",
     "random_appearance",
     "random_convolution",
+    "read_annotations",
     "read_digits",
     "render_faded_hand",
     "render_hand",
@@ -329,5 +353,7 @@ __all__ = [
     "summarize_landmarks",
     "trained_network",
     "transport_cost",
+    "write_annotations",
+    "write_predictions",
     "write_synthetic_dataset",
 ]

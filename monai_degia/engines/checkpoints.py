@@ -15,6 +15,7 @@ from ignite.engine import Engine, Events
 from ignite.handlers import Checkpoint
 from torch import nn
 
+from monai_degia.data.lists.landmark_sets import Landmarks
 from monai_degia.engines.errors import on_interrupt
 from monai_degia.engines.ranks import is_first_rank
 from monai_degia.errors import UserError
@@ -131,7 +132,7 @@ class BestModelSaver:
         network: the network to save.
         metric_cmp_fn: whether the first of two values is better, as in MONAI's evaluators; default: lower is better.
         companions: file name to a network that is saved beside it in the same epochs, such as the flow.
-        landmarks: name of the landmark set, or the K names: what the network is goes into ``model.json`` beside the
+        landmarks: see :func:`monai_degia.landmark_set`: what the network is goes into ``model.json`` beside the
             weights, so that :meth:`monai_degia.TrainedModel.load` needs nothing but the folder. ``None`` leaves the
             weights alone.
         name: of the model, in ``model.json``.
@@ -148,7 +149,7 @@ class BestModelSaver:
         network: nn.Module,
         metric_cmp_fn: Callable[[float, float], bool] = operator.lt,
         companions: Mapping[str, nn.Module] | None = None,
-        landmarks: str | Sequence[str] | None = None,
+        landmarks: Landmarks | None = None,
         name: str = "landmarks",
         config: Mapping[str, Any] | None = None,
         in_channels: int | None = None,

@@ -23,7 +23,7 @@ def guess_modality(values: Tensor, meta: Mapping[Any, Any]) -> str:
     """Tell ``photo``, ``depth`` or ``xray`` for an image as it was read.
 
     DICOM is an X-ray, what has colours or values of 8 bits a photograph. Grey values beyond 8 bits are a depth map in
-    mm if they look like one, and else an X-ray. A depth map has no value between 0, no measurement, and what the
+    mm if they look like one, and else an X-ray. A depth map has no value between 0, no measurement, and that of the
     nearest surface measures; all of it lies within 10 m; and once its surroundings are cut away, within as much again
     as the nearest surface is away. What could be either is told in the log.
 
@@ -42,8 +42,8 @@ def guess_modality(values: Tensor, meta: Mapping[Any, Any]) -> str:
     sure, modality = _depth_or_xray(values[torch.isfinite(values)].flatten())
     if not sure:
         _logger.warning(
-            "%s: its values could be those of a depth map or of an X-ray, and it is taken for %s. Say modality=depth or "
-            "modality=xray where this is wrong.",
+            "%s: its values could be those of a depth map or of an X-ray, and it is taken for %s. Say modality=depth "
+            "or modality=xray where this is wrong.",
             *(name, {"depth": "a depth map in mm", "xray": "an X-ray"}[modality]),
         )
     return modality

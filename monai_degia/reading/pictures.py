@@ -14,8 +14,8 @@ from monai.utils import MetaKeys, ensure_tuple
 from PIL import Image, ImageChops
 
 from monai_degia.io.suffixes import is_picture_file
+from monai_degia.io.tiff import StoredTiff, stored_tiff
 from monai_degia.reading.limits import DEFAULT_LIMITS, Limits
-from monai_degia.reading.tiff import StoredTiff, stored_tiff
 
 __all__ = ["PictureReader", "open_picture"]
 

@@ -11,6 +11,7 @@ from monai.data import MetaTensor
 from monai.transforms import Compose, MapTransform, SelectItemsd
 from torch import Tensor
 
+from monai_degia.data.lists.landmark_sets import Landmarks, landmark_set
 from monai_degia.reading.crop import CropBoxd
 from monai_degia.reading.depth_encoding import DecodeDepthd
 from monai_degia.reading.file_geometry import FileGeometryd
@@ -56,10 +57,11 @@ class LandmarkPreprocessing(GuardedCompose):
     Args:
         image_size: (X, Y) of the picture in pixels.
         in_channels: 1 or 3.
-        landmarks: name of the landmark set, or the K names, for labelled items; ``None`` for images alone.
+        landmarks: see :func:`monai_degia.landmark_set`, for labelled items; ``None`` for images alone.
         network_size: (X, Y) of the network's images, where the picture is larger; JPEG is decoded at four times that.
         modality: of items that do not say: ``photo``, ``depth``, ``xray`` or ``auto``.
-        mirror: of items that do not say: ``True``, ``False`` or ``auto``, see :class:`FlipMarkedd`.
+        mirror: of items that do not say: ``True``, ``False`` or ``auto``, see :class:`FlipMarkedd`; a set of landmarks
+            that is not ``sided`` takes ``auto`` for ``False``.
         picture_side: longer side of a picture to look at, see :class:`KeepPictured`; 0 for none. The file is then
             decoded at no less than that, so the network's picture differs by what decoding at another scale does.
         guarded: see :class:`GuardedCompose`; else an image that cannot be read is an error.
@@ -80,7 +82,7 @@ class LandmarkPreprocessing(GuardedCompose):
         self,
         image_size: Sequence[int],
         in_channels: int = 3,
-        landmarks: str | Sequence[str] | None = None,
+        landmarks: Landmarks | None = None,
         network_size: Sequence[int] | None = None,
         modality: str = "auto",
         mirror: str | bool = "auto",
@@ -93,11 +95,12 @@ class LandmarkPreprocessing(GuardedCompose):
         how = {"max_pixels": max_pixels, "max_inflated_bytes": max_inflated_bytes, "presentation_lut": presentation_lut}
         min_side = max(_READ_SCALE * max(network_size or image_size), picture_side)
         labelled = landmarks is not None
+        sided = landmarks is None or landmark_set(landmarks).sided
         steps: list[Callable[..., Any]] = [
-            SetDefaultsd("image", {"modality": modality, "mirror": mirror}),
+            SetDefaultsd("image", {"modality": modality, "mirror": mirror if sided else mirror is True}),
             *reading_steps(min_side, labelled, **how),
             *([KeepPictured("image", picture_side)] if picture_side else []),
-            FlipMarkedd("image"),
+            FlipMarkedd("image", landmark_keys="landmarks" if labelled else (), names=landmarks),
             *([Reframed("image")] if labelled else []),
             FitToSized("image", image_size, in_channels),
         ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import nibabel
 import numpy as np
@@ -27,7 +28,7 @@ def check_volume(path: Path, limits: Limits) -> None:
     """
     name = path.name.lower()
     if name.endswith((".nii", ".nii.gz")) and path.is_file():
-        header = nibabel.load(path).header  # type: ignore[attr-defined]
+        header: Any = nibabel.load(path).header
         limits.check_pixels(path, header.get_data_shape(), header.get_data_dtype().itemsize)
     elif name.endswith((".mha", ".mhd")) and path.is_file():
         import SimpleITK  # here and not above: it takes long to load, and few folders hold such files

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,9 +17,9 @@ from monai.utils import CommonKeys
 from numpy.typing import NDArray
 from torch import Tensor
 
-from monai_degia.data.lists.landmark_sets import landmark_names
+from monai_degia.data.lists.landmark_sets import Landmarks, landmark_set
 from monai_degia.errors import UserError
-from monai_degia.metrics.errors import hand_size, radial_error
+from monai_degia.metrics.errors import landmark_size, radial_error
 from monai_degia.reading.landmarks import denormalize_landmarks
 from monai_degia.reading.picture import picture_of
 from monai_degia.reports.collecting import CollectingWriter
@@ -48,7 +49,7 @@ class HtmlReport(CollectingWriter):
 
     Args:
         output_dir: folder of the page.
-        landmarks: name of the landmark set, or the K names.
+        landmarks: the K landmarks, see :func:`monai_degia.landmark_set`.
         image_dir: folder that image names are relative to; None takes the last part of each name.
         model_version: name and version of the model, for the head of the page.
         pictures: ``file`` shows the whole file, upright, and needs the meta data of
@@ -65,7 +66,7 @@ class HtmlReport(CollectingWriter):
     def __init__(
         self,
         output_dir: str | Path,
-        landmarks: str | Sequence[str],
+        landmarks: Landmarks,
         image_dir: str | Path | None = None,
         model_version: str = "",
         pictures: str = "file",
@@ -78,7 +79,8 @@ class HtmlReport(CollectingWriter):
                 f"Need pictures 'file' or 'network' and doubtful_below in [0, 1], got {pictures!r} and "
                 f"{doubtful_below}."
             )
-        self.names = landmark_names(landmarks)
+        self.landmarks = landmark_set(landmarks)
+        self.names = self.landmarks.names
         self.image_dir, self.model_version, self.pictures = image_dir, model_version, pictures
         self.doubtful_below = doubtful_below
         self._encoder, self._upright = ThumbnailEncoder(thumbnail_side), UprightImage()
@@ -108,8 +110,8 @@ class HtmlReport(CollectingWriter):
         name = relative_name(file, self.image_dir) if file else f"image {len(self._rows) + self._unread + 1}"
         points, label, error = [self._points(row[CommonKeys.PRED], image, name)], row[CommonKeys.LABEL], None
         if label is not None:
-            error = _relative_error(row[CommonKeys.PRED], label, image.shape[1:])
-            points.append(self._points(label, image, name))
+            error = _relative_error(row[CommonKeys.PRED], label, image.shape[1:], self.landmarks.size_ends)
+            points.append(self._labels(label, image, name))
         shift = None if row["domain_shift"] is None else float(row["domain_shift"])
         measured = {
             "domain": str(row["domain"] or row["modality"] or "all"),
@@ -147,6 +149,12 @@ class HtmlReport(CollectingWriter):
             )
         return denormalize_landmarks(points.double(), size).tolist()
 
+    def _labels(self, labels: Tensor, image: Any, name: str) -> Sequence[Point]:
+        """The same of references, NaN where one is missing."""
+        missing = labels.isnan().any(1)
+        found = self._points(labels.nan_to_num(0.5), image, name)
+        return [(math.nan, math.nan) if gone else point for point, gone in zip(found, missing, strict=True)]
+
     def _picture(
         self, engine: Engine, image: Any, name: str, row: dict[Any, Any], points: list[Sequence[Point]]
     ) -> tuple[bytes, tuple[int, int], list[Sequence[Point]]]:
@@ -174,7 +182,7 @@ class HtmlReport(CollectingWriter):
             "from_network": self.pictures == "network",
             "doubtful_below": self.doubtful_below,
         }
-        write_page(path, self.names, self._rows, self._spooled(), about)
+        write_page(path, self.landmarks, self._rows, self._spooled(), about)
         engine.logger.info(f"Report of {len(self._rows)} images written to {path}")
 
     def _spooled(self) -> Iterator[tuple[str, str]]:
@@ -187,9 +195,11 @@ class HtmlReport(CollectingWriter):
             self._spool = None
 
 
-def _relative_error(prediction: Tensor, label: Tensor, size: Sequence[int]) -> NDArray[np.float32]:
-    """Shape (K,), fraction of the hand size; infinite or NaN where the labels coincide."""
+def _relative_error(
+    prediction: Tensor, label: Tensor, size: Sequence[int], ends: tuple[int, int] | None
+) -> NDArray[np.float32]:
+    """Shape (K,), fraction of the size; infinite or NaN where the labels coincide, NaN where one is missing."""
     found, target = (
         denormalize_landmarks(points.detach().cpu().double(), size)[None] for points in (prediction, label)
     )
-    return (radial_error(found, target)[0] / hand_size(target)).numpy().astype(np.float32)
+    return (radial_error(found, target)[0] / landmark_size(target, ends)).numpy().astype(np.float32)

@@ -13,7 +13,7 @@ from ignite.engine import Engine, Events
 from monai.data import decollate_batch
 from monai.utils import CommonKeys
 
-from monai_degia.data.lists.landmark_sets import landmark_names
+from monai_degia.data.lists.landmark_sets import Landmarks, landmark_names
 from monai_degia.errors import UserError, did_you_mean
 from monai_degia.io.files import printable
 from monai_degia.io.suffixes import IMAGE_SUFFIXES
@@ -50,9 +50,9 @@ class LandmarkFileWriter(CollectingWriter):
     ``landmarks.csv`` has a row an image: ``image``, ``<joint>_x`` and ``<joint>_y`` in pixels (pixel centres at
     integers), ``outside`` (1 if any landmark lies beyond the image's edge), ``spacing_mm`` (mm a pixel, or x and y
     where they differ), ``spacing_source``, ``confidence`` (mean of the landmarks, in [0, 1]), ``domain_shift``,
-    ``modality``, ``mirrored``, ``sop_instance_uid`` and ``model_version``; what is unknown is empty. ``load_datalist``
-    reads it, modality, sides and spacing included, so corrected predictions can be trained on. ``landmarks.json`` adds
-    millimetres and the confidence of each landmark.
+    ``modality``, ``mirrored``, ``thumb_side``, ``thumb_side_source``, ``sop_instance_uid`` and ``model_version``; what
+    is unknown is empty. ``load_datalist`` reads it, modality, sides and spacing included, so corrected predictions can
+    be trained on. ``landmarks.json`` adds millimetres and the confidence of each landmark.
     Both come at the end of the run, or with what there is if an error ends it; in a long run also now and then, so that
     one that is killed leaves them too. Images whose ``error`` in the batch says that they could not be read
     (:class:`monai_degia.GuardedCompose`), and images one of whose files could not be written, are listed with the
@@ -68,7 +68,7 @@ class LandmarkFileWriter(CollectingWriter):
 
     Args:
         output_dir: folder of the files.
-        landmarks: name of the landmark set, or the K names.
+        landmarks: see :func:`monai_degia.landmark_set`.
         image_dir: folder that image names are relative to; None takes the last part of each name.
         model_version: name and version of the model, ``"<name> <version>"``.
         formats: files about each image: any of ``markups`` (3D Slicer), ``sr`` (DICOM structured report, for DICOM
@@ -86,7 +86,7 @@ class LandmarkFileWriter(CollectingWriter):
     def __init__(
         self,
         output_dir: str | Path,
-        landmarks: str | Sequence[str],
+        landmarks: Landmarks,
         image_dir: str | Path | None = None,
         model_version: str = "",
         formats: str | Sequence[str] = (),

@@ -47,7 +47,8 @@ class ScoreReport(CollectingWriter):
     def _collect(self, engine: Engine) -> None:
         batch, output = engine.state.batch, engine.state.output
         size = batch[CommonKeys.IMAGE].shape[2:]
-        error = nme(*(denormalize_landmarks(output[key], size) for key in (CommonKeys.PRED, CommonKeys.LABEL)))
+        found, label = (denormalize_landmarks(output[key], size) for key in (CommonKeys.PRED, CommonKeys.LABEL))
+        error = nme(found, label)
         shifts = output.get("domain_shift", [None] * len(error))
         for domain, own_error, confidence, shift in zip(
             batch["domain"], error, output["confidence"], shifts, strict=True

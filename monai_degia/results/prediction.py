@@ -45,6 +45,8 @@ class LandmarkPrediction:
             hand size, None if no copies were made. It ranks images where there is no calibration.
         domain_shift: distance of the image from the training domain, None if not computed.
         mirrored: whether the network saw the image mirrored.
+        thumb_side: ``left`` or ``right``, where the header of a hand radiograph tells it for certain; else empty.
+        thumb_side_source: the attributes that tell it, or why they do not; empty if they say nothing of it.
         sop_instance_uid: of a DICOM file, else empty.
         model_version: name and version of the model.
         modality: ``photo``, ``depth`` or ``xray``.
@@ -68,6 +70,8 @@ class LandmarkPrediction:
     disagreement: tuple[float, ...] | None = None
     domain_shift: float | None = None
     mirrored: bool = False
+    thumb_side: str = ""
+    thumb_side_source: str = ""
     sop_instance_uid: str = ""
     model_version: str = ""
     modality: str = "photo"
@@ -205,6 +209,8 @@ def landmark_prediction(
         disagreement=disagreement,
         domain_shift=None if shift is None else float(shift),
         mirrored=is_mirrored(image) != bool(found.get("mirrored", False)),
+        thumb_side=_text("thumb_side", {}, meta),
+        thumb_side_source=_text("thumb_side_source", {}, meta),
         sop_instance_uid=_text("sop_instance_uid", given, meta),
         model_version=model_version,
         modality=_text("modality", given, meta) or modality,

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from scipy.io import loadmat
 
-from monai_degia.data.lists.annotations import Record
+from monai_degia.data.lists.landmark_sets import Landmarks
 from monai_degia.data.published.joints import joint_sources, pick_joints
 from monai_degia.data.published.listing import check_choice, dataset_folder, list_items
+from monai_degia.data.published.records import Record
 from monai_degia.errors import UserError
 
 __all__ = ["NYU_FOCAL", "NYU_KINDS", "load_nyu"]
@@ -27,7 +28,7 @@ _VIEWS = 3
 def load_nyu(
     folder: str | PathLike[str],
     *,
-    landmarks: str | Sequence[str] = "hand21",
+    landmarks: Landmarks = "hand21",
     split: str = "test",
     kind: str = "depth",
     views: Sequence[int] = (1,),

@@ -9,13 +9,13 @@ from typing import NamedTuple
 import numpy as np
 from pydicom.dataset import Dataset
 
-__all__ = ["Table", "usable_table"]
+__all__ = ["LookUpTable", "usable_table"]
 
 _logger = logging.getLogger(__name__)
 _DEPTHS = (8, 10, 12, 14, 16)  # bits that makers use; a table need not reach the top of its own
 
 
-class Table(NamedTuple):
+class LookUpTable(NamedTuple):
     """Entries of a look-up table."""
 
     entries: np.ndarray
@@ -37,7 +37,7 @@ def usable_table(
     what: str,
     signed: bool | None = None,
     has_range: bool = True,
-) -> Table | None:
+) -> LookUpTable | None:
     """The first table of a sequence that can be used; each that cannot be is passed over with a warning.
 
     Descriptors may announce more or fewer bits than the entries have. The entries decide: fewer bits than their highest
@@ -64,7 +64,7 @@ def usable_table(
     return None
 
 
-def _table(item: Dataset, little_endian: bool, implicit: bool, signed: bool | None) -> Table | None:
+def _table(item: Dataset, little_endian: bool, implicit: bool, signed: bool | None) -> LookUpTable | None:
     # pydicom's functions index 8-bit tables modulo 256 and know no 12-bit modality table.
     try:
         count, first, bits = (int(v) for v in item.LUTDescriptor)
@@ -88,7 +88,7 @@ def _table(item: Dataset, little_endian: bool, implicit: bool, signed: bool | No
         return None
     if len(entries) < count or entries.ndim != 1:
         return None
-    return Table(entries, first, bits)
+    return LookUpTable(entries, first, bits)
 
 
 def _depth(highest: int, announced: int, what: str) -> int:

@@ -62,9 +62,10 @@ function drawBones(image, drawing) {
 }
 
 function drawLabels(image, drawing, radius) {
-  const d = image.labels.map((label, joint) => line(label, image.points[joint])).join("");
+  // A landmark without a label is null.
+  const d = image.labels.map((label, joint) => (label ? line(label, image.points[joint]) : "")).join("");
   shape("path", { class: "gap", d }, drawing);
-  for (const [cx, cy] of image.labels) {
+  for (const [cx, cy] of image.labels.filter(Boolean)) {
     shape("circle", { class: "label-rim", cx, cy, r: radius }, drawing);
     shape("circle", { class: "label", cx, cy, r: radius }, drawing);
   }

@@ -14,7 +14,7 @@ from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 from torch.testing import assert_close
 
-from monai_degia.data.lists.datalist import list_images
+from monai_degia.data.lists.image_folders import list_images
 from monai_degia.reading.file_geometry import FileGeometryd
 from monai_degia.reading.images import LoadAnyImaged
 from monai_degia.reading.landmarks import LandmarksToImaged, LandmarksToWorldd

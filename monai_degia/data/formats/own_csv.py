@@ -1,0 +1,129 @@
+"""The project's CSV: a row an image, ``<landmark>_x`` and ``<landmark>_y`` in pixels with centres at integers."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from monai_degia.data.formats.annotations import AnnotatedImage, AnnotationSet
+from monai_degia.data.formats.content import Content
+from monai_degia.data.formats.objects import image_path
+from monai_degia.data.formats.options import AnnotationFormat, ReadOptions, WriteOptions
+from monai_degia.data.formats.tables import Table, cell_number, read_rows, read_text_table
+from monai_degia.data.formats.wording import listed
+from monai_degia.errors import UserError, did_you_mean
+
+__all__ = ["CSV"]
+
+_YES = {"1", "true", "yes"}
+
+
+def _recognise(content: Content) -> bool:
+    if content.kind != "table":
+        return False
+    _, header = next(read_rows(content.path, content.value), (0, ()))
+    return "image" in header
+
+
+def _read(content: Content, options: ReadOptions) -> AnnotationSet:
+    """Read a table with the columns ``image``, ``<name>_x`` and ``<name>_y``.
+
+    ``<name>_occluded`` (1 or 0) and the image's ``width`` and ``height`` are understood, all other columns become
+    fields. An empty cell, or NaN, is a landmark without a label.
+    """
+    table = read_text_table(content.path, content.value)
+    names = options.names or tuple(
+        column[:-2] for column in table.header if column.endswith("_x") and f"{column[:-2]}_y" in table.header
+    )
+    _check_header(content, table, names)
+    images = tuple(_image(table, line, row, names) for line, row in table.rows)
+    return AnnotationSet(tuple(names), images, format="csv", notes=table.notes)
+
+
+def _check_header(content: Content, table: Table, names: Sequence[str]) -> None:
+    wanted = ["image", *(f"{name}_{axis}" for name in names for axis in "xy")]
+    missing = [column for column in wanted if column not in table.header]
+    if names and not missing:
+        return
+    if not names:
+        missing = ["<landmark>_x", "<landmark>_y"]
+    raise UserError(
+        f"{content.path} lacks {len(missing)} column(s): {listed(missing)}.{did_you_mean(missing[0], table.header)} "
+        f"It has: {listed(table.header, 8)}. Name the columns image, <landmark>_x, <landmark>_y, or choose other ones."
+    )
+
+
+def _image(table: Table, line: int, row: Sequence[str], names: Sequence[str]) -> AnnotatedImage:
+    cells, problem = dict(zip(table.header, row, strict=False)), ""
+    if len(row) != len(table.header):
+        commas = " (is a decimal comma among them?)" if table.separator == "," and len(row) > len(table.header) else ""
+        problem = f"{len(row)} cells where the header has {len(table.header)}{commas}"
+    texts = [[cells.pop(f"{name}_{axis}", "") for axis in "xy"] for name in names]
+    points = np.full((len(names), 2), np.nan)
+    try:
+        if not problem:
+            points[:] = [_point(name, pair, table.separator) for name, pair in zip(names, texts, strict=True)]
+    except ValueError as error:
+        problem = str(error)
+    hidden = [cells.pop(f"{name}_occluded", "").lower() in _YES for name in names]
+    return AnnotatedImage(
+        image=image_path(cells.pop("image", "")),
+        points=points,
+        occluded=np.array(hidden, dtype=bool),
+        where=f"line {line}",
+        size=_size(cells),
+        fields=cells,
+        problem=problem,
+    )
+
+
+def _point(name: str, cells: Sequence[str], separator: str) -> tuple[float, float]:
+    x, y = (cell_number(cell, separator) for cell in cells)
+    if np.isinf([x, y]).any():
+        raise UserError(f"coordinate of {name} is infinite")
+    if np.isnan(x) != np.isnan(y):
+        raise UserError(f"{name} has only one of x and y")
+    return x, y
+
+
+def _size(cells: dict[str, str]) -> tuple[int, int] | None:
+    """Width and height, taken out of the cells if both are there."""
+    if not all(cells.get(side, "").isdigit() for side in ("width", "height")):
+        return None
+    return int(cells.pop("width")), int(cells.pop("height"))
+
+
+def _write(annotations: AnnotationSet, options: WriteOptions) -> Mapping[str, str]:
+    names, images = annotations.names, annotations.images
+    hidden = [index for index in range(len(names)) if any(image.occluded[index] for image in images)]
+    columns = [f"{name}_{axis}" for name in names for axis in "xy"] + [f"{names[index]}_occluded" for index in hidden]
+    columns += ["width", "height"] if any(image.size for image in images) else []
+    kept = [key for key in dict.fromkeys(key for image in images for key in image.fields) if key not in columns]
+    file = io.StringIO(newline="")
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(["image", *columns, *kept])
+    for image in images:
+        row = ["" if np.isnan(value) else f"{value:.4f}" for value in image.points.reshape(-1)]
+        row += [str(int(image.occluded[index])) for index in hidden]
+        row += [str(side) for side in image.size or ("", "")] if "width" in columns else []
+        writer.writerow([image.image, *row, *(_cell(image.fields.get(key)) for key in kept)])
+    return {"": file.getvalue()}
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, list | tuple | np.ndarray):
+        return " ".join(map(str, value))  # as spacing_mm is written: x and y with a blank between
+    return "" if value is None else str(value)
+
+
+CSV = AnnotationFormat(
+    name="csv",
+    title="the project's CSV",
+    sign="a table with a column 'image'",
+    recognise=_recognise,
+    read=_read,
+    write=_write,
+)
