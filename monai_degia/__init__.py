@@ -24,7 +24,8 @@ from monai_degia.data.formats.predictions import PREDICTION_FORMATS, write_predi
 from monai_degia.data.formats.read import read_annotations
 from monai_degia.data.formats.registry import ANNOTATION_FORMATS
 from monai_degia.data.formats.write import write_annotations
-from monai_degia.data.lists.datalist import list_images, load_datalist
+from monai_degia.data.lists.datalist import load_datalist
+from monai_degia.data.lists.image_folders import list_images
 from monai_degia.data.lists.landmark_sets import (
     HAND17,
     HAND21,

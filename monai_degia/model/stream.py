@@ -15,7 +15,7 @@ from monai.utils import CommonKeys
 from torch import Tensor
 from tqdm import tqdm
 
-from monai_degia.data.lists.datalist import list_images
+from monai_degia.data.lists.image_folders import list_images
 from monai_degia.data.pool.prefetch import PrefetchLoader
 from monai_degia.errors import UserError
 from monai_degia.results.prediction import LandmarkPrediction, landmark_prediction

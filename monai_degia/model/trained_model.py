@@ -293,6 +293,7 @@ class TrainedModel:
         batch_size: int = 8,
         num_workers: int = 2,
         progress: bool | None = None,
+        **reading: Any,
     ) -> Iterator[LandmarkPrediction]:
         """Find the landmarks of one image after the other; files are read ahead in threads.
 
@@ -306,6 +307,8 @@ class TrainedModel:
             batch_size: images that a GPU gets at once.
             num_workers: threads that read; 0 reads between predictions.
             progress: show a bar; default: for several images, on a terminal.
+            **reading: further options of :meth:`preprocessing`: ``max_pixels``, ``max_inflated_bytes``,
+                ``presentation_lut``.
 
         Returns:
             An iterator over the predictions, one an image, in order.
@@ -315,7 +318,7 @@ class TrainedModel:
 
         """
         folder = Path(images) if isinstance(images, (str, Path)) and Path(images).is_dir() else None
-        chain = self.preprocessing(modality=modality, mirror=mirror, picture_side=picture_side, guarded=True)
+        chain = self.preprocessing(modality=modality, mirror=mirror, picture_side=picture_side, guarded=True, **reading)
         loader = PrefetchLoader(Dataset(image_items(images), chain), batch_size, num_workers)
         about = {"names": self.names, "image_dir": image_dir or folder, "model_version": self.model_version}
         return stream_predictions(loader, self.predict_batch, self.device, about, skip_unreadable, progress)

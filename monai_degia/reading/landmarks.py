@@ -15,6 +15,7 @@ from torch import Tensor
 
 from monai_degia.data.lists.landmark_sets import Landmarks, flip_permutation
 from monai_degia.errors import UserError
+from monai_degia.reading.upright import is_stored_mirrored
 
 __all__ = ["DenormalizeLandmarksd", "FlipMarkedd", "LandmarksToImaged", "LandmarksToWorldd", "NormalizeLandmarksd"]
 __all__ += ["RandFlipLandmarksd", "denormalize_landmarks", "landmarks_to_original", "normalize_landmarks"]
@@ -91,8 +92,9 @@ def landmarks_to_original(points: Tensor | np.ndarray, image: Tensor, names: Seq
     moved = _apply(_apply(points, affine, to_image=False), original, to_image=True).float()
     if names is None:
         return moved
-    mirrored = torch.linalg.det(affine[:2, :2]) * torch.linalg.det(original[:2, :2]) < 0
-    return moved[flip_permutation(names)] if mirrored else moved
+    mirrored = bool(torch.linalg.det(affine[:2, :2]) * torch.linalg.det(original[:2, :2]) < 0)
+    # A file that stores its scene mirrored was put right, which changes no name.
+    return moved[flip_permutation(names)] if mirrored != is_stored_mirrored(image.meta) else moved
 
 
 def _apply(points: Any, affine: Tensor, to_image: bool) -> Tensor:

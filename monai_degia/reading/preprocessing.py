@@ -65,6 +65,9 @@ class LandmarkPreprocessing(GuardedCompose):
         picture_side: longer side of a picture to look at, see :class:`KeepPictured`; 0 for none. The file is then
             decoded at no less than that, so the network's picture differs by what decoding at another scale does.
         guarded: see :class:`GuardedCompose`; else an image that cannot be read is an error.
+        max_pixels: of an image that is decoded, see :class:`LoadAnyImaged`.
+        max_inflated_bytes: see :class:`LoadAnyImaged`.
+        presentation_lut: see :class:`monai_degia.XRayReader`.
 
     Raises:
         ValueError: if an option is out of range; on call, if an image cannot be used and it is not guarded.
@@ -85,13 +88,17 @@ class LandmarkPreprocessing(GuardedCompose):
         mirror: str | bool = "auto",
         picture_side: int = 0,
         guarded: bool = False,
+        max_pixels: int | None = None,
+        max_inflated_bytes: int | None = None,
+        presentation_lut: bool = True,
     ) -> None:
+        how = {"max_pixels": max_pixels, "max_inflated_bytes": max_inflated_bytes, "presentation_lut": presentation_lut}
         min_side = max(_READ_SCALE * max(network_size or image_size), picture_side)
         labelled = landmarks is not None
         sided = landmarks is None or landmark_set(landmarks).sided
         steps: list[Callable[..., Any]] = [
             SetDefaultsd("image", {"modality": modality, "mirror": mirror if sided else mirror is True}),
-            *reading_steps(min_side, labelled),
+            *reading_steps(min_side, labelled, **how),
             *([KeepPictured("image", picture_side)] if picture_side else []),
             FlipMarkedd("image", landmark_keys="landmarks" if labelled else (), names=landmarks),
             *([Reframed("image")] if labelled else []),
@@ -153,16 +160,17 @@ class SetDefaultsd(MapTransform):
         return d
 
 
-def reading_steps(min_side: int | None = None, labelled: bool = False) -> list[Callable[..., Any]]:
+def reading_steps(min_side: int | None = None, labelled: bool = False, **options: Any) -> list[Callable[..., Any]]:
     """From an image file to an upright image (C, X, Y) in [0, 1]: transforms that all who look at a file share.
 
     Args:
         min_side: see :class:`LoadAnyImaged`.
         labelled: carry ``landmarks`` (K, 2) in pixels of the file to world coordinates.
+        **options: of :class:`LoadAnyImaged`.
 
     """
     return [
-        LoadAnyImaged("image", min_side=min_side),
+        LoadAnyImaged("image", min_side=min_side, **options),
         DecodeDepthd("image"),
         *([LandmarksToWorldd("landmarks", of_file=True)] if labelled else []),
         CropBoxd("image"),

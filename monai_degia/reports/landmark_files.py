@@ -50,9 +50,9 @@ class LandmarkFileWriter(CollectingWriter):
     ``landmarks.csv`` has a row an image: ``image``, ``<joint>_x`` and ``<joint>_y`` in pixels (pixel centres at
     integers), ``outside`` (1 if any landmark lies beyond the image's edge), ``spacing_mm`` (mm a pixel, or x and y
     where they differ), ``spacing_source``, ``confidence`` (mean of the landmarks, in [0, 1]), ``domain_shift``,
-    ``modality``, ``mirrored``, ``sop_instance_uid`` and ``model_version``; what is unknown is empty. ``load_datalist``
-    reads it, modality, sides and spacing included, so corrected predictions can be trained on. ``landmarks.json`` adds
-    millimetres and the confidence of each landmark.
+    ``modality``, ``mirrored``, ``thumb_side``, ``thumb_side_source``, ``sop_instance_uid`` and ``model_version``; what
+    is unknown is empty. ``load_datalist`` reads it, modality, sides and spacing included, so corrected predictions can
+    be trained on. ``landmarks.json`` adds millimetres and the confidence of each landmark.
     Both come at the end of the run, or with what there is if an error ends it; in a long run also now and then, so that
     one that is killed leaves them too. Images whose ``error`` in the batch says that they could not be read
     (:class:`monai_degia.GuardedCompose`), and images one of whose files could not be written, are listed with the

@@ -14,7 +14,15 @@ from monai_degia.results.prediction import LandmarkPrediction, Point
 __all__ = ["landmark_entry", "write_csv", "write_failures", "write_json"]
 
 _ABOUT_IMAGE = ("outside", "spacing_mm", "spacing_source", "confidence", "domain_shift")
-_FURTHER = (*_ABOUT_IMAGE, "modality", "mirrored", "sop_instance_uid", "model_version")
+_FURTHER = (
+    *_ABOUT_IMAGE,
+    "modality",
+    "mirrored",
+    "thumb_side",
+    "thumb_side_source",
+    "sop_instance_uid",
+    "model_version",
+)
 
 
 def landmark_entry(record: LandmarkPrediction) -> dict[str, Any]:
@@ -46,6 +54,8 @@ def landmark_entry(record: LandmarkPrediction) -> dict[str, Any]:
         "domain_shift": None if record.domain_shift is None else float(f"{record.domain_shift:.6g}"),
         "modality": record.modality,
         "mirrored": record.mirrored,
+        "thumb_side": record.thumb_side,
+        "thumb_side_source": record.thumb_side_source,
         "sop_instance_uid": record.sop_instance_uid,
         "model_version": record.model_version,
     }

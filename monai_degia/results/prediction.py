@@ -18,6 +18,7 @@ from monai_degia.io.files import printable
 from monai_degia.io.suffixes import PICTURE_SUFFIXES
 from monai_degia.reading.picture import Picture, picture_of
 from monai_degia.reading.preprocessing import LandmarkPreprocessing
+from monai_degia.reading.upright import is_stored_mirrored
 
 __all__ = ["LandmarkPrediction", "Point", "is_mirrored", "landmark_prediction", "original_points", "relative_name"]
 
@@ -44,6 +45,8 @@ class LandmarkPrediction:
             hand size, None if no copies were made. It ranks images where there is no calibration.
         domain_shift: distance of the image from the training domain, None if not computed.
         mirrored: whether the network saw the image mirrored.
+        thumb_side: ``left`` or ``right``, where the header of a hand radiograph tells it for certain; else empty.
+        thumb_side_source: the attributes that tell it, or why they do not; empty if they say nothing of it.
         sop_instance_uid: of a DICOM file, else empty.
         model_version: name and version of the model.
         modality: ``photo``, ``depth`` or ``xray``.
@@ -67,6 +70,8 @@ class LandmarkPrediction:
     disagreement: tuple[float, ...] | None = None
     domain_shift: float | None = None
     mirrored: bool = False
+    thumb_side: str = ""
+    thumb_side_source: str = ""
     sop_instance_uid: str = ""
     model_version: str = ""
     modality: str = "photo"
@@ -141,10 +146,10 @@ def original_points(prediction: Tensor, image: MetaTensor, names: Sequence[str],
 
 
 def is_mirrored(image: MetaTensor) -> bool:
-    """Whether an odd number of flips lies between the file and the tracked image."""
+    """Whether an odd number of flips lies between the scene and the tracked image, beside one that the file stores."""
     original = torch.as_tensor(image.meta["original_affine"], dtype=torch.float64)
     blocks = (image.affine.double()[:2, :2], original[:2, :2])
-    return bool(math.prod(float(torch.linalg.det(block)) for block in blocks) < 0)
+    return bool(math.prod(float(torch.linalg.det(block)) for block in blocks) < 0) != is_stored_mirrored(image.meta)
 
 
 def relative_name(file: str | Path, folder: str | Path | None) -> str:
@@ -204,6 +209,8 @@ def landmark_prediction(
         disagreement=disagreement,
         domain_shift=None if shift is None else float(shift),
         mirrored=is_mirrored(image) != bool(found.get("mirrored", False)),
+        thumb_side=_text("thumb_side", {}, meta),
+        thumb_side_source=_text("thumb_side_source", {}, meta),
         sop_instance_uid=_text("sop_instance_uid", given, meta),
         model_version=model_version,
         modality=_text("modality", given, meta) or modality,

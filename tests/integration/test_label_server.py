@@ -93,7 +93,7 @@ def test_points_equal_those_of_the_inference_config(client: Any, studies: Path, 
         step = 1.0 if found["spacing_mm"] is None else found["spacing_mm"][0]
         places = np.array([control["position"] for control in markup["controlPoints"]])
         assert np.allclose(places[:, :2] / step, points(found), atol=0.006) and markup["coordinateSystem"] == "LPS"
-    assert found["image"] == "hand_02" and found["spacing_source"] == "ImagerPixelSpacing"
+    assert found["image"] == "hand_02" and found["spacing_source"] == "ImagerPixelSpacing (detector plane)"
     both = client.infer("hand_02", "all")
     assert both.count(b"Content-Disposition") == 2 and b".mrk.json" in both and b'"landmarks_mm"' in both
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -16,13 +15,11 @@ from monai_degia.data.lists.items import AUTO, MODALITIES, ItemRules, make_items
 from monai_degia.data.lists.judging import carried_columns, check_labels, judged
 from monai_degia.data.lists.landmark_sets import Landmarks, landmark_names
 from monai_degia.errors import UserError, did_you_mean
-from monai_degia.io.suffixes import DICOM_SUFFIXES, IMAGE_SUFFIXES, is_dicom_file
 
-__all__ = ["list_images", "load_datalist"]
+__all__ = ["load_datalist"]
 
 _logger = logging.getLogger(__name__)
 _CHOICES = {"occluded": ("use", "drop"), "on_error": ("fail", "skip")}
-_RESULT_SUFFIXES = (".overlay.png", ".sr.dcm")  # what inference writes, maybe beside the images
 
 
 def load_datalist(
@@ -139,65 +136,6 @@ def load_datalist(
     items = make_items(file, judged(annotations, folders, margin, accept), rules)
     check_labels(file, names, items, accept)
     return items
-
-
-def list_images(
-    folder: str | PathLike[str],
-    suffixes: Sequence[str] = IMAGE_SUFFIXES,
-    *,
-    domain: str | None = None,
-    modality: str = "photo",
-) -> list[dict[str, Any]]:
-    """List the images of a folder, without landmarks, for inference.
-
-    Args:
-        folder: folder to search; sub-folders are left alone, which the log says if they hold images.
-        suffixes: file endings that count as images, any case. With a DICOM ending among them, DICOM files without a
-            known ending count too; they are told by their first bytes. Results of an inference (``.overlay.png``,
-            ``.sr.dcm``) do not count, links to files that are missing do: reading them says so.
-        domain: name of the domain; by default that of the folder.
-        modality: ``photo``, ``depth`` or ``xray``.
-
-    Returns:
-        Items with ``image`` (path), ``domain``, ``modality`` and ``mirror``, sorted by file name.
-
-    Raises:
-        ValueError: if the folder is missing or holds no image.
-
-    """
-    _check_options(modality, 0.0, None)
-    root, endings = Path(folder).expanduser(), tuple(s.lower() for s in suffixes)
-    if not root.is_dir():
-        raise UserError(f"{root} is not a folder. Pass the folder that holds the images.")
-    dicom = any(s in endings for s in DICOM_SUFFIXES)
-    files = sorted(f for f in root.iterdir() if _is_file(f) and _is_listed(f, endings, dicom))
-    deeper = _folders_with_images(root, endings, dicom)
-    if not files:
-        cure = f"Its sub-folders do, such as {deeper[0]}: pass one." if deeper else "Check the folder or the suffixes."
-        raise UserError(f"{root} holds no image that ends in {', '.join(endings)}. {cure}")
-    if deeper:
-        _logger.warning("%s: sub-folders are not searched, images lie in %s.", root, ", ".join(map(str, deeper[:5])))
-    name = domain or root.resolve().name
-    return [{"image": str(f), "domain": name, "modality": modality, "mirror": False} for f in files]
-
-
-def _folders_with_images(root: Path, endings: tuple[str, ...], dicom: bool) -> list[Path]:
-    def has_image(folder: Path) -> bool:
-        # Some of the files are enough to tell, and telling DICOM without an ending opens each of them.
-        return any(f.is_file() and _is_listed(f, endings, dicom) for f in islice(folder.rglob("*"), 1000))
-
-    return sorted(folder for folder in root.iterdir() if folder.is_dir() and has_image(folder))
-
-
-def _is_file(path: Path) -> bool:
-    return path.is_file() or (path.is_symlink() and not path.exists())
-
-
-def _is_listed(file: Path, endings: tuple[str, ...], dicom: bool) -> bool:
-    name = file.name.lower()
-    if name.endswith(_RESULT_SUFFIXES):
-        return False
-    return name.endswith(endings) or (dicom and not name.endswith(DICOM_SUFFIXES) and is_dicom_file(file))
 
 
 def _check_options(modality: str, outside_margin: float, num_classes: int | None, **choices: str) -> None:

@@ -6,13 +6,16 @@ import json
 import math
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from monai_degia.errors import UserError
 from monai_degia.io.suffixes import PICTURE_SUFFIXES
+from monai_degia.io.viewer_frame import viewer_frame
 from monai_degia.label_app.server.refusals import RefusedRequest
 from monai_degia.reading.file_geometry import FileGeometryd
 from monai_degia.reading.images import LoadAnyImaged
@@ -125,8 +128,12 @@ def _position(name: str, point: dict[str, Any]) -> list[float]:
 def _frame(file: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """LPS position (3,) of the first pixel, steps (3, 2) a pixel along x and y, image size (2,).
 
-    Taken from what the writer writes, so that both directions follow one map.
+    That of the viewer, as the writer of markups takes it; where ITK does not read the file, from what the writer
+    writes, so that both directions follow one map.
     """
+    with suppress(UserError):
+        shown = viewer_frame(file)
+        return shown.origin, shown.axes, np.array(shown.size)
     try:
         sample = FileGeometryd("image")(LoadAnyImaged("image")({"image": str(file)}))
     except ValueError as error:

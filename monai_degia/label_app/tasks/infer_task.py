@@ -50,7 +50,8 @@ class LandmarkInferTask(InferTask):
         """The model with the weights in use; made anew after a training."""
         weights = self.model.weights
         if self._ready is None or self._ready[0] != weights:
-            self._ready = weights, ModelInference(self.bundle_dir, weights, self.model.version, **self.options)
+            options = {"max_pixels": self.max_pixels, **self.options}
+            self._ready = weights, ModelInference(self.bundle_dir, weights, self.model.version, **options)
         return self._ready[1]
 
     def is_valid(self) -> bool:

@@ -123,7 +123,7 @@ def test_csv_is_a_data_list_with_the_same_figures(images: Path, tmp_path: Path) 
     assert [entry["spacing_mm"] for entry in entries] == [pytest.approx([0.25] * 2), pytest.approx([0.143] * 2), None]
     cells = list(csv.reader((tmp_path / "out" / "landmarks.csv").open()))
     further = ["outside", "spacing_mm", "spacing_source", "confidence", "domain_shift", "modality", "mirrored"]
-    further += ["sop_instance_uid", "model_version"]
+    further += ["thumb_side", "thumb_side_source", "sop_instance_uid", "model_version"]
     assert cells[0] == ["image", *(f"{n}_{a}" for n in NAMES for a in "xy"), *further]
     assert all(len(cell.partition(".")[2]) == 2 for row in cells[1:] for cell in row[1:7])
     assert [row[8] for row in cells[1:]] == ["0.25", "0.143", ""]

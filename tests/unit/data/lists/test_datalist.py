@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from monai_degia.data.lists.datalist import list_images, load_datalist
+from monai_degia.data.lists.datalist import load_datalist
+from monai_degia.data.lists.image_folders import list_images
 from monai_degia.data.lists.landmark_sets import HAND17, HAND21
 from monai_degia.data.lists.splits import merge_datalists, split_datalist
 
@@ -363,19 +364,3 @@ def test_list_images_leaves_results_and_keeps_broken_links(tmp_path: Path) -> No
     (tmp_path / "folder.png").mkdir()
     (tmp_path / "link.png").symlink_to(tmp_path / "folder.png")
     assert [Path(item["image"]).name for item in list_images(tmp_path)] == ["a.png", "gone.png", "sr.dcm"]
-
-
-def test_list_images_tells_of_images_in_sub_folders(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    for name in ("notes/a.txt", "results/a.overlay.png", "study/series/IM1"):
-        (tmp_path / name).parent.mkdir(parents=True)
-    (tmp_path / "notes" / "a.txt").write_text("no image")
-    for name in ("results/a.overlay.png", "study/series/IM1"):
-        (tmp_path / name).write_bytes(bytes(128) + b"DICM")
-    with pytest.raises(ValueError, match=r"holds no image .* Its sub-folders do, such as \S*study: pass one"):
-        list_images(tmp_path)
-    (tmp_path / "a.png").touch()
-    assert len(list_images(tmp_path)) == 1
-    (message,) = caplog.messages
-    assert message.endswith(f"sub-folders are not searched, images lie in {tmp_path / 'study'}.")
-    caplog.clear()
-    assert len(list_images(tmp_path, [".png"])) == 1 and not caplog.messages
