@@ -87,6 +87,7 @@ setup(
     packages=find_packages(include=["monai_degia", "monai_degia.*"]),
     package_data={"monai_degia": ["py.typed", "data/lists/sets/*.json", "reports/report_page/*"]},
     install_requires=[
+        "filelock>=3.12",
         "jinja2>=3.1",
         "markupsafe",
         "matplotlib>=3.7",

@@ -140,7 +140,7 @@ from monai_degia.reports.html_report import HtmlReport
 from monai_degia.reports.landmark_files import LandmarkFileWriter
 from monai_degia.reports.report import LandmarkReport
 from monai_degia.reports.score_report import ScoreReport
-from monai_degia.results.keys import DeGIAKeys, MaximizationEvents, scalar_output, stacked_from_engine
+from monai_degia.results.keys import DeGIAKeys, MaximizationEvents, RunEvents, scalar_output, stacked_from_engine
 from monai_degia.results.markups import MarkupsWriter
 from monai_degia.results.overlay import draw_landmarks, save_overlay_grid
 from monai_degia.results.overlay_files import OverlayWriter
@@ -154,7 +154,7 @@ from monai_degia.shifts.pose import PoseShiftd
 __version__ = "0.1.0"
 
 from monai_degia.engines.bundle_config import bundle_root, check_config, component_config
-from monai_degia.engines.run_folder import check_training_folder
+from monai_degia.engines.run_folder import check_training_folder, claim_run, release_run
 from monai_degia.engines.training_log import TrainingLog
 from monai_degia.errors import UserError
 from monai_degia.flows.source_likelihood import source_bits_per_dim
@@ -266,6 +266,7 @@ __all__ = [
     "ReflectedParametrization",
     "Reframed",
     "RunCheckpoint",
+    "RunEvents",
     "ScaleBytesd",
     "ScaleModalityd",
     "ScoreCalibration",
@@ -287,6 +288,7 @@ __all__ = [
     "check_config",
     "check_training_folder",
     "checked_splits",
+    "claim_run",
     "classes_by_extended_fingers",
     "component_config",
     "consistency_loss",
@@ -342,6 +344,7 @@ __all__ = [
     "random_convolution",
     "read_annotations",
     "read_digits",
+    "release_run",
     "render_faded_hand",
     "render_hand",
     "save_overlay_grid",

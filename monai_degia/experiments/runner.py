@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from monai_degia.errors import UserError
 from monai_degia.experiments.grids import Run
+from monai_degia.experiments.orphans import end_with_parent
 from monai_degia.experiments.stopped import epochs_done, start_anew
 from monai_degia.io.files import whole_file
 
@@ -93,7 +94,7 @@ def _in_processes(
     threads = max(1, (os.cpu_count() or 1) // jobs)
     failures = []
     with (
-        ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool,
+        ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=end_with_parent) as pool,
         tqdm(total=total, initial=total - len(runs), desc=what, unit="run") as bar,
     ):
         futures = {pool.submit(work, run, threads, *arguments): run for run in runs}

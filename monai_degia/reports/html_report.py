@@ -102,8 +102,14 @@ class HtmlReport(CollectingWriter):
             row = {key: None if values is None else values[index] for key, values in columns.items()}
             if row["error"]:
                 self._unread += 1
-            else:
+                continue
+            try:
                 self._add(engine, image, row)
+            except Exception as error:  # whatever is odd about this image: the others are shown
+                if row["error"] is None:  # nobody asked to go on
+                    raise
+                self._unread += 1
+                engine.logger.warning(f"{Path(image.meta['filename_or_obj']).name} is not in the report: {error}")
 
     def _add(self, engine: Engine, image: Tensor, row: dict[Any, Any]) -> None:
         file = getattr(image, "meta", {}).get("filename_or_obj")
@@ -119,9 +125,9 @@ class HtmlReport(CollectingWriter):
             "error": error,
             "shift": None if shift is None else np.array([shift], np.float32),
         }
-        self._rows.append(measured)
         picture, size, (prediction, *labels) = self._picture(engine, image, name, row, points)
         entry = image_entry(name, size, prediction, labels[0] if labels else None, measured)
+        self._rows.append(measured)
         if self._spool is not None:
             self._spool.write(f"{entry}\n{base64.b64encode(picture).decode()}\n".encode("ascii"))
 

@@ -127,17 +127,26 @@ class LandmarkFileWriter(CollectingWriter):
                 self._remove(self._output_name(name), self.writers.values())
                 continue
             name = relative_name(image.meta["filename_or_obj"], self.image_dir)
-            record = landmark_prediction(
-                image,
-                given,
-                _row(output, index),
-                self.names,
-                image_dir=self.image_dir,
-                output_name=self._output_name(name),
-                model_version=self.model_version,
-                modality=self.modality,
-            )
-            self._rows.append(landmark_entry(record))
+            output_name = self._output_name(name)
+            try:
+                record = landmark_prediction(
+                    image,
+                    given,
+                    _row(output, index),
+                    self.names,
+                    image_dir=self.image_dir,
+                    output_name=output_name,
+                    model_version=self.model_version,
+                    modality=self.modality,
+                )
+                entry = landmark_entry(record)
+            except Exception as error:  # whatever is odd about this image: the others have their results
+                if "error" not in given:  # nobody asked for a list of failures
+                    raise
+                self._fail(engine, name, _reason(error))
+                self._remove(output_name, self.writers.values())
+                continue
+            self._rows.append(entry)
             for writer in self.writers.values():
                 self._write_one(engine, writer, record)
         if time.monotonic() - self._saved_at >= self.save_interval:
@@ -157,8 +166,7 @@ class LandmarkFileWriter(CollectingWriter):
         try:
             writer.write(record)
         except Exception as error:  # whatever a library finds wrong with this image: the others have to be written
-            reason = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
-            self._fail(engine, record.image, reason)
+            self._fail(engine, record.image, _reason(error))
             self._remove(record.output_name, [writer])
 
     def _remove(self, output_name: str, writers: Iterable[RecordWriter]) -> None:
@@ -208,6 +216,10 @@ def _record_writer(name: str, output_dir: Path) -> RecordWriter:
         hint = did_you_mean(name, RECORD_WRITERS)
         raise UserError(f"Unknown format {name!r}.{hint} Available: {', '.join(RECORD_WRITERS)}.")
     return RECORD_WRITERS[name](output_dir)
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
 
 
 def _row(columns: dict[Any, Any], index: int) -> dict[Any, Any]:

@@ -10,7 +10,7 @@ from ignite.engine import EventEnum
 from monai.utils import CommonKeys, StrEnum
 from torch import Tensor
 
-__all__ = ["DeGIAKeys", "MaximizationEvents", "scalar_output", "stacked_from_engine"]
+__all__ = ["DeGIAKeys", "MaximizationEvents", "RunEvents", "scalar_output", "stacked_from_engine"]
 
 
 class DeGIAKeys(StrEnum):
@@ -29,6 +29,13 @@ class MaximizationEvents(EventEnum):
 
     ROUND_STARTED = "round_started"
     ROUND_COMPLETED = "round_completed"
+
+
+class RunEvents(EventEnum):
+    """Fired by the trainer: where :class:`monai_degia.RunCheckpoint` and the handler of rounds meet."""
+
+    ROUND_DUE = "round_due"  # all else of the epoch is done
+    RESUMED = "resumed"  # behind the checkpoint's load; the round of its epoch may not have been done
 
 
 def scalar_output(output: dict[str, Any] | list[dict[str, Any]]) -> dict[str, float]:
