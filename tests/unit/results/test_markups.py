@@ -10,7 +10,7 @@ import SimpleITK
 from PIL import Image
 
 from monai_degia.reading.images import LoadAnyImaged
-from monai_degia.results.markups import MarkupsWriter
+from monai_degia.results.markups import MarkupsWriter, markups_text
 from monai_degia.results.prediction import LandmarkPrediction
 
 Make = Callable[..., LandmarkPrediction]
@@ -98,3 +98,14 @@ def test_a_radiograph_starts_at_the_origin(tmp_path: Path, make_record: Make, wr
 def test_a_picture_that_is_gone_still_has_its_points(tmp_path: Path, make_record: Make) -> None:
     record = make_record(tmp_path / "gone.png")
     assert np.allclose(positions(written(record, tmp_path))[:, :2], record.points_px, atol=1e-4)
+
+
+def test_a_description_tells_the_radius_or_that_nothing_is_told(tmp_path: Path, make_record: Make) -> None:
+    def first(**fields: object) -> str:
+        record = make_record(tmp_path / "a.png", points_px=((1.0, 2.0),) * 3, **fields)
+        return json.loads(markups_text(record))["markups"][0]["controlPoints"][0]["description"]
+
+    told = {"confidence": (0.9, 0.8, 0.7), "radius_px": (12.34, 5.0, 5.0)}
+    assert first(**told, spacing_mm=(0.5, 0.5)) == "confidence 0.900; 90 % within 12.3 px (6.2 mm)"
+    assert first(**told).startswith("confidence 0.900; 90 % within 12.3 px; no millimetres")
+    assert first(withheld=True).startswith("confidence withheld")
