@@ -58,8 +58,8 @@ class ScoreCalibration:
         bits_std: their standard deviation.
         bits_range: least and greatest bits per dimension of all that it was fitted on, shifted images included.
         largest_disagreement: greatest mean disagreement of an image that it was fitted on; ``None`` for no bound.
-        level: at which quantile of the errors the radius lies, above ``coverage`` where kinds of shift that were left
-            out asked for it.
+        level: at which quantile of the errors the radius of refined landmarks lies, above ``coverage`` where kinds of
+            shift that were left out asked for it.
         left_out: kind of shift to the share of its errors that the radius held when the kind was left out.
         weights: hash of the weights that it was fitted to, empty if it does not say.
         flow_weights: hash of the weights of the flow, empty without one.
