@@ -77,7 +77,8 @@ from monai_degia.losses.degia import gaussian_wasserstein, negative_log_likeliho
 from monai_degia.losses.heatmap import HeatmapLoss, heatmap_divergence, landmark_loss
 from monai_degia.losses.landmark import LandmarkMSELoss, landmark_mse
 from monai_degia.losses.objective import AscentObjective
-from monai_degia.metrics.calibration import ScoreCalibration, fit_calibration
+from monai_degia.metrics.calibration import ErrorModel, ScoreCalibration
+from monai_degia.metrics.calibration_fit import ObservedErrors, fit_calibration
 from monai_degia.metrics.errors import (
     hand_size,
     landmark_size,
@@ -148,6 +149,7 @@ from monai_degia.results.prediction import LandmarkPrediction
 from monai_degia.results.prediction import LandmarkPrediction as LandmarkRecord
 from monai_degia.results.structured_report import StructuredReportWriter
 from monai_degia.shifts.appearance import AppearanceShiftd, shifted_copies
+from monai_degia.shifts.copies import calibration_copies
 from monai_degia.shifts.framing import Reframed
 from monai_degia.shifts.pose import PoseShiftd
 
@@ -200,6 +202,7 @@ __all__ = [
     "DigitImages",
     "DigitLeNet",
     "EpochSeedHandler",
+    "ErrorModel",
     "FileGeometryd",
     "FitToSized",
     "FlipMarkedd",
@@ -239,6 +242,7 @@ __all__ = [
     "NormalizeLandmarksd",
     "NormalizedMeanError",
     "NormalizedMeanErrorMetric",
+    "ObservedErrors",
     "OneLookInferer",
     "OnnxNetwork",
     "OverlayWriter",
@@ -285,6 +289,7 @@ __all__ = [
     "WaveletFlow",
     "XRayReader",
     "bundle_root",
+    "calibration_copies",
     "check_config",
     "check_training_folder",
     "checked_splits",

@@ -24,9 +24,9 @@ class LandmarkEvaluator(SupervisedEvaluator):
     """``SupervisedEvaluator`` whose output has all that was found, in one prediction.
 
     With a ``model`` that is what :meth:`TrainedModel.predict_batch` gives: ``disagreement`` (B, K), ``confidence``
-    (B, K), ``domain_shift`` (B,) and so on. Without one, a :class:`SelfConsistentInferer` adds ``disagreement`` and, if
-    it asks for either side, ``mirrored`` (B,); any other inferer is used as MONAI does. Images whose meta data have a
-    ``thumb_side`` are not asked mirrored: what goes by that stands before.
+    and ``radius`` (B, K), ``domain_shift`` (B,) and so on. Without one, a :class:`SelfConsistentInferer` adds
+    ``disagreement`` and, if it asks for either side, ``mirrored`` (B,); any other inferer is used as MONAI does. Images
+    whose meta data have a ``thumb_side`` are not asked mirrored: what goes by that stands before.
 
     Args:
         device: to predict on.

@@ -20,6 +20,9 @@ class DeGIAKeys(StrEnum):
     BITS_PER_DIM = "bits_per_dim"
     DISAGREEMENT = "disagreement"  # of predictions for moved copies, (B, K), as a fraction of the hand size
     MIRRORED = "mirrored"  # whether the mirrored image was believed, (B,)
+    CONFIDENCE = "confidence"  # that a landmark's error is small, (B, K); NaN where it is withheld
+    RADIUS = "radius"  # that should hold 90 % of the true places, (B, K), of the size of the hand found; NaN likewise
+    DOMAIN_SHIFT = "domain_shift"  # distance of the likelihood from that of source images, (B,)
     ONE_LOOK = "one_look"  # the prediction (B, K, 2) for the image as it is, beside that of its copies
     GENERATED = "generated"  # images (B, C, X, Y) that an ascent reached
 
