@@ -99,7 +99,7 @@ class RandProlongation(Randomizable):
         Args:
             points: shape (B, M, N, 2), pixels.
             image_size: (X, Y) in pixels.
-            landmarks: shape (B, K, 2) in pixels, or ``None``, see :meth:`__call__`.
+            landmarks: shape (B, K, 2) in pixels, NaN where missing, or ``None``, see :meth:`__call__`.
             draws: numbers in [0, 1), shape (B, 3), float64, on the CPU.
 
         Returns:
@@ -115,6 +115,12 @@ class RandProlongation(Randomizable):
         chosen = chosen.to(points.device)
         if landmarks is not None:
             own = landmarks[chosen].to(points)
-            nearest = torch.stack([own.argmin(1), own.argmax(1)], 2)  # (B, axis, edge)
-            middles = own.flip(2).mT.gather(2, nearest)
+            missing = own.isnan()
+            lowest, highest = (
+                own.masked_fill(missing, torch.inf).argmin(1),
+                own.masked_fill(missing, -torch.inf).argmax(1),
+            )
+            nearest = torch.stack([lowest, highest], 2)  # (B, axis, edge)
+            found = own.flip(2).mT.gather(2, nearest)
+            middles = torch.where(found.isnan(), middles, found)  # where nothing is labelled at all
         return points.index_copy(0, chosen, prolong(points[chosen], image_size, middles, taper, speed))

@@ -59,7 +59,7 @@ def follow_fields(points: Tensor, fields: Tensor, tolerance: float = 1e-3, max_s
     """Where landmarks go when :func:`warp_images` pulls their images: the q with ``q + field(q) = p``.
 
     Args:
-        points: (B, K, 2) in pixels.
+        points: (B, K, 2) in pixels; NaN where missing, which stays so.
         fields: displacements (B, 2, X, Y) in pixels with gradient norm below 1.
         tolerance: largest step in pixels at which a sample stops.
         max_steps: iterations at most.
@@ -72,7 +72,7 @@ def follow_fields(points: Tensor, fields: Tensor, tolerance: float = 1e-3, max_s
     done = torch.zeros(len(points), 1, 1, dtype=torch.bool, device=points.device)
     for _ in range(max_steps):
         step = points - sample_images(fields, moved[:, None])[:, :, 0].mT
-        found = done | ((step - moved).abs().amax((1, 2), keepdim=True) < tolerance)
+        found = done | ((step - moved).abs().nan_to_num(0).amax((1, 2), keepdim=True) < tolerance)
         # What has stopped stays, so that a sample does not depend on those beside it.
         moved, done = torch.where(done, moved, step), found
         if done.all():

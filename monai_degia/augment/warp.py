@@ -12,8 +12,9 @@ from monai.transforms import MapTransform, RandomizableTransform
 from monai.utils import convert_to_dst_type, convert_to_tensor
 from torch import Tensor
 
-from monai_degia.augment.finger_pose import FAN, FingerPose, bounded_fields
+from monai_degia.augment.bone_pose import BonePose, bounded_fields
 from monai_degia.augment.resampling import PADDING_MODES, follow_fields, image_size, warp_images
+from monai_degia.data.lists.landmark_sets import Landmarks
 from monai_degia.errors import UserError
 
 __all__ = ["RandPoseWarpd", "RandSmoothWarpd", "RandWarpd"]
@@ -129,35 +130,34 @@ class RandSmoothWarpd(RandWarpd):
 
 
 class RandPoseWarpd(RandWarpd):
-    """Another pose and other proportions of a hand: fingers spread or close, and grow or shrink.
+    """Another pose and other proportions: the fingers of a hand spread or close, and grow or shrink.
 
-    Each finger turns about its first named joint and is scaled from there. The fingers fan out together, with a
-    little of their own, as they do in life: neighbours that turn against each other would tear the image. What lies
-    between the landmarks follows a thin plate spline that rests at the image's border. Where fingers touch or
-    overlap, the motion shrinks until the warp is one to one. Not tracked by MONAI; see :class:`RandSmoothWarpd`.
+    Each chain of bones, such as a finger, turns about its first landmark and is scaled from there. Those that leave
+    one joint fan out together, with a little of their own, as they do in life: neighbours that turn against each other
+    would tear the image. What lies between the landmarks follows a thin plate spline that rests at the image's border.
+    Where chains touch or overlap, the motion shrinks until the warp is one to one. A set without bones is never warped.
+    Not tracked by MONAI; see :class:`RandSmoothWarpd`.
 
     Args:
         keys: images (C, X, Y) of one size.
-        landmark_keys: landmarks (K, 2) in pixels of the image; the first key defines the hand.
-        names: a landmark set or the K names; a finger needs two joints named ``<finger>_<joint>``.
+        landmark_keys: landmarks (K, 2) in pixels of the image; the first key is the one that is posed.
+        landmarks: the set that they are of, see :func:`monai_degia.landmark_set`.
         prob: probability of warping.
-        max_spread_degrees: largest turn of a finger.
-        max_stretch: largest change of a finger's length, as a fraction of it, below 1.
+        max_spread_degrees: largest turn of a chain.
+        max_stretch: largest change of a chain's length, as a fraction of it, below 1.
         padding_mode: ``border``, ``zeros`` or ``reflection`` beyond the edge.
         allow_missing_keys: do not fail if a key is missing.
 
     Raises:
-        ValueError: if the names hold no finger, or an option is out of range; on call, if the landmarks are not (K, 2).
+        ValueError: if the set is unknown or an option is out of range; on call, if the landmarks are not (K, 2).
 
     """
-
-    num_draws = 13  # whether to warp, fan, each finger's turn, common stretch, each finger's own
 
     def __init__(
         self,
         keys: KeysCollection,
         landmark_keys: KeysCollection = "landmarks",
-        names: str | Sequence[str] = "hand21",
+        landmarks: Landmarks = "hand21",
         prob: float = 0.5,
         max_spread_degrees: float = 15.0,
         max_stretch: float = 0.3,
@@ -165,15 +165,20 @@ class RandPoseWarpd(RandWarpd):
         allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(keys, landmark_keys, prob, padding_mode, allow_missing_keys)
-        self.hand = FingerPose(names)
+        self.pose = BonePose(landmarks)
         if not (0 <= max_spread_degrees <= 90 and 0 <= max_stretch < 1):
             raise UserError(
                 f"Need 0 <= max_spread_degrees <= 90 and 0 <= max_stretch < 1, got {max_spread_degrees}, {max_stretch}."
             )
         self.max_spread, self.max_stretch = np.deg2rad(max_spread_degrees), max_stretch
+        # Whether to warp, fan, each chain's turn, common stretch, each chain's own.
+        self.num_draws = 3 + 2 * len(self.pose.chains)
+        if not self.pose.chains:
+            self.prob = 0.0
 
     def fields(self, draws: Tensor, shape: Sequence[int], points: Tensor | None) -> Tensor:
-        """See :meth:`RandWarpd.fields`: a turn and a stretch of each finger."""
-        fan, own_turn, common, own_stretch = (2 * draws[:, 1:] - 1).split([1, 5, 1, 5], 1)
-        angles = self.max_spread * (0.8 * FAN * fan + 0.2 * own_turn).clamp(-1, 1)
-        return self.hand.fields(points, angles, 1 + self.max_stretch * (0.7 * common + 0.3 * own_stretch), shape)
+        """See :meth:`RandWarpd.fields`: a turn and a stretch of each chain."""
+        count = len(self.pose.chains)
+        fan, own_turn, common, own_stretch = (2 * draws[:, 1:] - 1).split([1, count, 1, count], 1)
+        angles = self.max_spread * (0.8 * self.pose.fan * fan + 0.2 * own_turn).clamp(-1, 1)
+        return self.pose.fields(points, angles, 1 + self.max_stretch * (0.7 * common + 0.3 * own_stretch), shape)

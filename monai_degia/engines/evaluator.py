@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from monai_degia.engines.batches import PrepareLandmarkBatch
 from monai_degia.inferers.self_consistent import SelfConsistentInferer
 from monai_degia.model.trained_model import TrainedModel
+from monai_degia.model.usable import set_aside
 from monai_degia.results.keys import DeGIAKeys
 
 __all__ = ["LandmarkEvaluator"]
@@ -23,9 +24,9 @@ class LandmarkEvaluator(SupervisedEvaluator):
     """``SupervisedEvaluator`` whose output has all that was found, in one prediction.
 
     With a ``model`` that is what :meth:`TrainedModel.predict_batch` gives: ``disagreement`` (B, K), ``confidence``
-    (B, K), ``domain_shift`` (B,) and so on. Without one, a :class:`SelfConsistentInferer` adds ``disagreement`` and, if
-    it asks for either side, ``mirrored`` (B,); any other inferer is used as MONAI does. Images whose meta data have a
-    ``thumb_side`` are not asked mirrored: what goes by that stands before.
+    and ``radius`` (B, K), ``domain_shift`` (B,) and so on. Without one, a :class:`SelfConsistentInferer` adds
+    ``disagreement`` and, if it asks for either side, ``mirrored`` (B,); any other inferer is used as MONAI does. Images
+    whose meta data have a ``thumb_side`` are not asked mirrored: what goes by that stands before.
 
     Args:
         device: to predict on.
@@ -58,6 +59,7 @@ class LandmarkEvaluator(SupervisedEvaluator):
     def _iteration(self, engine: LandmarkEvaluator, batchdata: dict[str, Any]) -> dict:
         if self.model is None and not isinstance(engine.inferer, SelfConsistentInferer):
             return super()._iteration(engine, batchdata)
+        set_aside(batchdata)
         images, labels = engine.prepare_batch(batchdata, engine.state.device, engine.non_blocking, **engine.to_kwargs)
         output = engine.state.output = {CommonKeys.IMAGE: images, CommonKeys.LABEL: labels}
         output |= self._found(images, _side_known(batchdata[CommonKeys.IMAGE]))

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from monailabel.interfaces.app import MONAILabelApp
 from monailabel.interfaces.datastore import Datastore, DefaultLabelTag
@@ -15,6 +16,7 @@ from monailabel.interfaces.tasks.strategy import Strategy
 from monailabel.interfaces.tasks.train import TrainTask
 
 from monai_degia.errors import UserError, did_you_mean
+from monai_degia.label_app.server.access import AccessRules, read_tokens
 from monai_degia.label_app.server.refusals import RefusedRequest
 from monai_degia.label_app.server.request_guard import guard_requests
 from monai_degia.label_app.server.request_rules import RequestRules
@@ -32,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 MODEL = "hand_landmark_degia"
 _BYTES = 8  # a pixel of four channels of 16 bit: no file of an image is larger than its pixels
-_CONF = {"bundle", "device", "max_pixels", "model_dir"}
+_CONF = {"allow_hosts", "allow_origins", "bundle", "device", "max_pixels", "model_dir", "token_file"}
 
 
 class MyApp(MONAILabelApp):
@@ -42,7 +44,9 @@ class MyApp(MONAILabelApp):
         app_dir: folder of the app.
         studies: folder of images, or address of a DICOMweb server.
         conf: ``bundle``, root of the bundle (that of the repository); ``device`` (the first GPU, else the CPU);
-            ``max_pixels``, largest image (64 million); ``model_dir``, for fine-tuned weights (``model`` in the app).
+            ``max_pixels``, largest image (64 million); ``model_dir``, for fine-tuned weights (``model`` in the app);
+            ``allow_hosts`` and ``allow_origins``, names of this server and pages that may use it, with commas between
+            them; ``token_file``, tokens of which each request needs one.
 
     Raises:
         ValueError: if an entry of ``conf`` is unknown or cannot be used.
@@ -56,6 +60,11 @@ class MyApp(MONAILabelApp):
         keep_uploads_apart()
         bundle = Path(conf.get("bundle") or Path(__file__).resolve().parents[2] / "bundle").expanduser().resolve()
         model = ModelFolder(Path(conf.get("model_dir") or Path(app_dir) / "model").expanduser().resolve(), bundle)
+        self.access = AccessRules(
+            hosts=_names(conf.get("allow_hosts", "")),
+            origins=_origins(conf.get("allow_origins", "")),
+            tokens=read_tokens(conf["token_file"]) if conf.get("token_file") else (),
+        )
         self.max_pixels = _positive("max_pixels", conf.get("max_pixels", "64000000"))
         options = {"device": conf["device"]} if conf.get("device") else {}
         self.landmarks = LandmarkInferTask(bundle, model, self.max_pixels, **options)
@@ -94,10 +103,12 @@ class MyApp(MONAILabelApp):
         rules = RequestRules(
             names={**names, "activelearning": self._strategies, "scoring": self._scoring_methods},
             has_image=lambda image: image in self.datastore().list_images(),
+            has_labels=lambda: bool(self.datastore().datalist()),
             check_training=self._check_training,
             max_body=_BYTES * self.max_pixels,
+            has_proxy=self.studies.startswith(("http://", "https://")),
         )
-        guard_requests(sys.modules["monailabel.app"].app, rules)
+        guard_requests(sys.modules["monailabel.app"].app, rules, self.access)
         super().on_init_complete()
 
     def infer(self, request: Mapping[str, Any], datastore: Datastore | None = None) -> dict[str, Any]:
@@ -130,3 +141,16 @@ def _positive(name: str, text: str) -> int:
     if not str(text).isdecimal() or int(text) < 1:
         raise UserError(f"--conf {name} must be a positive integer, got {text!r}.")
     return int(text)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip().lower() for name in text.split(",") if name.strip())
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    origins = tuple(name.rstrip("/") for name in _names(text))
+    for origin in origins:
+        parts = urlsplit(origin)
+        if parts.scheme not in ("http", "https") or not parts.netloc or origin != f"{parts.scheme}://{parts.netloc}":
+            raise UserError(f"--conf allow_origins takes origins such as http://viewer:3000, got {origin!r}.")
+    return origins

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from monai_degia.errors import UserError
-from monai_degia.losses.landmark import LandmarkMSELoss
+from monai_degia.losses.landmark import LandmarkMSELoss, mean_by_labels
 from monai_degia.networks.heads import HeatmapHead
 
 __all__ = ["HeatmapLoss", "heatmap_divergence", "landmark_loss"]
@@ -19,8 +19,8 @@ def heatmap_divergence(heatmaps: Tensor, target: Tensor, sigma: float = 1.0) -> 
 
     Args:
         heatmaps: unnormalised log-weights, shape (B, K, X, Y), in cells of the image.
-        target: landmarks in network coordinates, shape (B, K, 2); those outside [0, 1] have no place in a map and do
-            not count.
+        target: landmarks in network coordinates, shape (B, K, 2); those outside [0, 1] have no place in a map, and
+            those without a label, NaN, none anywhere: they do not count.
         sigma: standard deviation of the Gaussian, in cells.
 
     Returns:
@@ -28,6 +28,8 @@ def heatmap_divergence(heatmaps: Tensor, target: Tensor, sigma: float = 1.0) -> 
 
     """
     sides = torch.tensor(heatmaps.shape[2:]).to(target)
+    inside = ((target >= 0) & (target <= 1)).all(2)  # false for NaN
+    target = target.nan_to_num(0.5)
     # Middles of the cells are at halves.
     along = [
         -0.5 * ((torch.arange(int(side)).to(target) + 0.5 - target[..., axis, None] * side) / sigma).square()
@@ -36,7 +38,6 @@ def heatmap_divergence(heatmaps: Tensor, target: Tensor, sigma: float = 1.0) -> 
     wanted = torch.log_softmax((along[0][..., :, None] + along[1][..., None, :]).flatten(2), 2)
     found = torch.log_softmax(heatmaps.float().flatten(2), 2)
     divergence = (wanted.exp() * (wanted - found)).sum(2)
-    inside = ((target >= 0) & (target <= 1)).all(2)
     return (divergence * inside).sum(1) / inside.sum(1).clamp_min(1)
 
 
@@ -84,7 +85,8 @@ class HeatmapLoss(nn.Module):
             raise UserError("HeatmapLoss has heard of no forward pass of its head in training mode for these samples.")
         loss = self.task_loss(prediction, target).mean()
         # Of several views the first one is labelled, as ViewsLoss has it.
-        return loss + self.weight * heatmap_divergence(heatmaps[: len(target)], target, self.sigma).mean()
+        divergence = heatmap_divergence(heatmaps[: len(target)], target, self.sigma)
+        return loss + self.weight * mean_by_labels(divergence, target)
 
 
 def landmark_loss(network: nn.Module) -> nn.Module:

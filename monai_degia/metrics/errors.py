@@ -1,4 +1,7 @@
-"""Landmark errors as pure functions: radial error, hand size, NME, SDR, PCK and the area under the PCK curve."""
+"""Landmark errors as pure functions: radial error, size, NME, SDR, PCK and the area under the PCK curve.
+
+A reference may lack landmarks: NaN. They have no error (NaN), and no mean counts them.
+"""
 
 from collections.abc import Sequence
 
@@ -13,12 +16,12 @@ def radial_error(prediction: Tensor, target: Tensor, spacing: Tensor | Sequence[
 
     Args:
         prediction: shape (B, K, 2), pixels.
-        target: shape (B, K, 2), pixels.
+        target: shape (B, K, 2), pixels; NaN where missing.
         spacing: millimetres per pixel along (x, y), shape (2,), or (B, 2) with one row a sample. Default: no unit
             change.
 
     Returns:
-        Shape (B, K), in pixels, or in millimetres if ``spacing`` is given.
+        Shape (B, K), in pixels, or in millimetres if ``spacing`` is given; NaN where the reference is missing.
 
     Raises:
         ValueError: if shapes do not fit, a coordinate is not finite, or a spacing is not positive.
@@ -31,53 +34,75 @@ def hand_size(target: Tensor) -> Tensor:
     """Longer side of the axis-parallel bounding box of the landmarks.
 
     Args:
-        target: shape (B, K, 2), any unit that is the same along both axes.
+        target: shape (B, K, 2), any unit that is the same along both axes; NaN where missing.
 
     Returns:
-        Shape (B,), in the unit of ``target``; 0 where all landmarks coincide.
+        Shape (B,), in the unit of ``target``; 0 where all landmarks coincide, NaN where fewer than two are there.
 
     Raises:
-        ValueError: if the shape is wrong or a coordinate is not finite.
+        ValueError: if the shape is wrong or a coordinate is infinite.
     """
-    _check_landmarks(target, "target")
-    return (target.amax(dim=1) - target.amin(dim=1)).amax(dim=1)
+    missing = _missing(target, "target")
+    low = target.masked_fill(missing[..., None], torch.inf).amin(dim=1)
+    high = target.masked_fill(missing[..., None], -torch.inf).amax(dim=1)
+    return (high - low).amax(dim=1).masked_fill((~missing).sum(1) < 2, torch.nan)
+
+
+def landmark_size(target: Tensor, ends: tuple[int, int] | None = None) -> Tensor:
+    """What errors are divided by: the distance of two landmarks, or :func:`hand_size`.
+
+    Args:
+        target: shape (B, K, 2), any unit that is the same along both axes; NaN where missing.
+        ends: places of the two landmarks, ``LandmarkSet.size_ends``; ``None`` takes the box around all.
+
+    Returns:
+        Shape (B,), in the unit of ``target``; NaN where what is needed is missing.
+
+    Raises:
+        ValueError: if the shape is wrong or a coordinate is infinite.
+    """
+    if ends is None:
+        return hand_size(target)
+    _missing(target, "target")
+    return torch.linalg.vector_norm(target[:, ends[0]] - target[:, ends[1]], dim=1)
 
 
 def normalized_mse(prediction: Tensor, target: Tensor) -> Tensor:
-    """Mean squared error of each sample, over its K landmarks and 2 coordinates, as in the paper's tables.
+    """Mean squared error of each sample, over its landmarks and 2 coordinates, as in the paper's tables.
 
     Args:
         prediction: shape (B, K, 2), normalised to the image side.
-        target: shape (B, K, 2), normalised to the image side.
+        target: shape (B, K, 2), normalised to the image side; NaN where missing.
 
     Returns:
-        Shape (B,), in squared image sides.
+        Shape (B,), in squared image sides; NaN for a sample without a landmark.
 
     Raises:
         ValueError: if shapes do not fit or a coordinate is not finite.
     """
     _check_pair(prediction, target)
-    return (prediction - target).square().mean(dim=(1, 2))
+    return (prediction - target).square().nanmean(dim=(1, 2))
 
 
-def nme(prediction: Tensor, target: Tensor) -> Tensor:
-    """Normalised error: radial error over the size of the reference hand.
+def nme(prediction: Tensor, target: Tensor, ends: tuple[int, int] | None = None) -> Tensor:
+    """Normalised error: radial error over the size of the reference.
 
     Args:
         prediction: shape (B, K, 2), pixels.
-        target: shape (B, K, 2), pixels.
+        target: shape (B, K, 2), pixels; NaN where missing.
+        ends: see :func:`landmark_size`.
 
     Returns:
-        Shape (B, K), as a fraction of the hand size.
+        Shape (B, K), as a fraction of the size; NaN where the landmark is missing, or what the size needs.
 
     Raises:
-        ValueError: if shapes do not fit, a coordinate is not finite, or a reference hand has no extent.
+        ValueError: if shapes do not fit, a coordinate is not finite, or a reference has no extent.
     """
-    error, size = radial_error(prediction, target), hand_size(target)
-    if not (size > 0).all():
-        samples = (size <= 0).nonzero().flatten().tolist()
+    error, size = radial_error(prediction, target), landmark_size(target, ends)
+    if (size == 0).any():
+        samples = (size == 0).nonzero().flatten().tolist()
         raise UserError(
-            f"nme divides by the hand size, which is 0 in sample(s) {samples}: their reference landmarks coincide. "
+            f"nme divides by the size, which is 0 in sample(s) {samples}: their reference landmarks coincide. "
             "Correct these labels, or use radial_error."
         )
     return error / size[:, None]
@@ -87,7 +112,7 @@ def success_detection_rate(errors: Tensor, thresholds: Sequence[float] | Tensor,
     """Fraction of landmarks whose error is at most each threshold (SDR).
 
     Args:
-        errors: shape (B, K), in the unit of the thresholds.
+        errors: shape (B, K), in the unit of the thresholds; NaN does not count.
         thresholds: T values, not negative.
         per_landmark: keep the landmark axis.
 
@@ -101,16 +126,16 @@ def success_detection_rate(errors: Tensor, thresholds: Sequence[float] | Tensor,
     limits = torch.as_tensor(thresholds, dtype=errors.dtype, device=errors.device)
     if limits.ndim != 1 or limits.numel() == 0 or not (limits >= 0).all():
         raise UserError(f"thresholds must be a non-empty list of numbers >= 0, got {thresholds}.")
-    hits = (errors[None] <= limits[:, None, None]).to(errors.dtype)
-    return hits.mean(dim=1) if per_landmark else hits.mean(dim=(1, 2))
+    hits = (errors[None] <= limits[:, None, None]).to(errors.dtype).masked_fill(errors.isnan()[None], torch.nan)
+    return hits.nanmean(dim=1) if per_landmark else hits.nanmean(dim=(1, 2))
 
 
 def pck(normalized_errors: Tensor, thresholds: Sequence[float] | Tensor, per_landmark: bool = False) -> Tensor:
-    """Percentage of correct keypoints as a fraction: :func:`success_detection_rate` of errors over hand size.
+    """Percentage of correct keypoints as a fraction: :func:`success_detection_rate` of errors over size.
 
     Args:
         normalized_errors: shape (B, K), from :func:`nme`.
-        thresholds: T fractions of the hand size.
+        thresholds: T fractions of the size.
         per_landmark: keep the landmark axis.
 
     Returns:
@@ -130,7 +155,7 @@ def pck_auc(normalized_errors: Tensor, max_threshold: float = 0.2, per_landmark:
 
     Args:
         normalized_errors: shape (B, K), from :func:`nme`.
-        max_threshold: m, fraction of the hand size, positive.
+        max_threshold: m, fraction of the size, positive.
         per_landmark: keep the landmark axis.
 
     Returns:
@@ -143,7 +168,7 @@ def pck_auc(normalized_errors: Tensor, max_threshold: float = 0.2, per_landmark:
     if not 0 < max_threshold < float("inf"):
         raise UserError(f"max_threshold must be positive and finite, got {max_threshold}.")
     area = (1 - normalized_errors / max_threshold).clamp(min=0)
-    return area.mean(dim=0) if per_landmark else area.mean()
+    return area.nanmean(dim=0) if per_landmark else area.nanmean()
 
 
 def to_pixels(coordinates: Tensor, image_size: Tensor | Sequence[float]) -> Tensor:
@@ -152,7 +177,7 @@ def to_pixels(coordinates: Tensor, image_size: Tensor | Sequence[float]) -> Tens
     Half a pixel apart from coordinates whose pixel centres are integers, which no distance between two points sees.
 
     Args:
-        coordinates: shape (B, K, 2), normalised to the image side.
+        coordinates: shape (B, K, 2), normalised to the image side; NaN where missing.
         image_size: pixels along (x, y), shape (2,), or (B, 2) with one row a sample.
 
     Returns:
@@ -161,7 +186,7 @@ def to_pixels(coordinates: Tensor, image_size: Tensor | Sequence[float]) -> Tens
     Raises:
         ValueError: if shapes do not fit or a size is not positive.
     """
-    _check_landmarks(coordinates, "coordinates")
+    _missing(coordinates, "coordinates")
     return _scaled(coordinates, image_size, "image_size")
 
 
@@ -177,24 +202,30 @@ def _scaled(points: Tensor, factors: Tensor | Sequence[float] | None, name: str)
 
 
 def _check_pair(prediction: Tensor, target: Tensor) -> None:
-    _check_landmarks(prediction, "prediction")
-    _check_landmarks(target, "target")
+    if _missing(prediction, "prediction").any():
+        samples = prediction.isnan().flatten(1).any(dim=1).nonzero().flatten().tolist()
+        raise UserError(f"prediction must be finite, but sample(s) {samples} hold NaN: only references may miss some.")
+    _missing(target, "target")
     if prediction.shape != target.shape:
         raise UserError(
             f"prediction and target must have one shape, got {tuple(prediction.shape)} and {tuple(target.shape)}."
         )
 
 
-def _check_landmarks(points: Tensor, name: str) -> None:
+def _missing(points: Tensor, name: str) -> Tensor:
+    """Which landmarks are missing, (B, K)."""
     if points.ndim != 3 or points.shape[2] != 2 or points.shape[1] == 0:
         raise UserError(f"{name} must have shape (B, K, 2) with K >= 1, got {tuple(points.shape)}.")
-    if not torch.isfinite(points).all():
-        samples = (~torch.isfinite(points)).flatten(1).any(dim=1).nonzero().flatten().tolist()
-        raise UserError(f"{name} must be finite, but sample(s) {samples} hold NaN or infinity. Missing is not allowed.")
+    if points.isinf().any():
+        samples = points.isinf().flatten(1).any(dim=1).nonzero().flatten().tolist()
+        raise UserError(f"{name} must be finite, but sample(s) {samples} hold infinity.")
+    return points.isnan().any(dim=2)
 
 
 def _check_errors(errors: Tensor) -> None:
     if errors.ndim != 2 or errors.numel() == 0:
         raise UserError(f"errors must have shape (B, K) and not be empty, got {tuple(errors.shape)}.")
-    if not (torch.isfinite(errors) & (errors >= 0)).all():
+    if errors.isinf().any() or (errors < 0).any():
         raise UserError("errors must be finite and not negative, but some are not.")
+    if errors.isnan().all():
+        raise UserError("Every landmark is missing: there is no error to take a mean of.")

@@ -11,6 +11,7 @@ from typing import Any
 
 from monai.handlers import IgniteMetricHandler
 
+from monai_degia.data.lists.landmark_sets import Landmarks
 from monai_degia.metrics.landmark_metrics import (
     LandmarkMSEMetric,
     MeanRadialErrorMetric,
@@ -47,12 +48,16 @@ class MeanRadialError(IgniteMetricHandler):
 
 
 class NormalizedMeanError(IgniteMetricHandler):
-    """Mean radial error over hand size, see :class:`NormalizedMeanErrorMetric`."""
+    """Mean radial error over size, see :class:`NormalizedMeanErrorMetric`."""
 
     def __init__(
-        self, image_size: Sequence[int], output_transform: Callable = _identity, save_details: bool = True
+        self,
+        image_size: Sequence[int],
+        landmarks: Landmarks | None = None,
+        output_transform: Callable = _identity,
+        save_details: bool = True,
     ) -> None:
-        metric = NormalizedMeanErrorMetric(image_size)
+        metric = NormalizedMeanErrorMetric(image_size, landmarks)
         super().__init__(metric, output_transform=output_transform, save_details=save_details)
 
 
@@ -74,16 +79,17 @@ class SuccessDetectionRate(IgniteMetricHandler):
 
 
 class PercentageOfCorrectKeypoints(IgniteMetricHandler):
-    """Fraction of landmarks within ``threshold`` of the hand size, see :class:`PCKMetric`."""
+    """Fraction of landmarks within ``threshold`` of the size, see :class:`PCKMetric`."""
 
     def __init__(
         self,
         image_size: Sequence[int],
         threshold: float = 0.1,
+        landmarks: Landmarks | None = None,
         output_transform: Callable = _identity,
         save_details: bool = True,
     ) -> None:
-        metric = PCKMetric(image_size, (threshold,))
+        metric = PCKMetric(image_size, (threshold,), landmarks)
         super().__init__(metric, output_transform=output_transform, save_details=save_details)
 
 
@@ -94,8 +100,9 @@ class PCKAUC(IgniteMetricHandler):
         self,
         image_size: Sequence[int],
         max_threshold: float = 0.2,
+        landmarks: Landmarks | None = None,
         output_transform: Callable = _identity,
         save_details: bool = True,
     ) -> None:
-        metric = PCKAUCMetric(image_size, max_threshold)
+        metric = PCKAUCMetric(image_size, max_threshold, landmarks)
         super().__init__(metric, output_transform=output_transform, save_details=save_details)

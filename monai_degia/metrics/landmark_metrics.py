@@ -9,6 +9,7 @@ from monai.metrics import CumulativeIterationMetric
 from monai.utils import convert_to_tensor
 from torch import Tensor
 
+from monai_degia.data.lists.landmark_sets import Landmarks, landmark_set
 from monai_degia.errors import UserError
 from monai_degia.metrics.errors import nme, pck, pck_auc, radial_error, success_detection_rate, to_pixels
 
@@ -18,8 +19,9 @@ REDUCTIONS = ("mean", "landmark")
 class LandmarkMetric(CumulativeIterationMetric):
     """Base of the landmark metrics: what is accumulated is one error a sample and landmark.
 
-    Call it with ``y_pred`` and ``y``, normalised coordinates of shape (B, K, 2) or lists of B tensors (K, 2);
-    ``get_buffer()`` then holds the errors of all samples so far, shape (N, K).
+    Call it with ``y_pred`` and ``y``, normalised coordinates of shape (B, K, 2) or lists of B tensors (K, 2), NaN in
+    ``y`` where a landmark is missing; ``get_buffer()`` then holds the errors of all samples so far, shape (N, K), NaN
+    where there is none. Means leave these out.
     """
 
     def reset(self) -> None:
@@ -51,7 +53,7 @@ class LandmarkMetric(CumulativeIterationMetric):
         """Error of every landmark, (B, K), from normalised coordinates (B, K, 2)."""
 
     def _reduce(self, errors: Tensor, per_landmark: bool) -> Tensor:
-        return errors.mean(dim=0) if per_landmark else errors.mean()
+        return errors.nanmean(dim=0) if per_landmark else errors.nanmean()
 
     def _compute_list(self, y_pred: Any, y: Any = None, **kwargs: Any) -> Tensor:
         # MONAI pairs the two lists with zip, which drops what is left over without a word.
@@ -133,30 +135,39 @@ class SuccessDetectionRateMetric(MeanRadialErrorMetric):
 
 
 class NormalizedMeanErrorMetric(LandmarkMetric):
-    """Mean radial error over the size of the reference hand (NME).
+    """Mean radial error over the size of the reference (NME).
 
     Args:
         image_size: (X, Y) in pixels; only its ratio matters.
+        landmarks: what they are, see :func:`monai_degia.landmark_set`, whose ``size`` errors are measured in. Default:
+            the longer side of their box.
     """
 
-    def __init__(self, image_size: Sequence[int]) -> None:
+    def __init__(self, image_size: Sequence[int], landmarks: Landmarks | None = None) -> None:
         super().__init__()
         self.image_size = _pair(image_size, "image_size")
+        self.size_ends = None if landmarks is None else landmark_set(landmarks).size_ends
 
     def _errors(self, y_pred: Tensor, y: Tensor) -> Tensor:
-        return nme(to_pixels(y_pred, self.image_size), to_pixels(y, self.image_size))
+        return nme(to_pixels(y_pred, self.image_size), to_pixels(y, self.image_size), self.size_ends)
 
 
 class PCKMetric(NormalizedMeanErrorMetric):
-    """Fraction of landmarks within each fraction of the hand size (PCK).
+    """Fraction of landmarks within each fraction of the size (PCK).
 
     Args:
         image_size: (X, Y) in pixels; only its ratio matters.
-        thresholds: T fractions of the hand size.
+        thresholds: T fractions of the size.
+        landmarks: see :class:`NormalizedMeanErrorMetric`.
     """
 
-    def __init__(self, image_size: Sequence[int], thresholds: Sequence[float] = (0.05, 0.1, 0.2)) -> None:
-        super().__init__(image_size)
+    def __init__(
+        self,
+        image_size: Sequence[int],
+        thresholds: Sequence[float] = (0.05, 0.1, 0.2),
+        landmarks: Landmarks | None = None,
+    ) -> None:
+        super().__init__(image_size, landmarks)
         self.thresholds = tuple(thresholds)
 
     def _reduce(self, errors: Tensor, per_landmark: bool) -> Tensor:
@@ -168,11 +179,14 @@ class PCKAUCMetric(NormalizedMeanErrorMetric):
 
     Args:
         image_size: (X, Y) in pixels; only its ratio matters.
-        max_threshold: end of the curve, a fraction of the hand size.
+        max_threshold: end of the curve, a fraction of the size.
+        landmarks: see :class:`NormalizedMeanErrorMetric`.
     """
 
-    def __init__(self, image_size: Sequence[int], max_threshold: float = 0.2) -> None:
-        super().__init__(image_size)
+    def __init__(
+        self, image_size: Sequence[int], max_threshold: float = 0.2, landmarks: Landmarks | None = None
+    ) -> None:
+        super().__init__(image_size, landmarks)
         self.max_threshold = max_threshold
 
     def _reduce(self, errors: Tensor, per_landmark: bool) -> Tensor:

@@ -7,6 +7,7 @@ import torch
 from monai.utils import convert_to_tensor
 from torch import Tensor
 
+from monai_degia.data.lists.landmark_sets import Landmarks, landmark_set
 from monai_degia.errors import UserError
 from monai_degia.metrics.errors import (
     nme,
@@ -29,7 +30,7 @@ def summarize_landmarks(
     predictions: Tensor | Sequence[Tensor],
     targets: Tensor | Sequence[Tensor],
     image_size: Sequence[int],
-    names: Sequence[str],
+    landmarks: Landmarks,
     domains: Sequence[str],
     spacing: Sequence[Spacing] | None = None,
     sdr_thresholds_mm: Sequence[float] = SDR_THRESHOLDS_MM,
@@ -40,19 +41,21 @@ def summarize_landmarks(
 
     Args:
         predictions: N samples, normalised coordinates: shape (N, K, 2), or N tensors (K, 2).
-        targets: the references, alike.
+        targets: the references, alike; NaN where a landmark is missing.
         image_size: (X, Y) in pixels, of the image to which the coordinates are normalised.
-        names: of the K landmarks.
+        landmarks: the K landmarks, see :func:`monai_degia.landmark_set`; their ``size`` is what errors are measured in.
         domains: domain of each sample, N strings.
         spacing: for each sample millimetres per pixel of that image (x, y), or None where unknown. Default: none known.
         sdr_thresholds_mm: thresholds of the success detection rate, mm.
-        pck_thresholds: of the PCK curve, fractions of the hand size.
-        max_threshold: end of the area under that curve, fraction of the hand size.
+        pck_thresholds: of the PCK curve, fractions of the size.
+        max_threshold: end of the area under that curve, fraction of the size.
 
     Returns:
-        For each domain, in order of first appearance: ``count``, ``mse`` (normalised), ``mre_px``, ``nme``,
+        For each domain, in order of first appearance: ``count`` (samples), ``missing`` (landmarks without a label),
+        ``mse`` (normalised), ``mre_px``, ``nme``,
         ``pck`` (``thresholds`` and ``rates``), ``auc``, ``nme_per_landmark`` (by name), ``count_mm`` (samples with a
-        known spacing), ``mre_mm`` and ``sdr`` (``thresholds_mm`` and ``rates``) over those, None if there are none.
+        known spacing), ``mre_mm`` and ``sdr`` (``thresholds_mm`` and ``rates``) over those. None where there is nothing
+        to take a mean of.
 
     Raises:
         ValueError: if counts, shapes or names do not fit together, or a coordinate is not finite.
@@ -61,22 +64,26 @@ def summarize_landmarks(
     counts = {"predictions": len(predictions), "targets": len(targets), "spacing": len(spacings)}
     if len(domains) == 0 or set(counts.values()) != {len(domains)}:
         raise UserError(f"Every sample needs one entry in each list, got {counts} for {len(domains)} domains.")
-    if len(set(names)) != len(names):
-        raise UserError(f"names must differ from each other, got {list(names)}.")
+    known = landmark_set(landmarks)
+    names = known.names
     summary: dict[str, dict[str, Any]] = {}
     for domain in dict.fromkeys(domains):
         rows = [row for row, value in enumerate(domains) if value == domain]
         prediction = _gather(predictions, rows, len(names), f"predictions of domain {domain!r}")
         target = _gather(targets, rows, len(names), f"targets of domain {domain!r}")
         x, y = to_pixels(prediction, image_size), to_pixels(target, image_size)
-        relative = nme(x, y)
-        per_landmark = dict(zip(names, relative.mean(dim=0).tolist(), strict=True))
+        relative = nme(x, y, known.size_ends)
+        missing = int(y.isnan().any(dim=2).sum())
+        if relative.isnan().all():
+            raise UserError(f"Domain {domain!r} has no label that an error can be measured by: leave it out.")
+        per_landmark = dict(zip(names, map(_number, relative.nanmean(dim=0)), strict=True))
         rates = pck(relative, pck_thresholds).tolist()
         summary[domain] = {
             "count": len(rows),
-            "mse": normalized_mse(prediction, target).mean().item(),
-            "mre_px": radial_error(x, y).mean().item(),
-            "nme": relative.mean().item(),
+            "missing": missing,
+            "mse": normalized_mse(prediction, target).nanmean().item(),
+            "mre_px": radial_error(x, y).nanmean().item(),
+            "nme": relative.nanmean().item(),
             "pck": {"thresholds": [float(t) for t in pck_thresholds], "rates": rates},
             "auc": pck_auc(relative, max_threshold).item(),
             "nme_per_landmark": per_landmark,
@@ -93,10 +100,12 @@ def _millimetres(x: Tensor, y: Tensor, spacings: list[Spacing], thresholds: Sequ
     if any(value.shape != (2,) for value in values):
         raise UserError(f"Each spacing must be two numbers (x, y) or None, got {spacings}.")
     errors = radial_error(x[known], y[known], torch.stack(values))
+    if errors.isnan().all():
+        return {"count_mm": 0, "mre_mm": None, "sdr": None}
     rates = success_detection_rate(errors, thresholds).tolist()
     return {
         "count_mm": len(known),
-        "mre_mm": errors.mean().item(),
+        "mre_mm": errors.nanmean().item(),
         "sdr": {"thresholds_mm": [float(t) for t in thresholds], "rates": rates},
     }
 
@@ -110,6 +119,10 @@ def _gather(samples: Tensor | Sequence[Tensor], rows: list[int], num_landmarks: 
             "Bring all domains to one landmark set first."
         )
     return torch.stack(tensors)
+
+
+def _number(value: Tensor) -> float | None:
+    return None if value.isnan() else float(value)
 
 
 def _plain(values: Any) -> Tensor:

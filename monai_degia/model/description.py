@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from monai_degia.data.lists.landmark_sets import LANDMARK_SETS, landmark_names
+from monai_degia.data.lists.landmark_sets import Landmarks, landmark_set
 from monai_degia.errors import UserError
 from monai_degia.flows.flow_prior import FlowPrior
 from monai_degia.io.files import whole_file
@@ -33,7 +33,7 @@ class ModelDescription:
     Args:
         name: of the model, without spaces.
         version: of the model, without spaces.
-        landmarks: name of the landmark set, or the K names.
+        landmarks: the landmark set in the form of ``LandmarkSet.to_config``.
         network: ``_target_``, the dotted name of a class of ``torch.nn.Module``, and its arguments, as in configs.
         in_channels: of the network's images.
         image_size: (X, Y) of the network's images in pixels.
@@ -45,7 +45,7 @@ class ModelDescription:
 
     name: str
     version: str
-    landmarks: str | tuple[str, ...]
+    landmarks: str | list[str] | dict[str, Any]
     network: dict[str, Any]
     in_channels: int
     image_size: tuple[int, int]
@@ -57,7 +57,7 @@ class ModelDescription:
     def of(
         cls,
         network: nn.Module,
-        landmarks: str | Sequence[str],
+        landmarks: Landmarks,
         flow: FlowPrior | None = None,
         name: str = "landmarks",
         version: str | None = None,
@@ -69,7 +69,7 @@ class ModelDescription:
 
         Args:
             network: to describe.
-            landmarks: name of the landmark set, or the K names.
+            landmarks: see :func:`monai_degia.landmark_set`.
             flow: its flow.
             name: of the model.
             version: of the model; default: the first 8 digits of the hash of its weights.
@@ -93,7 +93,7 @@ class ModelDescription:
         return cls(
             name=name,
             version=version or weights[:8],
-            landmarks=_short(landmarks),
+            landmarks=landmark_set(landmarks).to_config(),
             network=dict(config),
             in_channels=int(channels),
             image_size=(int(size[0]), int(size[1])),
@@ -162,12 +162,6 @@ class ModelDescription:
         known = {entry.name for entry in fields(cls)}
         if unknown := sorted(set(content) - known):
             raise UserError(f"it has unknown entries: {', '.join(unknown)}.")
-        landmarks, size = content.get("landmarks", ()), content.get("image_size", ())
-        landmark_names(landmarks)
-        landmarks = landmarks if isinstance(landmarks, str) else tuple(landmarks)
-        return cls(**{**content, "landmarks": landmarks, "image_size": tuple(size)})
-
-
-def _short(landmarks: str | Sequence[str]) -> str | tuple[str, ...]:
-    names = landmark_names(landmarks)
-    return next((name for name, known in LANDMARK_SETS.items() if known == names), names)
+        landmarks = landmark_set(content.get("landmarks", ()))
+        size = tuple(content.get("image_size", ()))
+        return cls(**{**content, "landmarks": landmarks.to_config(), "image_size": size})

@@ -15,9 +15,10 @@ from monai.utils import CommonKeys
 from torch import Tensor
 from tqdm import tqdm
 
-from monai_degia.data.lists.datalist import list_images
+from monai_degia.data.lists.image_folders import list_images
 from monai_degia.data.pool.prefetch import PrefetchLoader
 from monai_degia.errors import UserError
+from monai_degia.model.usable import set_aside
 from monai_degia.results.prediction import LandmarkPrediction, landmark_prediction
 
 __all__ = ["Image", "image_items", "stream_predictions"]
@@ -79,6 +80,7 @@ def stream_predictions(
     # Closed, so that no thread reads on after an error.
     with closing(iter(loader)) as batches, tqdm(total=count, desc="predict", unit="image", disable=hidden) as bar:
         for batch in batches:
+            set_aside(batch)
             pictures = decollate_batch(batch[CommonKeys.IMAGE])
             good = _readable(pictures, batch["error"], skip_unreadable)
             if good:
@@ -88,8 +90,22 @@ def stream_predictions(
                 for place, row in enumerate(good):
                     given = {key: batch[key][row] for key in _GIVEN if key in batch}
                     of_image = {str(key): values[place].cpu() for key, values in found.items()}
-                    yield landmark_prediction(pictures[row], given, of_image, **about)
+                    record = _record(pictures[row], given, of_image, about, skip_unreadable)
+                    if record is not None:
+                        yield record
             bar.update(len(pictures))
+
+
+def _record(
+    picture: Any, given: dict[str, Any], found: dict[str, Any], about: dict[str, Any], skip: bool
+) -> LandmarkPrediction | None:
+    try:
+        return landmark_prediction(picture, given, found, **about)
+    except UserError as error:
+        if not skip:
+            raise
+        _logger.warning("%s is left out: %s", Path(picture.meta["filename_or_obj"]).name, error)
+        return None
 
 
 def _readable(pictures: list[Any], errors: list[str], skip_unreadable: bool) -> list[int]:

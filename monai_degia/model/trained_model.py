@@ -14,7 +14,7 @@ from monai.networks import eval_mode
 from monai.utils import CommonKeys
 from torch import Tensor, nn
 
-from monai_degia.data.lists.landmark_sets import landmark_names
+from monai_degia.data.lists.landmark_sets import Landmarks, landmark_set
 from monai_degia.data.pool.prefetch import PrefetchLoader
 from monai_degia.errors import UserError
 from monai_degia.flows.flow_prior import FlowPrior
@@ -24,7 +24,7 @@ from monai_degia.inferers.self_consistent import SelfConsistentInferer
 from monai_degia.io.files import whole_file
 from monai_degia.metrics.calibration import ScoreCalibration
 from monai_degia.model.description import DESCRIPTION_FILE, ModelDescription
-from monai_degia.model.scoring import add_scores
+from monai_degia.model.scoring import add_scores, calibration_in_use
 from monai_degia.model.stream import Image, image_items, stream_predictions
 from monai_degia.networks.precision import native_bfloat16
 from monai_degia.networks.weights import load_weights
@@ -47,10 +47,10 @@ class TrainedModel:
 
     Args:
         network: images (B, C, X, Y) to landmarks (B, K, 2), with ``in_channels`` and ``image_size``.
-        landmarks: name of the landmark set, or the K names.
+        landmarks: what it finds, see :func:`monai_degia.landmark_set`.
         flow: trained on source images, for the domain shift.
-        calibration: fitted to these weights and copies; one that was fitted to others is not used, and a warning says
-            why.
+        calibration: fitted to these weights, flow and copies; one that was fitted to others is not used, and a warning
+            says why.
         name: of the model, in results.
         version: of the model, in results; default: the first 8 digits of the hash of the weights.
         num_views: copies of an image under each tone curve in the closer look, see :func:`monai_degia.hand_inferer`.
@@ -72,7 +72,7 @@ class TrainedModel:
     def __init__(
         self,
         network: nn.Module,
-        landmarks: str | Sequence[str],
+        landmarks: Landmarks,
         flow: FlowPrior | None = None,
         calibration: ScoreCalibration | None = None,
         name: str = "landmarks",
@@ -86,8 +86,8 @@ class TrainedModel:
         in_channels: int | None = None,
         image_size: Sequence[int] | None = None,
     ) -> None:
-        self.names = landmark_names(landmarks)
-        self.landmarks = landmarks if isinstance(landmarks, str) else self.names
+        self.landmarks = landmark_set(landmarks)
+        self.names = self.landmarks.names
         self.network, self.flow = network.eval(), None if flow is None else flow.eval()
         found = getattr(network, "num_landmarks", len(self.names))
         if found != len(self.names):
@@ -98,7 +98,7 @@ class TrainedModel:
             raise UserError("The network does not tell its image_size and in_channels: pass them.")
         self.image_size, self.in_channels = [int(side) for side in size], int(channels)
         self.description = ModelDescription.of(
-            network, self.names, flow, name, version, config, self.in_channels, self.image_size
+            network, self.landmarks, flow, name, version, config, self.in_channels, self.image_size
         )
         self.name, self.version = name, version or (self.description.version if self.description else "unknown")
         self.refine, self.scores = refine, refine if scores is None else scores
@@ -106,10 +106,14 @@ class TrainedModel:
         if isinstance(autocast_dtype, str) and autocast_dtype != "auto":
             raise UserError(f'autocast_dtype must be "auto", torch.bfloat16 or None, got {autocast_dtype!r}.')
         dtype = native_bfloat16(self.device) if isinstance(autocast_dtype, str) else autocast_dtype
+        if either_side and not self.landmarks.sided:
+            raise UserError("either_side is for landmarks of which there is a left and a right set: sided: true.")
         self.refining = hand_inferer(self.image_size, num_views, either_side, dtype)
         self.one_look = OneLookInferer(self.image_size, dtype)
         self.inferer: Inferer = self.refining if refine else self.one_look
-        self.calibration = self._checked(calibration)
+        self.calibration, self.confident = calibration_in_use(
+            calibration if self.scores else None, self.weights_hash, self.flow_hash, self.calibrated_for
+        )
         if not self.scores:
             _logger.info("One pass an image tells neither confidence nor domain shift: scores=True adds both.")
 
@@ -195,6 +199,11 @@ class TrainedModel:
         return "" if self.description is None else self.description.weights
 
     @property
+    def flow_hash(self) -> str:
+        """SHA-256 of the flow's weights; empty without one."""
+        return "" if self.flow is None else weights_hash(self.flow.state_dict())
+
+    @property
     def picture_size(self) -> list[int]:
         """(X, Y) of the pictures that copies are cut from; that of the network's images where nobody cuts any."""
         return picture_size(self.image_size) if self.refine or self.scores else self.image_size
@@ -206,6 +215,8 @@ class TrainedModel:
             **options: of :class:`LandmarkPreprocessing`, but for sizes and channels.
 
         """
+        if not self.landmarks.sided and options.get("mirror") == "auto":
+            options["mirror"] = False
         return LandmarkPreprocessing(self.picture_size, self.in_channels, network_size=self.image_size, **options)
 
     @torch.no_grad()
@@ -231,7 +242,9 @@ class TrainedModel:
 
         Returns:
             ``pred`` (B, K, 2), normalised to the picture's sides, and, where the model tells them, ``disagreement``
-            (B, K), ``mirrored`` (B,), ``bits_per_dim`` (B,), ``confidence`` (B, K) and ``domain_shift`` (B,).
+            (B, K), ``mirrored`` (B,), ``bits_per_dim`` (B,), ``confidence`` (B, K), ``radius`` (B, K), a fraction of
+            the size of the hand that was found, and ``domain_shift`` (B,). Confidence and radius are NaN where the
+            picture lies beyond all that the calibration was fitted on.
 
         """
         asked, how = network or self.network, inferer or self.inferer
@@ -289,6 +302,7 @@ class TrainedModel:
         batch_size: int = 8,
         num_workers: int = 2,
         progress: bool | None = None,
+        **reading: Any,
     ) -> Iterator[LandmarkPrediction]:
         """Find the landmarks of one image after the other; files are read ahead in threads.
 
@@ -302,6 +316,8 @@ class TrainedModel:
             batch_size: images that a GPU gets at once.
             num_workers: threads that read; 0 reads between predictions.
             progress: show a bar; default: for several images, on a terminal.
+            **reading: further options of :meth:`preprocessing`: ``max_pixels``, ``max_inflated_bytes``,
+                ``presentation_lut``.
 
         Returns:
             An iterator over the predictions, one an image, in order.
@@ -311,25 +327,10 @@ class TrainedModel:
 
         """
         folder = Path(images) if isinstance(images, (str, Path)) and Path(images).is_dir() else None
-        chain = self.preprocessing(modality=modality, mirror=mirror, picture_side=picture_side, guarded=True)
+        chain = self.preprocessing(modality=modality, mirror=mirror, picture_side=picture_side, guarded=True, **reading)
         loader = PrefetchLoader(Dataset(image_items(images), chain), batch_size, num_workers)
         about = {"names": self.names, "image_dir": image_dir or folder, "model_version": self.model_version}
         return stream_predictions(loader, self.predict_batch, self.device, about, skip_unreadable, progress)
-
-    def _checked(self, calibration: ScoreCalibration | None) -> ScoreCalibration | None:
-        """The calibration, if it holds for these weights; ``confident`` tells whether for these copies too."""
-        self.confident = False
-        if calibration is None or not self.scores:
-            return None
-        how = "Fit one with configs/run/calibrate.yaml."
-        if not calibration.fits(self.weights_hash):
-            whose = "was fitted for other weights" if calibration.weights else "does not say what it was fitted for"
-            _logger.warning("No confidence and no domain shift: the calibration %s. %s", whose, how)
-            return None
-        if differing := calibration.other_copies(self.calibrated_for):
-            _logger.warning("No confidence: the calibration was fitted for %s. %s", differing, how)
-        self.confident = not differing
-        return calibration
 
     @property
     def calibrated_for(self) -> dict[str, Any]:

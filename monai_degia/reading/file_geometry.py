@@ -21,10 +21,11 @@ class FileGeometryd(MapTransform):
 
     Each reader has meta data of its own, of which PNG, DICOM and NIfTI files in one batch cannot be collated, and those
     of a DICOM file may name a patient. What is left, the same for all formats: ``filename_or_obj``, ``spatial_shape``,
-    ``affine``, ``original_affine``, ``file_affine`` (from pixel to the file's own place in space), ``sop_instance_uid``
-    and ``thumb_side`` (empty if the file does not tell), ``file_spacing`` (mm a pixel of the file, NaN if unknown) and
-    ``spacing_source``: see :func:`monai_degia.reading.spacing.file_spacing`. Goes behind all transforms that move
-    pixels, before :class:`PixelSpacingd`.
+    ``affine``, ``original_affine``, ``file_affine`` (from pixel to the file's own place in space),
+    ``sop_instance_uid``, ``thumb_side`` and ``thumb_side_source`` (empty if the file does not tell),
+    ``exif_orientation`` (1 to 8), ``file_spacing`` (mm a pixel of the file, NaN if unknown) and ``spacing_source``: see
+    :func:`monai_degia.reading.spacing.file_spacing`. Goes behind all transforms that move pixels, before
+    :class:`PixelSpacingd`.
 
     Args:
         keys: images (C, X, Y) as MONAI tracks them, with ``original_affine`` and ``spatial_shape`` of the file.
@@ -65,5 +66,7 @@ class FileGeometryd(MapTransform):
             "file_affine": torch.as_tensor(meta.get("file_affine", meta["original_affine"]), dtype=torch.float64),
             "sop_instance_uid": str(meta.get("sop_instance_uid") or ""),
             "thumb_side": str(meta.get("thumb_side") or ""),
+            "thumb_side_source": str(meta.get("thumb_side_source") or ""),
+            "exif_orientation": int(meta.get("exif_orientation") or 1),
         }
         return MetaTensor(image.as_tensor(), affine=image.affine, meta=kept)

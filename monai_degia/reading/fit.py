@@ -21,6 +21,7 @@ from monai_degia.reading.modality import match_channels
 
 __all__ = ["FitToSized", "resample_weights"]
 
+_NEARLY_SQUARE = 0.01
 _TRUNCATED = 4.0  # standard deviations after which the Gaussian is cut off, as in MONAI and scikit-image
 
 
@@ -34,6 +35,8 @@ class FitToSized(MapTransform):
     ``monai.transforms.Resized(mode="bilinear", anti_aliasing=True)``. Both are linear and act on one axis at a time, so
     they are two matrix products here, and channels are matched on whichever side has fewer of them. Unlike there, the
     edge is repeated beyond the image: MONAI blurs into black, which draws a dark frame. MONAI's affine follows.
+
+    Pixels that are higher than wide, as ``pixel_aspect`` in the meta data says (height over width), become square.
 
     Args:
         keys: images (1, 3 or 4, X, Y), tracked.
@@ -69,8 +72,9 @@ class FitToSized(MapTransform):
         if values.ndim != 3 or 0 in values.shape:
             raise UserError(f"FitToSized takes images (C, X, Y) that are not empty, got shape {tuple(values.shape)}.")
         shape = values.shape[1:]
-        factor = min(wanted / side for wanted, side in zip(self.spatial_size, shape, strict=True))
-        inner = [max(1, round(side * factor)) for side in shape]
+        lengths = (shape[0], shape[1] * _aspect(image))
+        factor = min(wanted / length for wanted, length in zip(self.spatial_size, lengths, strict=True))
+        inner = [max(1, round(length * factor)) for length in lengths]
         if len(values) > self.channels:
             values = match_channels(values, self.channels)
         along_x, along_y = (_weights(side, size) for side, size in zip(shape, inner, strict=True))
@@ -83,6 +87,12 @@ class FitToSized(MapTransform):
         fitted = MetaTensor(result, meta=dict(image.meta))
         fitted.affine = image.affine @ _step(shape, inner, before).to(image.affine)
         return fitted
+
+
+def _aspect(image: Tensor) -> float:
+    aspect = float(getattr(image, "meta", {}).get("pixel_aspect") or 1.0)
+    # Nearly square is square, and what no scanner makes was never meant.
+    return aspect if 0.1 < aspect < 10 and abs(aspect - 1) > _NEARLY_SQUARE else 1.0
 
 
 def resample_weights(side: int, size: int) -> np.ndarray:

@@ -54,6 +54,8 @@ class GuardedCompose(Compose):
             "file_affine": torch.eye(4, dtype=torch.float64),
             "sop_instance_uid": "",
             "thumb_side": "",
+            "thumb_side_source": "",
+            "exif_orientation": 1,
             "file_spacing": torch.full((2,), torch.nan),
             "spacing_source": "",
         }

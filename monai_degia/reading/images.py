@@ -2,92 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping
 from functools import cached_property, partial
-from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from monai.config import KeysCollection
-from monai.data import MetaTensor, PILReader
+from monai.data import MetaTensor
 from monai.transforms import LoadImaged, MapTransform
-from monai.utils import MetaKeys, convert_to_tensor
+from monai.utils import convert_to_tensor
 from torch import Tensor
 
 from monai_degia.errors import UserError
-from monai_degia.io.suffixes import PICTURE_SUFFIXES
+from monai_degia.reading.limits import Limits, TooLargeError, make_limits
 from monai_degia.reading.metaimage import MetaImageReader
+from monai_degia.reading.pictures import PictureReader
+from monai_degia.reading.volumes import check_volume, flat
 from monai_degia.reading.xray.files import XRayFileError
 from monai_degia.reading.xray.reader import XRayReader
 
 __all__ = ["LoadAnyImaged"]
 
-_ORIENTATION = 0x0112  # tag of Exif
 _THINNEST = 100  # longer over shorter side; beyond, resizing to 64 pixels soon leaves less than one
-
-
-class _PictureReader(PILReader):
-    """MONAI's reader of pictures, for TIFF too, with palettes looked up and rare colour modes made RGB or grey."""
-
-    _CONVERT = {"P": "RGBA", "PA": "RGBA", "CMYK": "RGB", "YCbCr": "RGB", "1": "L", "LA": "L", "La": "L", "HSV": "RGB"}
-
-    def __init__(self, min_side: int | None = None) -> None:
-        super().__init__(converter=self._prepare)
-        self.min_side = min_side
-
-    def _prepare(self, image: Any) -> Any:
-        """Choose what is decoded, before anything is, and convert it."""
-        whole, step = image.size, 1
-        if self.min_side is not None:
-            # A JPEG decoder makes blocks of 8 x 8 pixels into 4 x 4, 2 x 2 or 1; other formats take no notice.
-            enough = [-(-side * self.min_side // max(whole)) for side in whole]
-            if (drafted := image.draft(None, tuple(enough))) is not None:
-                step = round(whole[0] / drafted[1][2])
-        read = image.convert(self._CONVERT.get(image.mode, image.mode))
-        # Pillow turns a TIFF while it decodes it; what it says of size and orientation before is no longer so.
-        read.info.update(whole=whole if step > 1 else read.size, step=step)
-        return read
-
-    def verify_suffix(self, filename: Sequence[PathLike] | PathLike) -> bool:
-        """Whether the file's ending is that of a picture."""
-        names = [filename] if isinstance(filename, str | PathLike) else filename
-        return all(str(n).lower().endswith(PICTURE_SUFFIXES) for n in names)
-
-    def _get_meta_dict(self, img: Any) -> dict[Any, Any]:
-        step = img.info["step"]
-        affine = np.diag([step, step, 1.0, 1.0])
-        affine[:2, 3] = (step - 1) / 2  # pixel k is the mean of a block, whose middle is at (k + 0.5) * step - 0.5
-        return {
-            **super()._get_meta_dict(img),
-            "exif_orientation": _orientation(img),
-            MetaKeys.AFFINE: affine,
-            MetaKeys.ORIGINAL_AFFINE: np.eye(4),
-            "file_affine": np.eye(4),
-        }
-
-    def _get_spatial_shape(self, img: Any) -> np.ndarray:
-        return np.asarray(img.info["whole"])
-
-
-def _orientation(picture: Any) -> int:
-    try:
-        return int(picture.getexif().get(_ORIENTATION, 1))
-    except Exception:  # pixels are whole even if what is told beside them is damaged in one of many ways
-        return 1
 
 
 class LoadAnyImaged(MapTransform):
     """MONAI's ``LoadImaged`` for one 2-D image a file, float32 (C, X, Y) with a 4 x 4 affine, and readable failures.
 
     Pictures (PNG, JPEG, BMP, TIFF; 8 and 16 bit, palettes) and MetaImage are added to what MONAI reads, and DICOM files
-    go to :class:`monai_degia.XRayReader`, which gives grey values in [0, 1]; one folder may mix them.
-    Pictures are loaded as they are stored, with their ``exif_orientation`` (1 to 8) in the meta data:
+    go to :class:`monai_degia.XRayReader`, which gives grey values in [0, 1]; one folder may mix them. What a file holds
+    goes before its name.
+    Pictures are loaded as they are stored, with their ``exif_orientation`` (1 to 8) in the meta data, TIFF files too:
     :class:`TurnUprightd`.
-    A NIfTI or MetaImage file with a single slice loses its third axis. If its slice does not lie in the world's x-y
-    plane, the affine becomes one of the slice's own plane, spacing only, since 2-D points could not follow it; the
-    file's own stays in the meta data as ``file_affine``. Rows are taken to run from top to bottom, as pictures store
-    them, whatever the affine says of up and down.
+    A NIfTI or MetaImage file with a single slice, along whichever axis, loses that axis. If its slice does not lie in
+    the world's x-y plane, the affine becomes one of the slice's own plane, spacing only, since 2-D points could not
+    follow it; the file's own stays in the meta data as ``file_affine``. Rows are taken to run from top to bottom, as
+    pictures store them, whatever the affine says of up and down.
 
     With ``min_side``, JPEG is decoded at a half, a quarter or an eighth of its size, and JPEG 2000 in DICOM at any
     power of a half, as long as the longer side keeps so many pixels. The affine says where these lie;
@@ -96,15 +48,19 @@ class LoadAnyImaged(MapTransform):
     Args:
         keys: image paths; or images: NumPy arrays (rows, columns) or (rows, columns, channels), as Pillow and OpenCV
             give them, and tensors (C, X, Y), as MONAI does. Points count their columns and rows.
-        reader: as for ``LoadImaged``; None chooses by the file's ending, or its first bytes where that is unknown.
+        reader: as for ``LoadImaged``; None chooses by the file's first bytes, or its ending where these say nothing.
         allow_missing_keys: do not fail if a key is missing.
         min_side: pixels of the longer side that are enough; ``None`` decodes all of them.
         whole_key: samples that have this key are decoded whole, since it counts pixels of the file.
+        max_pixels: an image with more is refused by its header, before anything is decoded; default: 100 million.
+        max_inflated_bytes: what a file may become when it is unpacked, and what its decoded values may take; default:
+            1 GiB. Also checked before, or while no more than that is held.
+        presentation_lut: see :class:`monai_degia.XRayReader`.
         kwargs: passed to ``LoadImaged``.
 
     Raises:
-        ValueError: on call, if the file is missing, damaged, of no known format, or not one 2-D image, or if one side
-            is more than a hundred times as long as the other.
+        ValueError: on call, if the file is missing, damaged, of no known format, too large, or not one 2-D image, or if
+            one side is more than a hundred times as long as the other.
 
     """
 
@@ -115,15 +71,18 @@ class LoadAnyImaged(MapTransform):
         allow_missing_keys: bool = False,
         min_side: int | None = None,
         whole_key: str = "crop_box",
+        max_pixels: int | None = None,
+        max_inflated_bytes: int | None = None,
+        presentation_lut: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
         if min_side is not None and min_side < 1:
             raise UserError(f"min_side must be at least 1 pixel, or None to decode all, got {min_side}.")
-        self.whole_key = whole_key
-        self._reduced = _make_loader(reader, min_side, kwargs)
+        self.whole_key, self.limits = whole_key, make_limits(max_pixels, max_inflated_bytes)
+        self._reduced = _make_loader(reader, min_side, self.limits, presentation_lut, kwargs)
         # The other way to read is seldom asked for, and MONAI's loader tells on the screen what it lacks.
-        self._make_whole = partial(_make_loader, reader, None, kwargs)
+        self._make_whole = partial(_make_loader, reader, None, self.limits, presentation_lut, kwargs)
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Load the file of each key."""
@@ -141,8 +100,9 @@ class LoadAnyImaged(MapTransform):
         if isinstance(path, (np.ndarray, Tensor)):
             return _of_array(path)
         try:
+            check_volume(Path(path), self.limits)
             image = loader({"image": path})["image"]
-        except XRayFileError:
+        except (XRayFileError, TooLargeError):
             raise  # says by itself what is wrong with which file
         except Exception as error:  # readers raise whatever their libraries raise
             reason = (str(error).strip().splitlines() or [""])[0]
@@ -150,8 +110,7 @@ class LoadAnyImaged(MapTransform):
                 f"Cannot read image {path}: {type(error).__name__}: {reason[:200]} "
                 "Check that it exists, is complete and has a known format (PNG, JPEG, TIFF, DICOM, NIfTI, MetaImage)."
             ) from error
-        if image.ndim == 4 and image.shape[-1] == 1:
-            image = MetaTensor(image.as_tensor()[..., 0], meta=image.meta)
+        image = flat(image)
         if image.ndim != 3:
             raise UserError(f"{path} holds an array of shape {tuple(image.shape)}; one 2-D image a file is expected.")
         long, short = max(image.shape[1:]), min(image.shape[1:])
@@ -180,10 +139,18 @@ def _of_array(values: np.ndarray | Tensor) -> MetaTensor:
     return MetaTensor(plain, affine=affine, meta={**known, "file_affine": affine.clone()})
 
 
-def _make_loader(reader: Any, min_side: int | None, options: dict[str, Any]) -> LoadImaged:
+def _make_loader(
+    reader: Any, min_side: int | None, limits: Limits, presentation_lut: bool, options: dict[str, Any]
+) -> LoadImaged:
     loader = LoadImaged("image", reader=reader, image_only=True, ensure_channel_first=True, **options)
     if reader is None:
-        for added in (_PictureReader(min_side), MetaImageReader(), XRayReader(min_side=min_side)):
+        xray = XRayReader(
+            min_side=min_side,
+            presentation_lut=presentation_lut,
+            max_pixels=limits.pixels,
+            max_inflated_bytes=limits.inflated_bytes,
+        )
+        for added in (PictureReader(min_side, limits), MetaImageReader(), xray):
             loader.register(added)
     return loader
 

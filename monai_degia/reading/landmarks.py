@@ -13,8 +13,9 @@ from monai.transforms import ApplyTransformToPoints, Flip, MapTransform, Randomi
 from monai.utils import convert_to_tensor
 from torch import Tensor
 
-from monai_degia.data.lists.landmark_sets import flip_permutation
+from monai_degia.data.lists.landmark_sets import Landmarks, flip_permutation
 from monai_degia.errors import UserError
+from monai_degia.reading.upright import is_stored_mirrored
 
 __all__ = ["DenormalizeLandmarksd", "FlipMarkedd", "LandmarksToImaged", "LandmarksToWorldd", "NormalizeLandmarksd"]
 __all__ += ["RandFlipLandmarksd", "denormalize_landmarks", "landmarks_to_original", "normalize_landmarks"]
@@ -91,8 +92,9 @@ def landmarks_to_original(points: Tensor | np.ndarray, image: Tensor, names: Seq
     moved = _apply(_apply(points, affine, to_image=False), original, to_image=True).float()
     if names is None:
         return moved
-    mirrored = torch.linalg.det(affine[:2, :2]) * torch.linalg.det(original[:2, :2]) < 0
-    return moved[flip_permutation(names)] if mirrored else moved
+    mirrored = bool(torch.linalg.det(affine[:2, :2]) * torch.linalg.det(original[:2, :2]) < 0)
+    # A file that stores its scene mirrored was put right, which changes no name.
+    return moved[flip_permutation(names)] if mirrored != is_stored_mirrored(image.meta) else moved
 
 
 def _apply(points: Any, affine: Tensor, to_image: bool) -> Tensor:
@@ -188,11 +190,11 @@ class FlipMarkedd(MapTransform):
             data have a ``thumb_side`` of ``left``, as those of DICOM hands may.
         spatial_axis: axis to reverse, 0 is x.
         landmark_keys: landmarks (K, 2) whose left and right change places.
-        names: a landmark set or the K names; required with ``landmark_keys``.
+        names: see :func:`monai_degia.landmark_set`; required with ``landmark_keys``.
         allow_missing_keys: do not fail if an image or landmarks are missing.
 
     Raises:
-        ValueError: if ``landmark_keys`` comes without names, or a name lacks its partner.
+        ValueError: if ``landmark_keys`` comes without names; on call, if a name lacks its partner.
 
     """
 
@@ -202,7 +204,7 @@ class FlipMarkedd(MapTransform):
         flag_key: str = "mirror",
         spatial_axis: int = 0,
         landmark_keys: KeysCollection = (),
-        names: str | Sequence[str] | None = None,
+        names: Landmarks | None = None,
         allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
@@ -210,7 +212,7 @@ class FlipMarkedd(MapTransform):
         self.landmark_keys = (landmark_keys,) if isinstance(landmark_keys, str) else tuple(landmark_keys)
         if self.landmark_keys and names is None:
             raise UserError(f"Mirroring landmarks {self.landmark_keys} needs their names, got None. Pass names=...")
-        self.permutation = [] if names is None else flip_permutation(names)
+        self.names = names
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Mirror if the flag is set."""
@@ -226,10 +228,12 @@ class FlipMarkedd(MapTransform):
         d = dict(data)
         for key in self.key_iterator(d):
             d[key] = self.flip(d[key])
+        # A name without its partner is no error until something is mirrored.
+        order = flip_permutation(self.names) if self.names is not None else []
         for key in (k for k in self.landmark_keys if k in d or not self.allow_missing_keys):
-            if len(d[key]) != len(self.permutation):
-                raise UserError(f"{key!r} has {len(d[key])} landmarks, but {len(self.permutation)} names were given.")
-            d[key] = d[key][self.permutation]
+            if len(d[key]) != len(order):
+                raise UserError(f"{key!r} has {len(d[key])} landmarks, but {len(order)} names were given.")
+            d[key] = d[key][order]
         return d
 
 
@@ -239,7 +243,7 @@ class RandFlipLandmarksd(RandomizableTransform, MapTransform):
     Args:
         keys: images (C, X, Y).
         landmark_keys: landmarks (K, 2) in world coordinates.
-        names: a landmark set or the K names.
+        names: see :func:`monai_degia.landmark_set`.
         prob: probability of mirroring.
         spatial_axis: axis to reverse, 0 is x.
         allow_missing_keys: do not fail if a key is missing.
@@ -249,7 +253,7 @@ class RandFlipLandmarksd(RandomizableTransform, MapTransform):
         self,
         keys: KeysCollection,
         landmark_keys: KeysCollection,
-        names: str | Sequence[str],
+        names: Landmarks,
         prob: float = 0.5,
         spatial_axis: int = 0,
         allow_missing_keys: bool = False,

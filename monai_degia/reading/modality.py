@@ -14,6 +14,7 @@ from monai.utils import convert_to_dst_type, convert_to_tensor
 from torch import Tensor
 
 from monai_degia.errors import UserError
+from monai_degia.reading.modality_guess import guess_modality
 
 __all__ = ["MatchChannelsd", "ScaleBytesd", "ScaleModalityd", "depth_to_image"]
 
@@ -64,8 +65,8 @@ class ScaleModalityd(MapTransform):
 
     Args:
         keys: images (C, X, Y).
-        modality_key: key of the sample's modality, ``photo``, ``depth`` or ``xray``; or ``auto``, which is replaced:
-            DICOM files are X-rays, pictures of 16 bit are depth maps in mm, all others photographs.
+        modality_key: key of the sample's modality, ``photo``, ``depth`` or ``xray``; or ``auto``, which is replaced by
+            what :func:`monai_degia.reading.modality_guess.guess_modality` finds.
         depth_range_mm: see :func:`depth_to_image`.
         floor: see :func:`depth_to_image`.
         allow_missing_keys: do not fail if a key is missing.
@@ -93,7 +94,7 @@ class ScaleModalityd(MapTransform):
             image = convert_to_tensor(d[key], track_meta=True)
             name = image.meta.get("filename_or_obj", f"image {key!r}")
             if d.get(self.modality_key) == "auto":
-                d[self.modality_key] = _guess(image.meta)
+                d[self.modality_key] = guess_modality(image.as_tensor().float(), image.meta)
             try:
                 values = self._scale(
                     image.as_tensor().float(), d.get(self.modality_key), str(image.meta.get("mode", ""))
@@ -121,12 +122,6 @@ class ScaleModalityd(MapTransform):
         if low < 0 or high > 65535:
             raise UserError(f"a photograph has values in [{low:g}, {high:g}], expected 0 to 255 or 65535.")
         return values / 65535
-
-
-def _guess(meta: Mapping[Any, Any]) -> str:
-    if meta.get("photometric_interpretation"):
-        return "xray"
-    return "depth" if str(meta.get("mode", "")).startswith(_DEEP) else "photo"
 
 
 class ScaleBytesd(MapTransform):

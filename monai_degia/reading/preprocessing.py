@@ -11,6 +11,7 @@ from monai.data import MetaTensor
 from monai.transforms import Compose, MapTransform, SelectItemsd
 from torch import Tensor
 
+from monai_degia.data.lists.landmark_sets import Landmarks, landmark_set
 from monai_degia.reading.crop import CropBoxd
 from monai_degia.reading.depth_encoding import DecodeDepthd
 from monai_degia.reading.file_geometry import FileGeometryd
@@ -56,13 +57,17 @@ class LandmarkPreprocessing(GuardedCompose):
     Args:
         image_size: (X, Y) of the picture in pixels.
         in_channels: 1 or 3.
-        landmarks: name of the landmark set, or the K names, for labelled items; ``None`` for images alone.
+        landmarks: see :func:`monai_degia.landmark_set`, for labelled items; ``None`` for images alone.
         network_size: (X, Y) of the network's images, where the picture is larger; JPEG is decoded at four times that.
         modality: of items that do not say: ``photo``, ``depth``, ``xray`` or ``auto``.
-        mirror: of items that do not say: ``True``, ``False`` or ``auto``, see :class:`FlipMarkedd`.
+        mirror: of items that do not say: ``True``, ``False`` or ``auto``, see :class:`FlipMarkedd`; a set of landmarks
+            that is not ``sided`` takes ``auto`` for ``False``.
         picture_side: longer side of a picture to look at, see :class:`KeepPictured`; 0 for none. The file is then
             decoded at no less than that, so the network's picture differs by what decoding at another scale does.
         guarded: see :class:`GuardedCompose`; else an image that cannot be read is an error.
+        max_pixels: of an image that is decoded, see :class:`LoadAnyImaged`.
+        max_inflated_bytes: see :class:`LoadAnyImaged`.
+        presentation_lut: see :class:`monai_degia.XRayReader`.
 
     Raises:
         ValueError: if an option is out of range; on call, if an image cannot be used and it is not guarded.
@@ -77,20 +82,25 @@ class LandmarkPreprocessing(GuardedCompose):
         self,
         image_size: Sequence[int],
         in_channels: int = 3,
-        landmarks: str | Sequence[str] | None = None,
+        landmarks: Landmarks | None = None,
         network_size: Sequence[int] | None = None,
         modality: str = "auto",
         mirror: str | bool = "auto",
         picture_side: int = 0,
         guarded: bool = False,
+        max_pixels: int | None = None,
+        max_inflated_bytes: int | None = None,
+        presentation_lut: bool = True,
     ) -> None:
+        how = {"max_pixels": max_pixels, "max_inflated_bytes": max_inflated_bytes, "presentation_lut": presentation_lut}
         min_side = max(_READ_SCALE * max(network_size or image_size), picture_side)
         labelled = landmarks is not None
+        sided = landmarks is None or landmark_set(landmarks).sided
         steps: list[Callable[..., Any]] = [
-            SetDefaultsd("image", {"modality": modality, "mirror": mirror}),
-            *reading_steps(min_side, labelled),
+            SetDefaultsd("image", {"modality": modality, "mirror": mirror if sided else mirror is True}),
+            *reading_steps(min_side, labelled, **how),
             *([KeepPictured("image", picture_side)] if picture_side else []),
-            FlipMarkedd("image"),
+            FlipMarkedd("image", landmark_keys="landmarks" if labelled else (), names=landmarks),
             *([Reframed("image")] if labelled else []),
             FitToSized("image", image_size, in_channels),
         ]
@@ -150,16 +160,17 @@ class SetDefaultsd(MapTransform):
         return d
 
 
-def reading_steps(min_side: int | None = None, labelled: bool = False) -> list[Callable[..., Any]]:
+def reading_steps(min_side: int | None = None, labelled: bool = False, **options: Any) -> list[Callable[..., Any]]:
     """From an image file to an upright image (C, X, Y) in [0, 1]: transforms that all who look at a file share.
 
     Args:
         min_side: see :class:`LoadAnyImaged`.
         labelled: carry ``landmarks`` (K, 2) in pixels of the file to world coordinates.
+        **options: of :class:`LoadAnyImaged`.
 
     """
     return [
-        LoadAnyImaged("image", min_side=min_side),
+        LoadAnyImaged("image", min_side=min_side, **options),
         DecodeDepthd("image"),
         *([LandmarksToWorldd("landmarks", of_file=True)] if labelled else []),
         CropBoxd("image"),

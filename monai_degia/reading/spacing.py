@@ -21,7 +21,7 @@ def file_spacing(meta: Mapping[Any, Any], given: Any = None) -> tuple[Tensor, st
     """Millimetres a pixel of a file, and where they come from.
 
     What a data list says goes before what the file says. A reader that knows where its spacing comes from writes a
-    ``spacing_source``, as :class:`monai_degia.XRayReader` does with the DICOM tag. Of other files the affine tells, but
+    ``spacing_source``, empty if unknown, as :class:`monai_degia.XRayReader` does. Of other files the affine tells, but
     for pixels of exactly 1 mm, which readers write where a file tells nothing.
 
     Args:
@@ -29,7 +29,8 @@ def file_spacing(meta: Mapping[Any, Any], given: Any = None) -> tuple[Tensor, st
         given: spacing (2,) in mm of the data list, NaN where it says that it is unknown; ``None`` where it has none.
 
     Returns:
-        Float32 of shape (2,), NaN where unknown; and ``given``, the name of a DICOM tag, ``affine`` or nothing.
+        Float32 of shape (2,), NaN where unknown; and ``given``, what the reader says, such as a DICOM tag, ``affine``
+        or nothing.
 
     """
     if given is not None:
@@ -37,7 +38,7 @@ def file_spacing(meta: Mapping[Any, Any], given: Any = None) -> tuple[Tensor, st
         return spacing, "given" if bool(torch.isfinite(spacing).all()) else ""
     sides = torch.as_tensor(meta["original_affine"], dtype=torch.float64)[:2, :2].norm(dim=0).float()
     source = str(meta.get("spacing_source") or "")
-    if not source and bool(((sides - _UNKNOWN_MM).abs() > 1e-6).any()):
+    if "spacing_source" not in meta and bool(((sides - _UNKNOWN_MM).abs() > 1e-6).any()):
         source = "affine"
     return (sides, source) if source else (torch.full((2,), torch.nan), "")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib import resources
@@ -14,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from monai_degia.data.lists.landmark_sets import LandmarkSet
 from monai_degia.io.files import whole_file
 from monai_degia.reports.report_plots import report_plots
-from monai_degia.results.overlay import FINGER_COLORS, hand_skeleton
+from monai_degia.results.overlay import FINGER_COLORS
 from monai_degia.results.prediction import Point
 
 if TYPE_CHECKING:
@@ -27,7 +29,12 @@ __all__ = ["SORTS", "image_entry", "write_page"]
 _FOLDER = "report_page"
 _SCRIPTS = ("cards.js", "grid.js", "detail.js", "page.js")
 #: Key, name, and whether large numbers are the doubtful ones. The first that is known sorts the page at first.
-SORTS = (("confidence", "Confidence", False), ("shift", "Domain shift", True), ("error", "Error", True))
+SORTS = (
+    ("confidence", "Confidence", False),
+    ("radius", "Radius", True),
+    ("shift", "Domain shift", True),
+    ("error", "Error", True),
+)
 
 
 def image_entry(
@@ -43,8 +50,9 @@ def image_entry(
         name: of the image.
         size: (X, Y) of the picture that the points refer to, in pixels.
         points: K predicted landmarks (x, y), pixels.
-        labels: K references alike, if there are any.
-        measured: ``domain``, and ``confidence`` (K,), ``error`` (K,) and ``shift`` (1,), None where there are none.
+        labels: K references alike, if there are any; NaN where one is missing.
+        measured: ``domain``, whether the confidence is ``withheld``, and ``confidence`` (K,), ``radius`` (K,),
+            ``error`` (K,) and ``shift`` (1,), None where there are none.
 
     Returns:
         One line of JSON that may stand between any two tags. What is not finite is null; ``order`` holds the means by
@@ -58,8 +66,10 @@ def image_entry(
         "points": _rounded(points),
         "labels": None if labels is None else _rounded(labels),
         "confidence": _numbers(measured["confidence"]),
+        "radius": _numbers(measured["radius"]),
+        "withheld": measured["withheld"],
         "error": _numbers(measured["error"]),
-        "order": {key: _mean(measured[key]) for key, _, _ in SORTS},
+        "order": {key: _order(key, measured[key]) for key, _, _ in SORTS},
     }
     from jinja2.utils import htmlsafe_json_dumps
 
@@ -68,7 +78,7 @@ def image_entry(
 
 def write_page(
     path: Path,
-    names: Sequence[str],
+    landmarks: LandmarkSet,
     rows: Sequence[Mapping[str, Any]],
     images: Iterable[tuple[str, str]],
     about: Mapping[str, Any],
@@ -77,7 +87,7 @@ def write_page(
 
     Args:
         path: of the file.
-        names: of the K landmarks.
+        landmarks: the K landmarks.
         rows: ``measured`` of :func:`image_entry`, an image each.
         images: for each image its entry and its WebP picture in base64, read one at a time.
         about: ``model_version``, ``unread`` (number of images without a result), ``from_network`` (whether pictures
@@ -88,14 +98,18 @@ def write_page(
 
     domains = [row["domain"] for row in rows]
     columns = {key: [row[key] for row in rows] for key, _, _ in SORTS}
-    known = [key for key, values in columns.items() if any(_mean(value) is not None for value in values)]
+    told = {key for key, values in columns.items() if any(_order(key, value) is not None for value in values)}
+    if any(row["withheld"] for row in rows):
+        told.add("confidence")
+    known = [key for key, _, _ in SORTS if key in told]
     script = "\n".join(_text(name) for name in _SCRIPTS)
     stream = _template().stream(
         **about,
-        settings=_settings(names, domains, known, about["doubtful_below"]),
+        settings=_settings(landmarks, domains, known, about["doubtful_below"]),
         count=len(rows),
         known=known,
-        plots=report_plots(names, domains, columns),
+        plots=report_plots(landmarks, domains, columns),
+        size_name=landmarks.size_name,
         images=((Markup(entry), Markup(picture)) for entry, picture in images),
         css=Markup(_text("page.css")),
         script=Markup(script),
@@ -109,12 +123,12 @@ def write_page(
         file.writelines(stream)
 
 
-def _settings(names: Sequence[str], domains: Sequence[str], known: Sequence[str], doubtful_below: float) -> Any:
+def _settings(landmarks: LandmarkSet, domains: Sequence[str], known: Sequence[str], doubtful_below: float) -> Any:
     """What the page's scripts know of the run as a whole."""
     return {
-        "names": names,
-        "colors": _colors(names),
-        "bones": hand_skeleton(names),
+        "names": landmarks.names,
+        "colors": _colors(landmarks.names),
+        "bones": landmarks.skeleton,
         "domains": list(dict.fromkeys(domains)),
         "sorts": [{"key": key, "label": label, "descending": down} for key, label, down in SORTS if key in known],
         "doubtfulBelow": doubtful_below,
@@ -151,14 +165,21 @@ def _colors(names: Sequence[str]) -> list[str]:
     return [f"hsl({round(306 * index / len(names))} 80% 60%)" for index in range(len(names))]
 
 
-def _rounded(points: Sequence[Point]) -> list[list[float]]:
-    return [[round(x, 2), round(y, 2)] for x, y in points]
+def _rounded(points: Sequence[Point]) -> list[list[float] | None]:
+    return [None if math.isnan(x + y) else [round(x, 2), round(y, 2)] for x, y in points]
 
 
 def _numbers(values: NDArray[np.floating] | None) -> list[float | None] | None:
     if values is None or not np.isfinite(values).any():
         return None
     return [float(f"{value:.4g}") if np.isfinite(value) else None for value in values]
+
+
+def _order(key: str, values: NDArray[np.floating] | None) -> float | None:
+    """What an image is sorted by: landmarks without a label have no error, and say nothing of the others."""
+    if key == "error" and values is not None and not np.isnan(values).all():
+        values = values[~np.isnan(values)]
+    return _mean(values)
 
 
 def _mean(values: NDArray[np.floating] | None) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,9 +17,9 @@ from monai.utils import CommonKeys
 from numpy.typing import NDArray
 from torch import Tensor
 
-from monai_degia.data.lists.landmark_sets import landmark_names
+from monai_degia.data.lists.landmark_sets import Landmarks, landmark_set
 from monai_degia.errors import UserError
-from monai_degia.metrics.errors import hand_size, radial_error
+from monai_degia.metrics.errors import landmark_size, radial_error
 from monai_degia.reading.landmarks import denormalize_landmarks
 from monai_degia.reading.picture import picture_of
 from monai_degia.reports.collecting import CollectingWriter
@@ -42,13 +43,14 @@ class HtmlReport(CollectingWriter):
     hundred bytes an image. An error ends the run without a page, and an older one stays.
 
     The evaluator's output holds normalised landmarks (B, K, 2) and, optionally, labels alike, ``confidence`` (B, K) in
-    [0, 1] and ``domain_shift`` (B,), which :class:`monai_degia.ScoresHandler` adds if it is attached before. Batches
+    [0, 1], ``radius`` (B, K) as a fraction of the hand size, both NaN where they are withheld, and ``domain_shift``
+    (B,), which :class:`monai_degia.ScoresHandler` adds if it is attached before. Batches
     may hold a ``domain``, or else a ``modality``, to filter by, and an ``error`` for images that could not be read
     (:class:`monai_degia.GuardedCompose`), which are counted only. The evaluator must not decollate.
 
     Args:
         output_dir: folder of the page.
-        landmarks: name of the landmark set, or the K names.
+        landmarks: the K landmarks, see :func:`monai_degia.landmark_set`.
         image_dir: folder that image names are relative to; None takes the last part of each name.
         model_version: name and version of the model, for the head of the page.
         pictures: ``file`` shows the whole file, upright, and needs the meta data of
@@ -65,7 +67,7 @@ class HtmlReport(CollectingWriter):
     def __init__(
         self,
         output_dir: str | Path,
-        landmarks: str | Sequence[str],
+        landmarks: Landmarks,
         image_dir: str | Path | None = None,
         model_version: str = "",
         pictures: str = "file",
@@ -78,7 +80,8 @@ class HtmlReport(CollectingWriter):
                 f"Need pictures 'file' or 'network' and doubtful_below in [0, 1], got {pictures!r} and "
                 f"{doubtful_below}."
             )
-        self.names = landmark_names(landmarks)
+        self.landmarks = landmark_set(landmarks)
+        self.names = self.landmarks.names
         self.image_dir, self.model_version, self.pictures = image_dir, model_version, pictures
         self.doubtful_below = doubtful_below
         self._encoder, self._upright = ThumbnailEncoder(thumbnail_side), UprightImage()
@@ -95,31 +98,40 @@ class HtmlReport(CollectingWriter):
     def _collect(self, engine: Engine) -> None:
         batch, output = engine.state.batch, engine.state.output
         columns = {key: batch.get(key) for key in ("domain", "modality", "error", "picture", "picture_affine")}
-        columns |= {key: output.get(key) for key in (CommonKeys.PRED, CommonKeys.LABEL, "confidence", "domain_shift")}
+        found = (CommonKeys.PRED, CommonKeys.LABEL, "confidence", "radius", "domain_shift")
+        columns |= {key: output.get(key) for key in found}
         for index, image in enumerate(decollate_batch(batch[CommonKeys.IMAGE])):
             row = {key: None if values is None else values[index] for key, values in columns.items()}
             if row["error"]:
                 self._unread += 1
-            else:
+                continue
+            try:
                 self._add(engine, image, row)
+            except Exception as error:  # whatever is odd about this image: the others are shown
+                if row["error"] is None:  # nobody asked to go on
+                    raise
+                self._unread += 1
+                engine.logger.warning(f"{Path(image.meta['filename_or_obj']).name} is not in the report: {error}")
 
     def _add(self, engine: Engine, image: Tensor, row: dict[Any, Any]) -> None:
         file = getattr(image, "meta", {}).get("filename_or_obj")
         name = relative_name(file, self.image_dir) if file else f"image {len(self._rows) + self._unread + 1}"
         points, label, error = [self._points(row[CommonKeys.PRED], image, name)], row[CommonKeys.LABEL], None
         if label is not None:
-            error = _relative_error(row[CommonKeys.PRED], label, image.shape[1:])
-            points.append(self._points(label, image, name))
+            error = _relative_error(row[CommonKeys.PRED], label, image.shape[1:], self.landmarks.size_ends)
+            points.append(self._labels(label, image, name))
         shift = None if row["domain_shift"] is None else float(row["domain_shift"])
         measured = {
             "domain": str(row["domain"] or row["modality"] or "all"),
             "confidence": None if row["confidence"] is None else np.asarray(row["confidence"].cpu(), np.float32),
+            "radius": None if row["radius"] is None else np.asarray(row["radius"].cpu(), np.float32),
+            "withheld": row["confidence"] is not None and bool(row["confidence"].isnan().all()),
             "error": error,
             "shift": None if shift is None else np.array([shift], np.float32),
         }
-        self._rows.append(measured)
         picture, size, (prediction, *labels) = self._picture(engine, image, name, row, points)
         entry = image_entry(name, size, prediction, labels[0] if labels else None, measured)
+        self._rows.append(measured)
         if self._spool is not None:
             self._spool.write(f"{entry}\n{base64.b64encode(picture).decode()}\n".encode("ascii"))
 
@@ -146,6 +158,12 @@ class HtmlReport(CollectingWriter):
                 "network was trained on, and weights that are of use."
             )
         return denormalize_landmarks(points.double(), size).tolist()
+
+    def _labels(self, labels: Tensor, image: Any, name: str) -> Sequence[Point]:
+        """The same of references, NaN where one is missing."""
+        missing = labels.isnan().any(1)
+        found = self._points(labels.nan_to_num(0.5), image, name)
+        return [(math.nan, math.nan) if gone else point for point, gone in zip(found, missing, strict=True)]
 
     def _picture(
         self, engine: Engine, image: Any, name: str, row: dict[Any, Any], points: list[Sequence[Point]]
@@ -174,7 +192,7 @@ class HtmlReport(CollectingWriter):
             "from_network": self.pictures == "network",
             "doubtful_below": self.doubtful_below,
         }
-        write_page(path, self.names, self._rows, self._spooled(), about)
+        write_page(path, self.landmarks, self._rows, self._spooled(), about)
         engine.logger.info(f"Report of {len(self._rows)} images written to {path}")
 
     def _spooled(self) -> Iterator[tuple[str, str]]:
@@ -187,9 +205,11 @@ class HtmlReport(CollectingWriter):
             self._spool = None
 
 
-def _relative_error(prediction: Tensor, label: Tensor, size: Sequence[int]) -> NDArray[np.float32]:
-    """Shape (K,), fraction of the hand size; infinite or NaN where the labels coincide."""
+def _relative_error(
+    prediction: Tensor, label: Tensor, size: Sequence[int], ends: tuple[int, int] | None
+) -> NDArray[np.float32]:
+    """Shape (K,), fraction of the size; infinite or NaN where the labels coincide, NaN where one is missing."""
     found, target = (
         denormalize_landmarks(points.detach().cpu().double(), size)[None] for points in (prediction, label)
     )
-    return (radial_error(found, target)[0] / hand_size(target)).numpy().astype(np.float32)
+    return (radial_error(found, target)[0] / landmark_size(target, ends)).numpy().astype(np.float32)

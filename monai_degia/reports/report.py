@@ -13,8 +13,9 @@ from ignite.engine import Engine
 from monai.utils import CommonKeys
 from torch import Tensor
 
-from monai_degia.data.lists.landmark_sets import landmark_names
+from monai_degia.data.lists.landmark_sets import Landmarks, landmark_set
 from monai_degia.io.files import whole_file
+from monai_degia.metrics.errors import landmark_size
 from monai_degia.metrics.summary import summarize_landmarks
 from monai_degia.reading.landmarks import denormalize_landmarks
 from monai_degia.reports.collecting import CollectingWriter
@@ -27,22 +28,23 @@ class LandmarkReport(CollectingWriter):
     """Collect predictions of an evaluator and write what they are worth, per domain.
 
     Files in ``output_dir``: ``metrics.json`` (:func:`summarize_landmarks`), ``errors.csv`` (one row an image and
-    landmark, error in network pixels and in hand sizes) and ``overlay.png`` (rows are domains; dots are predictions,
-    rings the labels).
+    labelled landmark, error in network pixels and over the size) and ``overlay.png`` (rows are domains; dots are
+    predictions, rings the labels).
 
     Args:
         output_dir: folder of the report.
-        landmarks: name of the landmark set, or the names.
+        landmarks: the K landmarks, see :func:`monai_degia.landmark_set`; their ``size`` is what errors are measured in.
         image_size: (X, Y) of the network.
         pictures: pictures a domain, spread over its images.
 
     """
 
     def __init__(
-        self, output_dir: str | Path, landmarks: str | Sequence[str], image_size: Sequence[int], pictures: int = 6
+        self, output_dir: str | Path, landmarks: Landmarks, image_size: Sequence[int], pictures: int = 6
     ) -> None:
         super().__init__(output_dir)
-        self.names = landmark_names(landmarks)
+        self.landmarks = landmark_set(landmarks)
+        self.names = self.landmarks.names
         self.image_size, self.pictures = tuple(image_size), pictures
 
     def _collect(self, engine: Engine) -> None:
@@ -66,7 +68,12 @@ class LandmarkReport(CollectingWriter):
     def _write(self, engine: Engine) -> None:
         columns = {key: [row[key] for row in self._rows] for key in ("prediction", "label", "domain", "spacing")}
         summary = summarize_landmarks(
-            columns["prediction"], columns["label"], self.image_size, self.names, columns["domain"], columns["spacing"]
+            columns["prediction"],
+            columns["label"],
+            self.image_size,
+            self.landmarks,
+            columns["domain"],
+            columns["spacing"],
         )
         with whole_file(self.output_dir / "metrics.json") as partial:
             partial.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
@@ -77,23 +84,26 @@ class LandmarkReport(CollectingWriter):
         save_overlay_grid(self.output_dir / "overlay.png", rows, title=title)
         for domain, values in summary.items():
             engine.logger.info(
-                f"{domain}: {values['count']} images, NME {100 * values['nme']:.2f} % of hand size, "
+                f"{domain}: {values['count']} images, NME {100 * values['nme']:.2f} % of {self.landmarks.size_name}, "
                 f"MSE {values['mse']:.5f}, AUC {values['auc']:.3f}"
+                + (f"; {values['missing']} landmarks without a label" if values["missing"] else "")
             )
         engine.logger.info(f"Report written to {self.output_dir}")
 
     def _write_errors(self, path: Path) -> None:
         with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
-            writer.writerow(["domain", "index", "landmark", "error_px", "error_hand_size"])
+            writer.writerow(["domain", "index", "landmark", "error_px", "error_over_size"])
             for index, row in enumerate(self._rows):
                 prediction, label = (
                     denormalize_landmarks(row[key], self.image_size) for key in ("prediction", "label")
                 )
                 error = (prediction - label).norm(dim=-1)
-                size = (label.amax(0) - label.amin(0)).max()
+                size = landmark_size(label[None], self.landmarks.size_ends)
                 for name, value, relative in zip(self.names, error, error / size, strict=True):
-                    writer.writerow([row["domain"], index, name, f"{value:.4f}", f"{relative:.5f}"])
+                    if not value.isnan():
+                        over = "" if relative.isnan() else f"{relative:.5f}"
+                        writer.writerow([row["domain"], index, name, f"{value:.4f}", over])
 
     def _pictures(self, domain: str) -> list[Any]:
         rows = [row for row in self._rows if row["domain"] == domain]
@@ -107,4 +117,4 @@ class LandmarkReport(CollectingWriter):
             denormalize_landmarks(prediction, self.image_size),
             denormalize_landmarks(label, self.image_size),
         )
-        return draw_landmarks(image, points, self.names, target=target)
+        return draw_landmarks(image, points, self.landmarks, target=target)

@@ -16,6 +16,8 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from monai_degia.data.lists.landmark_sets import LandmarkSet
+
 __all__ = ["ReportPlot", "report_plots"]
 
 # Colours that no plot would choose; each becomes a CSS variable, so that one drawing suits light and dark pages.
@@ -44,7 +46,8 @@ _STYLE: dict[Any, Any] = {
 #: What is plotted, how its axis is called, and the factor from the stored number.
 _MEASURES = {
     "confidence": ("confidence (%)", 100.0),
-    "error": ("error (% of hand size)", 100.0),
+    "radius": ("radius (% of {size_name})", 100.0),
+    "error": ("error (% of {size_name})", 100.0),
     "shift": ("domain shift (standard deviations)", 1.0),
 }
 
@@ -66,34 +69,34 @@ class ReportPlot:
 
 
 def report_plots(
-    names: Sequence[str], domains: Sequence[str], measures: Mapping[str, Sequence[NDArray[np.floating] | None]]
+    landmarks: LandmarkSet, domains: Sequence[str], measures: Mapping[str, Sequence[NDArray[np.floating] | None]]
 ) -> list[ReportPlot]:
     """Draw each measure over the landmarks and over the domains.
 
     Args:
-        names: of the K landmarks.
+        landmarks: the K landmarks.
         domains: domain of each of the N images.
-        measures: ``confidence`` and ``error`` give each image K numbers, ``shift`` one; NaN or None where unknown. A
-            measure that no image has is left out.
+        measures: ``confidence``, ``radius`` and ``error`` give each image K numbers, ``shift`` one; NaN or None where
+            unknown. A measure that no image has is left out.
 
     Returns:
         The plots.
 
     """
     plots = []
-    for key in ("confidence", "error"):
+    for key in ("confidence", "radius", "error"):
         groups = _by_domain(domains, measures.get(key, ()))
         if groups:
             # More series than colours would not be told apart.
             series = groups if len(groups) <= len(_SERIES) else {"all domains": np.concatenate(list(groups.values()))}
             note = "Marks are medians over the images, lines reach from the lower to the upper quartile."
-            plots.append(ReportPlot(f"{key.capitalize()} of each landmark", note, _landmarks(names, series, key)))
-    for key in ("confidence", "shift", "error"):
+            plots.append(ReportPlot(f"{key.capitalize()} of each landmark", note, _landmarks(landmarks, series, key)))
+    for key in ("confidence", "radius", "shift", "error"):
         groups = _by_domain(domains, measures.get(key, ()))
         if groups:
             title = f"{'Domain shift' if key == 'shift' else key.capitalize()} in each domain"
             note = "Boxes span the middle half, lines 90 % of the " + ("images." if key == "shift" else "landmarks.")
-            plots.append(ReportPlot(title, note, _domains(groups, key)))
+            plots.append(ReportPlot(title, note, _domains(landmarks, groups, key)))
     return plots
 
 
@@ -108,8 +111,8 @@ def _by_domain(
     return {domain: np.stack(rows) for domain, rows in groups.items()}
 
 
-def _landmarks(names: Sequence[str], groups: Mapping[str, NDArray[np.floating]], key: str) -> str:
-    label, factor = _MEASURES[key]
+def _landmarks(landmarks: LandmarkSet, groups: Mapping[str, NDArray[np.floating]], key: str) -> str:
+    (label, factor), names = _MEASURES[key], landmarks.names
     with matplotlib.rc_context({**_STYLE, "svg.hashsalt": f"landmarks {key}"}):
         figure, axes = _figure(0.9 + 0.2 * len(names) + 0.05 * len(names) * (len(groups) - 1))
         step = 0.75 / len(groups)
@@ -118,13 +121,13 @@ def _landmarks(names: Sequence[str], groups: Mapping[str, NDArray[np.floating]],
             places = np.arange(len(names)) + (index - (len(groups) - 1) / 2) * step
             axes.hlines(places, low, high, color=color, linewidth=1.4, alpha=0.6, clip_on=False)
             axes.plot(middle, places, marker, color=color, markersize=4, label=_short(domain), clip_on=False)
-        _finish(axes, [name.replace("_", " ") for name in names], label, key)
+        _finish(axes, [name.replace("_", " ") for name in names], label.format(size_name=landmarks.size_name), key)
         if len(groups) > 1:
             figure.legend(loc="outside upper center", ncols=3, fontsize=8, handletextpad=0.2)
         return _svg(figure)
 
 
-def _domains(groups: Mapping[str, NDArray[np.floating]], key: str) -> str:
+def _domains(landmarks: LandmarkSet, groups: Mapping[str, NDArray[np.floating]], key: str) -> str:
     label, factor = _MEASURES[key]
     with matplotlib.rc_context({**_STYLE, "svg.hashsalt": f"domains {key}"}):
         figure, axes = _figure(0.8 + 0.36 * len(groups))
@@ -134,7 +137,12 @@ def _domains(groups: Mapping[str, NDArray[np.floating]], key: str) -> str:
             axes.hlines(place, lowest, highest, color=color, linewidth=1.4)
             axes.barh(place, high - low, 0.5, left=low, color=color, alpha=0.35)
             axes.vlines(middle, place - 0.25, place + 0.25, color=color, linewidth=2.5, clip_on=False)
-        _finish(axes, [f"{_short(domain)} ({len(values)})" for domain, values in groups.items()], label, key)
+        _finish(
+            axes,
+            [f"{_short(domain)} ({len(values)})" for domain, values in groups.items()],
+            label.format(size_name=landmarks.size_name),
+            key,
+        )
         return _svg(figure)
 
 

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from monai_degia.errors import UserError
 from monai_degia.io.files import whole_file
+from monai_degia.io.viewer_frame import ViewerFrame, viewer_frame
 from monai_degia.results.prediction import LandmarkPrediction
 
 __all__ = ["MarkupsWriter", "markups_text"]
@@ -17,19 +19,18 @@ SCHEMA = (
     "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/Resources/Schema/"
     "markups-schema-v1.0.3.json#"
 )
+_EQUAL = 1e-3  # relative; a millimetre on a metre
 
 
 class MarkupsWriter:
     """Write ``<output_name>.mrk.json``, which 3D Slicer opens: a control point a landmark, in LPS.
 
-    Positions are millimetres in the frame of the source file. A file with an affine (NIfTI, MetaImage, DICOM) keeps to
-    it; another with known spacing puts its first pixel's centre at the origin. Where the spacing is unknown, positions
-    are those at which Slicer shows the picture: it counts a pixel as 1 mm, or takes the size of a printed dot where a
-    JPEG or TIFF states one. Slicer refuses any unit but mm, so the list's name and each description say that these are
-    no millimetres of the object.
-
-    Slicer itself does not read every spacing: ITK ignores ``PixelSpacing`` and magnification in some kinds of X-ray
-    DICOM. On such a file the points fit the picture once the volume has been given the spacing of the record.
+    Positions are those at which ITK, and so Slicer, shows the pixels of the source file: it is asked
+    (:func:`monai_degia.io.viewer_frame.viewer_frame`), so that points lie on the image. Its millimetres are not always
+    those of the object: it knows ``ImagerPixelSpacing`` alone in CR, DX, MG, XA and RF files, 1 mm where there is none,
+    and the size of a printed dot in some pictures. Where they differ from the record's, the list's name says so and
+    each description tells both; the record's own are in CSV, JSON and reports. Slicer refuses any unit but mm. A file
+    that ITK does not read has the positions of its affine, or of its spacing from the first pixel's centre.
 
     Args:
         output_dir: folder of the files.
@@ -59,61 +60,73 @@ class MarkupsWriter:
 
 def markups_text(record: LandmarkPrediction) -> str:
     """Content of a file of Slicer markups, see :class:`MarkupsWriter`."""
-    unknown = record.spacing_mm is None
+    try:
+        frame = viewer_frame(record.file)
+    except UserError:  # gone, or of no format that ITK knows
+        frame = None
+    name, remark = _remark(record, frame)
     markup = {
         "type": "Fiducial",
-        "name": "landmarks (pixel size unknown)" if unknown else "landmarks",
+        "name": name,
         "coordinateSystem": "LPS",
         "coordinateUnits": "mm",
         "locked": False,
         "fixedNumberOfControlPoints": True,
         "labelFormat": "%N-%d",
-        "controlPoints": _control_points(record, "no millimetres: pixel size unknown" if unknown else ""),
+        "controlPoints": _control_points(record, _positions(record, frame), remark),
     }
     return json.dumps({"@schema": SCHEMA, "markups": [markup]}, indent=2, allow_nan=False) + "\n"
 
 
-def _control_points(record: LandmarkPrediction, remark: str) -> list[dict[str, Any]]:
-    confidences = [""] * len(record.names)
-    if record.confidence is not None:
-        confidences = [f"confidence {value:.3f}" for value in record.confidence]
+def _remark(record: LandmarkPrediction, frame: ViewerFrame | None) -> tuple[str, str]:
+    """Name of the list, and what each description tells of its millimetres."""
+    if record.spacing_mm is None:
+        return "landmarks (pixel size unknown)", "no millimetres: pixel size unknown"
+    if frame is None or np.allclose(frame.spacing, record.spacing_mm, rtol=_EQUAL):
+        return "landmarks", ""
+    shown, known = (" x ".join(dict.fromkeys(f"{side:.5g}" for side in s)) for s in (frame.spacing, record.spacing_mm))
+    source = f", {record.spacing_source}" if record.spacing_source else ""
+    return "landmarks (millimetres of the viewer)", f"shown at {shown} mm a pixel, known {known} mm{source}"
+
+
+def _control_points(record: LandmarkPrediction, positions: np.ndarray, remark: str) -> list[dict[str, Any]]:
+    trust = [_trust(record, index) for index in range(len(record.names))]
     outside = ["outside the image" if flag else "" for flag in record.landmark_outside]
-    columns = (record.names, _positions(record), confidences, outside)
+    columns = (record.names, positions, trust, outside)
     return [
         {
             "id": str(index),
             "label": name,
-            "description": "; ".join(filter(None, [confidence, beyond, remark])),
+            "description": "; ".join(filter(None, [told, beyond, remark])),
             "position": [round(float(value), 4) for value in position],
             "selected": True,
             "locked": False,
             "visibility": True,
             "positionStatus": "defined",
         }
-        for index, (name, position, confidence, beyond) in enumerate(zip(*columns, strict=True), start=1)
+        for index, (name, position, told, beyond) in enumerate(zip(*columns, strict=True), start=1)
     ]
 
 
-def _positions(record: LandmarkPrediction) -> np.ndarray:
+def _trust(record: LandmarkPrediction, index: int) -> str:
+    """What is known of how far the landmark may be off."""
+    if record.withheld:
+        return "confidence withheld: unlike the images it was fitted on"
+    parts = []
+    if record.confidence is not None:
+        parts.append(f"confidence {record.confidence[index]:.3f}")
+    if record.radius_px is not None:
+        metric = "" if record.radius_mm is None else f" ({record.radius_mm[index]:.1f} mm)"
+        parts.append(f"90 % within {record.radius_px[index]:.1f} px{metric}")
+    return "; ".join(parts)
+
+
+def _positions(record: LandmarkPrediction, frame: ViewerFrame | None) -> np.ndarray:
     """LPS positions (K, 3)."""
     points = np.array(record.points_px, dtype=np.float64)
+    if frame is not None:
+        return frame.positions(points)
     if record.affine is not None:
         index = np.column_stack([points, np.zeros(len(points)), np.ones(len(points))])
         return (index @ np.array(record.affine).T)[:, :3] * (-1.0, -1.0, 1.0)  # RAS to LPS
-    spacing = record.spacing_mm or _shown_spacing(record.file)
-    return np.column_stack([points * spacing, np.zeros(len(points))])
-
-
-def _shown_spacing(file: Path) -> tuple[float, float]:
-    """Pixel size at which ITK, and so Slicer, shows a picture."""
-    import SimpleITK  # here and not above: it takes long to load, and markups are made on request
-
-    reader = SimpleITK.ImageFileReader()
-    try:
-        str(file).encode()  # ITK ends the whole process at a name that is not UTF-8
-        reader.SetFileName(str(file))
-        reader.ReadImageInformation()
-    except (UnicodeEncodeError, RuntimeError):  # or the file is gone, or of no format that ITK knows
-        return 1.0, 1.0
-    width, height = reader.GetSpacing()[:2]
-    return float(width), float(height)
+    return np.column_stack([points * (record.spacing_mm or (1.0, 1.0)), np.zeros(len(points))])

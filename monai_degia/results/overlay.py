@@ -3,7 +3,6 @@
 import colorsys
 import os
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from torch import Tensor
 
+from monai_degia.data.lists.landmark_sets import Landmarks, landmark_set
 from monai_degia.errors import UserError
 from monai_degia.io.files import whole_file
 
@@ -24,7 +24,6 @@ FINGER_COLORS = {
     "ring": (240, 228, 66),
     "little": (204, 121, 167),
 }
-JOINTS = ("cmc", "mcp", "ip", "pip", "dip", "tip")
 WHITE, BLACK = (255, 255, 255), (0, 0, 0)
 #: Shorter side of a picture in pixels; smaller images are enlarged by a whole factor.
 MIN_SIDE = 256
@@ -32,44 +31,28 @@ MIN_SIDE = 256
 SUPERSAMPLING = 2
 
 
-def hand_skeleton(names: Sequence[str]) -> list[tuple[int, int]]:
-    """Bones between landmarks, from their names (``wrist``, ``<finger>_<joint>``).
-
-    Args:
-        names: of the landmarks, in their order; hand21, hand17 or any other subset. Other names have no bone.
-
-    Returns:
-        Pairs of indices into ``names``, each from the wrist's side to the tip's.
-    """
-    place = {name: index for index, name in enumerate(names)}
-    bones = []
-    for finger in FINGER_COLORS:
-        chain = [place[name] for name in (f"{finger}_{joint}" for joint in JOINTS) if name in place]
-        if "wrist" in place and chain:
-            chain.insert(0, place["wrist"])
-        bones += list(pairwise(chain))
-    return bones
-
-
 def draw_landmarks(
     image: Tensor | NDArray[np.floating],
     landmarks: Tensor | NDArray[np.floating],
-    names: Sequence[str] | None = None,
+    names: Landmarks | None = None,
     skeleton: bool = True,
     target: Tensor | NDArray[np.floating] | None = None,
     doubtful: Sequence[bool] | None = None,
     mark_size: float = 1.0,
+    radii: Sequence[float] | None = None,
 ) -> NDArray[np.uint8]:
     """Draw landmarks as dots, and reference landmarks as white rings joined to them by white lines.
 
     Args:
         image: shape (C, X, Y) with C = 1 or 3, values in [0, 1], x first.
         landmarks: shape (K, 2), pixels (x, y), pixel centres at integers. What lies outside the image is not seen.
-        names: of the landmarks; hand names give the colours and bones, others a colour by position.
-        skeleton: draw the bones, where the names tell them.
-        target: the reference, shape (K, 2), pixels.
+        names: of the landmarks, or their set, see :func:`monai_degia.landmark_set`, which knows bones. Fingers have
+            colours of their own, others a colour by position.
+        skeleton: draw the bones, where they are known.
+        target: the reference, shape (K, 2), pixels; NaN where a landmark has no label.
         doubtful: K flags; such a landmark is a ring that lets the image through, and its bones are thin.
         mark_size: how large dots and lines are against the picture; 1 suits small pictures.
+        radii: K radii in pixels, each drawn as a thin circle about its landmark.
 
     Returns:
         RGB picture, shape (H, W, 3), uint8, rows from top to bottom (y, x): the image enlarged by a whole factor until
@@ -79,11 +62,14 @@ def draw_landmarks(
         ValueError: if a shape does not fit, a value is not finite, or the image is not in [0, 1].
     """
     pixels, points = _checked_image(image), _checked_points(landmarks, "landmarks")
-    if names is not None and len(names) != len(points):
-        raise UserError(f"names must name each of the {len(points)} landmarks, got {len(names)} names.")
+    known = None if names is None else landmark_set(names)
+    if known is not None and len(known.names) != len(points):
+        raise UserError(f"names must name each of the {len(points)} landmarks, got {len(known.names)} names.")
     hollow = [False] * len(points) if doubtful is None else [bool(flag) for flag in doubtful]
     if len(hollow) != len(points):
         raise UserError(f"doubtful must hold a flag for each of the {len(points)} landmarks, got {len(hollow)}.")
+    if radii is not None and (len(radii) != len(points) or not all(0 <= radius < np.inf for radius in radii)):
+        raise UserError(f"radii must hold a number >= 0 for each of the {len(points)} landmarks, got {radii}.")
     scale = max(1, -(-MIN_SIDE // min(pixels.shape[:2])))
     size = (pixels.shape[1] * scale, pixels.shape[0] * scale)
     large = (size[0] * SUPERSAMPLING, size[1] * SUPERSAMPLING)
@@ -92,16 +78,21 @@ def draw_landmarks(
     # The centre of pixel 0 is half a pixel from the edge of the picture.
     spots = (points + 0.5) * scale * SUPERSAMPLING
     unit = mark_size * max(large) / 256
-    colors = _colors(names, len(points))
-    if skeleton and names is not None:
-        for start, end in hand_skeleton(names):
+    colors = _colors(known.names if known else None, len(points))
+    for spot, radius, color in zip(spots, radii or (), colors, strict=False):
+        # Beneath all else, and thin: twenty of them overlap.
+        draw.ellipse(_box(spot, radius * scale * SUPERSAMPLING), outline=color, width=max(1, round(0.45 * unit)))
+    if skeleton and known is not None:
+        for start, end in known.skeleton:
             thickness = 0.6 if hollow[start] or hollow[end] else 1.4
             _line(draw, spots[start], spots[end], colors[end], thickness * unit)
     if target is not None:
-        reference = _checked_points(target, "target")
+        reference = _checked_points(target, "target", missing=True)
         if reference.shape != points.shape:
             raise UserError(f"target must have the shape of landmarks, {points.shape}, got {reference.shape}.")
         for spot, ring in zip(spots, (reference + 0.5) * scale * SUPERSAMPLING, strict=True):
+            if np.isnan(ring).any():
+                continue
             _line(draw, spot, ring, WHITE, 0.8 * unit)
             draw.ellipse(_box(ring, 3.6 * unit), outline=BLACK, width=round(2.0 * unit))
             draw.ellipse(_box(ring, 3.2 * unit), outline=WHITE, width=round(1.2 * unit))
@@ -172,11 +163,11 @@ def _checked_image(image: Tensor | NDArray[np.floating]) -> NDArray[np.uint8]:
     return np.ascontiguousarray(np.broadcast_to(rows, (*rows.shape[:2], 3)))
 
 
-def _checked_points(points: Tensor | NDArray[np.floating], name: str) -> NDArray[np.float64]:
+def _checked_points(points: Tensor | NDArray[np.floating], name: str, missing: bool = False) -> NDArray[np.float64]:
     values = _to_numpy(points)
     if values.ndim != 2 or values.shape[1] != 2 or len(values) == 0:
         raise UserError(f"{name} must have shape (K, 2) with K >= 1, got {values.shape}.")
-    if not np.isfinite(values).all():
+    if not (np.isfinite(values) | (missing & np.isnan(values))).all():
         raise UserError(f"{name} must be finite, but some are NaN or infinite.")
     return values
 

@@ -21,7 +21,7 @@ try:
 except ImportError:  # pydicom 2
     from pydicom.pixel_data_handlers.util import apply_modality_lut, apply_voi_lut
 
-from monai_degia.data.lists.datalist import list_images
+from monai_degia.data.lists.image_folders import list_images
 from monai_degia.reading.file_geometry import FileGeometryd
 from monai_degia.reading.images import LoadAnyImaged
 from monai_degia.reading.modality import ScaleModalityd
@@ -93,7 +93,7 @@ def test_bundled_radiographs_agree_with_simpleitk_and_pydicom(name: str) -> None
     np.testing.assert_allclose(image.numpy()[0], 1 - window(rescaled, 1600, 2800).T, atol=EXACT)
     assert np.ptp(rescaled) > 400
     np.testing.assert_allclose(image.affine.diagonal()[:2], -np.array(itk.GetSpacing()[:2]))
-    assert image.meta["spacing_source"] == "ImagerPixelSpacing" and itk.GetSpacing()[0] == 0.1
+    assert image.meta["spacing_source"] == "ImagerPixelSpacing (detector plane)" and itk.GetSpacing()[0] == 0.1
 
 
 @with_data
@@ -108,7 +108,8 @@ def test_spacing_is_that_of_simpleitk_or_of_pydicom() -> None:
             np.testing.assert_allclose(spacing, itk.GetSpacing()[:2], rtol=1e-6)
         if "PixelSpacing" in header:
             np.testing.assert_allclose(spacing, header.PixelSpacing[::-1], rtol=1e-6)
-            assert source == "PixelSpacing"
+            equal = "ImagerPixelSpacing" in header
+            assert source == ("ImagerPixelSpacing (detector plane)" if equal else "PixelSpacing")
         else:
             assert np.isnan(spacing).all() and source == ""
         assert sample["image"].meta["sop_instance_uid"] == header.SOPInstanceUID

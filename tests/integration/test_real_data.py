@@ -62,7 +62,7 @@ def test_one_batch_of_three_modalities() -> None:
             Resized("image", (64, 64), mode="bilinear"),
             LandmarksToImaged("landmarks"),
             RandSmoothWarpd("image", prob=0.5),
-            RandPoseWarpd("image", names="hand17", prob=0.5),
+            RandPoseWarpd("image", landmarks="hand17", prob=0.5),
             NormalizeLandmarksd("landmarks"),
         ]
     )

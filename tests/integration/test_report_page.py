@@ -16,7 +16,7 @@ from monai.data import MetaTensor, list_data_collate
 from monai_degia.data.lists.landmark_sets import HAND21
 from monai_degia.data.rendered.dataset import write_synthetic_dataset
 from monai_degia.flows.flow_prior import FlowPrior
-from monai_degia.metrics.calibration import ScoreCalibration
+from monai_degia.metrics.calibration import ErrorModel, ScoreCalibration
 from monai_degia.model.trained_model import TrainedModel
 from monai_degia.networks.regressor import LandmarkRegressor
 from monai_degia.reports.html_report import HtmlReport
@@ -325,13 +325,21 @@ def test_inference_and_evaluation_write_it_on_request(tmp_path: Path, monkeypatc
     # The flow's classes are those of its weights, whatever the data at hand are divided into.
     shutil.rmtree(tmp_path / "models")
     model = TrainedModel(network, "hand21", FlowPrior((64, 64), 3, 2))
-    calibration = ScoreCalibration(-3.0, -1.0, 0.1, 5.0, 0.5, weights=model.weights_hash, copies=model.calibrated_for)
+    calibration = ScoreCalibration(
+        ErrorModel((-3.0, -1.0, 0.0), (-1.0, 0.5, 0.5)),
+        0.1,
+        bits_mean=5.0,
+        bits_std=0.5,
+        weights=model.weights_hash,
+        flow_weights=model.flow_hash,
+        copies=model.calibrated_for,
+    )
     TrainedModel(network, "hand21", model.flow, calibration).save(tmp_path / "models")
     for files, options in ((("inference.json",), {"dataset_dir": str(images)}), (("train.json", "evaluate.json"), {})):
         run_bundle(tmp_path, *files, **options)
         keys = [sort["key"] for sort in _settings(found.read_text(encoding="utf-8"))["sorts"]]
         # The confidence is one of refined landmarks; evaluation looks once.
-        assert keys == (["confidence", "shift"] if len(files) == 1 else ["shift", "error"])
+        assert keys == (["confidence", "radius", "shift"] if len(files) == 1 else ["shift", "error"])
     run_bundle(
         tmp_path,
         "train.json",

@@ -15,9 +15,9 @@ from monai_degia.data.formats.content import Content, load_content
 from monai_degia.data.formats.image_files import find_image
 from monai_degia.data.formats.objects import LabelledObject, annotation_set, mappings, number_or_nan
 from monai_degia.data.formats.options import AnnotationFormat, ReadOptions, WriteOptions
-from monai_degia.data.formats.viewer_frame import viewer_frame
 from monai_degia.errors import UserError
 from monai_degia.io.suffixes import IMAGE_SUFFIXES, is_dicom_file
+from monai_degia.io.viewer_frame import viewer_frame
 
 __all__ = ["SLICER"]
 

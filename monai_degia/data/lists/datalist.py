@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from itertools import islice
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from monai_degia.data.lists.annotations import Record, read_csv, read_json
-from monai_degia.data.lists.items import MODALITIES, ItemRules, make_items, matches
-from monai_degia.data.lists.landmark_sets import landmark_names
+from monai_degia.data.formats.annotations import AnnotatedImage
+from monai_degia.data.formats.read import read_annotations
+from monai_degia.data.lists.items import AUTO, MODALITIES, ItemRules, make_items, matches
+from monai_degia.data.lists.judging import carried_columns, check_labels, judged
+from monai_degia.data.lists.landmark_sets import Landmarks, landmark_names
 from monai_degia.errors import UserError, did_you_mean
-from monai_degia.io.suffixes import DICOM_SUFFIXES, IMAGE_SUFFIXES, is_dicom_file
 
-__all__ = ["list_images", "load_datalist"]
+__all__ = ["load_datalist"]
 
 _logger = logging.getLogger(__name__)
-_RESULT_SUFFIXES = (".overlay.png", ".sr.dcm")  # what inference writes, maybe beside the images
+_CHOICES = {"occluded": ("use", "drop"), "on_error": ("fail", "skip")}
 
 
 def load_datalist(
     path: str | PathLike[str],
     *,
-    landmarks: str | Sequence[str] = "hand21",
+    landmarks: Landmarks = "hand21",
     section: str | None = None,
     image_dir: str | PathLike[str] | None = None,
     domain: str | None = None,
@@ -36,18 +37,30 @@ def load_datalist(
     spacing: float | Sequence[float] | None = None,
     outside_margin: float = 0.1,
     allow_outside: bool = False,
+    group_column: str | None = "auto",
+    split_column: str | None = "auto",
+    occluded: str = "use",
+    upright: bool | None = None,
+    accept: Sequence[str] = (),
+    on_error: str = "fail",
+    format: str | None = None,
+    category: str | None = None,
+    individual: str | None = None,
+    several: str = "refuse",
+    origin: str | None = None,
 ) -> list[dict[str, Any]]:
-    """Read a CSV or JSON annotation file; every fault found in it ends in one message.
+    """Read the landmarks of images from an annotation file; every fault found in it ends in one message.
 
     Args:
-        path: ``.csv`` with columns ``image`` and ``<landmark>_x``, ``<landmark>_y``; or ``.json`` with lists of
-            ``{"image": ..., "landmarks": [[x, y], ...]}`` and, optionally, ``landmark_names``. Coordinates are pixels
-            of the image file, x to the right, y down, integers at pixel centres.
-        landmarks: name of a set or the K names; columns are taken by name, so a subset of the file's is fine.
+        path: a file of the project's CSV or JSON, or of an annotation tool, see :func:`monai_degia.read_annotations`,
+            which tells them by what they hold. Coordinates of the project's own are pixels of the image file, x to the
+            right, y down, integers at pixel centres.
+        landmarks: see :func:`monai_degia.landmark_set`; taken by name, so a part of the file's is fine.
         section: list to read from a JSON file, such as ``training``.
         image_dir: folder of the images; by default ``images`` beside the file, or the folder of the file.
         domain: name of the domain; by default that of the folder. A row's own ``domain`` goes before.
-        modality: ``photo``, ``depth`` or ``xray``. A row's own ``modality`` goes before.
+        modality: ``photo``, ``depth`` or ``xray``, or ``auto`` to tell it by each file. A row's own ``modality`` goes
+            before.
         where: keep the rows whose column equals the value, or one of a list of values; compared as text.
         class_column: column with the class, an integer from 0; JSON items may simply have ``class``.
         num_classes: if given, classes must be smaller.
@@ -58,121 +71,86 @@ def load_datalist(
         outside_margin: how far a landmark may lie beyond the image's edge, as a fraction of the side: labels of
             a hand that is cut off by the image are often extrapolated.
         allow_outside: accept landmarks at any distance beyond the edge.
+        group_column: column of what must stay on one side of a split, a person for instance; ``auto`` takes one that is
+            called ``group``, ``patient``, ``subject`` or ``person`` (or their ``_id``), ``None`` none.
+        split_column: column that says training, validation or test (or train, val, valid); ``auto`` takes one that is
+            called ``split``, ``None`` none.
+        occluded: ``use`` takes landmarks that are labelled as hidden like all others, ``drop`` takes them for missing.
+        upright: whether points are those of the picture turned by its Exif orientation; default: as the format has it.
+        accept: kinds of faults that are meant so, see :data:`monai_degia.data.formats.checks.FAULT_KINDS`; and
+            ``unlabelled``, for landmarks that no image has a label of.
+        on_error: ``fail``, or ``skip`` to leave out, with a warning, the rows that cannot be used.
+        format: see :func:`monai_degia.read_annotations`, as ``category``, ``individual``, ``several`` and ``origin``.
+        category: see there.
+        individual: see there.
+        several: see there.
+        origin: see there.
 
     Returns:
-        Items with ``image`` (path), ``landmarks`` (float32 array (K, 2)), ``class``, ``domain``, ``modality``,
-        ``mirror`` and, where known, ``spacing`` (float32 array (2,), mm).
+        Items with ``image`` (path), ``landmarks`` (float32 array (K, 2), NaN where a landmark has no label), ``class``,
+        ``domain``, ``modality``, ``mirror`` and, where known, ``spacing`` (float32 array (2,), mm), ``group`` and
+        ``split``.
 
     Raises:
-        ValueError: if the file, a row or an image does not fit; nothing is skipped silently.
+        ValueError: if the file, a row or an image does not fit.
 
     """
     file, names = Path(path).expanduser(), landmark_names(landmarks)
-    _check_options(modality, outside_margin, num_classes)
-    records = _filter(file, _read(file, names, section), where or {})
-    if class_column is None and file.suffix.lower() == ".json" and any("class" in r.fields for r in records):
+    _check_options(modality, outside_margin, num_classes, occluded=occluded, on_error=on_error)
+    if not file.exists():
+        raise UserError(f"There is no annotation file {file}. Pass the path of a file or folder that a tool wrote.")
+    folder = None if image_dir is None else _existing(Path(image_dir).expanduser(), file)
+    annotations = read_annotations(
+        file,
+        format=format,
+        names=names,
+        category=category,
+        individual=individual,
+        section=section,
+        several=several,
+        origin=origin,
+        image_dir=folder,
+    )
+    annotations = replace(annotations, images=tuple(_filter(file, list(annotations.images), where or {})))
+    if upright is not None:
+        annotations = replace(annotations, upright=upright)
+    known = {column for image in annotations.images for column in image.fields}
+    if class_column is None and annotations.format == "json" and "class" in known:
         class_column = "class"
-    known = {column for record in records for column in record.fields}
     _check_columns(file, known, {**(mirror_where or {}), **({class_column: None} if class_column else {})})
+    margin = float("inf") if allow_outside else outside_margin
+    folders = _image_folders(file) if folder is None else (folder,)
     rules = ItemRules(
-        folders=_image_folders(file, image_dir),
+        folders=folders,
         domain=domain or file.resolve().parent.name,
         modality=modality,
         spacing=spacing,
         class_column=class_column,
         num_classes=num_classes,
         mirror_where=mirror_where or {},
-        outside_margin=float("inf") if allow_outside else outside_margin,
+        outside_margin=margin,
+        columns=carried_columns(file, known, group_column, split_column),
+        use_occluded=occluded == "use",
+        on_error=on_error,
     )
-    return make_items(file, records, rules)
+    items = make_items(file, judged(annotations, folders, margin, accept), rules)
+    check_labels(file, names, items, accept)
+    return items
 
 
-def list_images(
-    folder: str | PathLike[str],
-    suffixes: Sequence[str] = IMAGE_SUFFIXES,
-    *,
-    domain: str | None = None,
-    modality: str = "photo",
-) -> list[dict[str, Any]]:
-    """List the images of a folder, without landmarks, for inference.
-
-    Args:
-        folder: folder to search; sub-folders are left alone, which the log says if they hold images.
-        suffixes: file endings that count as images, any case. With a DICOM ending among them, DICOM files without a
-            known ending count too; they are told by their first bytes. Results of an inference (``.overlay.png``,
-            ``.sr.dcm``) do not count, links to files that are missing do: reading them says so.
-        domain: name of the domain; by default that of the folder.
-        modality: ``photo``, ``depth`` or ``xray``.
-
-    Returns:
-        Items with ``image`` (path), ``domain``, ``modality`` and ``mirror``, sorted by file name.
-
-    Raises:
-        ValueError: if the folder is missing or holds no image.
-
-    """
-    _check_options(modality, 0.0, None)
-    root, endings = Path(folder).expanduser(), tuple(s.lower() for s in suffixes)
-    if not root.is_dir():
-        raise UserError(f"{root} is not a folder. Pass the folder that holds the images.")
-    dicom = any(s in endings for s in DICOM_SUFFIXES)
-    files = sorted(f for f in root.iterdir() if _is_file(f) and _is_listed(f, endings, dicom))
-    deeper = _folders_with_images(root, endings, dicom)
-    if not files:
-        cure = f"Its sub-folders do, such as {deeper[0]}: pass one." if deeper else "Check the folder or the suffixes."
-        raise UserError(f"{root} holds no image that ends in {', '.join(endings)}. {cure}")
-    if deeper:
-        _logger.warning("%s: sub-folders are not searched, images lie in %s.", root, ", ".join(map(str, deeper[:5])))
-    name = domain or root.resolve().name
-    return [{"image": str(f), "domain": name, "modality": modality, "mirror": False} for f in files]
-
-
-def _folders_with_images(root: Path, endings: tuple[str, ...], dicom: bool) -> list[Path]:
-    def has_image(folder: Path) -> bool:
-        # Some of the files are enough to tell, and telling DICOM without an ending opens each of them.
-        return any(f.is_file() and _is_listed(f, endings, dicom) for f in islice(folder.rglob("*"), 1000))
-
-    return sorted(folder for folder in root.iterdir() if folder.is_dir() and has_image(folder))
-
-
-def _is_file(path: Path) -> bool:
-    return path.is_file() or (path.is_symlink() and not path.exists())
-
-
-def _is_listed(file: Path, endings: tuple[str, ...], dicom: bool) -> bool:
-    name = file.name.lower()
-    if name.endswith(_RESULT_SUFFIXES):
-        return False
-    return name.endswith(endings) or (dicom and not name.endswith(DICOM_SUFFIXES) and is_dicom_file(file))
-
-
-def _check_options(modality: str, outside_margin: float, num_classes: int | None) -> None:
-    if modality not in MODALITIES:
-        raise UserError(f"modality must be one of {', '.join(MODALITIES)}, got {modality!r}.")
+def _check_options(modality: str, outside_margin: float, num_classes: int | None, **choices: str) -> None:
+    if modality not in (*MODALITIES, AUTO):
+        raise UserError(f"modality must be one of {', '.join(MODALITIES)}, or auto, got {modality!r}.")
     if not outside_margin >= 0:
         raise UserError(f"outside_margin must be a fraction of the image side, at least 0, got {outside_margin}.")
     if num_classes is not None and num_classes < 1:
         raise UserError(f"num_classes must be at least 1, got {num_classes}.")
+    for name, value in choices.items():
+        if value not in _CHOICES[name]:
+            raise UserError(f"{name} must be one of {', '.join(_CHOICES[name])}, got {value!r}.")
 
 
-def _read(file: Path, names: Sequence[str], section: str | None) -> list[Record]:
-    if not file.is_file():
-        raise UserError(f"There is no annotation file {file}. Pass the path of a .csv or .json file.")
-    suffix = file.suffix.lower()
-    if suffix == ".json":
-        records = read_json(file, names, section)
-    elif suffix != ".csv":
-        raise UserError(f"{file} ends in {suffix or 'nothing'!r}. Annotations are read from .csv or .json files.")
-    elif section is not None:
-        raise UserError(f"{file} is a CSV file and has no section {section!r}. Use where={{column: value}} instead.")
-    else:
-        records = read_csv(file, names)
-    if not records:
-        raise UserError(f"{file} has no rows{f' in {section!r}' if section else ''}. Add at least one image.")
-    return records
-
-
-def _filter(file: Path, records: list[Record], where: Mapping[str, Any]) -> list[Record]:
+def _filter(file: Path, records: list[AnnotatedImage], where: Mapping[str, Any]) -> list[AnnotatedImage]:
     _check_columns(file, {column for record in records for column in record.fields}, where)
     for column, value in where.items():
         seen = sorted({str(record.fields.get(column, "")) for record in records})
@@ -192,10 +170,13 @@ def _check_columns(file: Path, known: set[str], columns: Mapping[str, Any]) -> N
             raise UserError(f"{file} has no column {column!r}.{hint} Columns: {', '.join(sorted(known)[:20])}.")
 
 
-def _image_folders(file: Path, image_dir: str | PathLike[str] | None) -> tuple[Path, ...]:
-    if image_dir is None:
-        return (file.parent / "images", file.parent) if file.suffix.lower() == ".csv" else (file.parent,)
-    folder = Path(image_dir).expanduser()
+def _image_folders(file: Path) -> tuple[Path, ...]:
+    if file.is_dir():
+        return (file, file / "images", file.parent)
+    return (file.parent / "images", file.parent)
+
+
+def _existing(folder: Path, file: Path) -> Path:
     if not folder.is_dir():
         raise UserError(f"image_dir {folder} is not a folder. Pass the folder that holds the images of {file}.")
-    return (folder,)
+    return folder

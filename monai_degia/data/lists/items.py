@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from monai_degia.data.lists.annotations import Record
+from monai_degia.data.formats.annotations import AnnotatedImage
+from monai_degia.data.formats.image_files import find_image
 from monai_degia.errors import UserError
 from monai_degia.io.suffixes import PICTURE_SUFFIXES
 
-__all__ = ["MODALITIES", "ItemRules", "make_items", "matches"]
+__all__ = ["AUTO", "MODALITIES", "ItemRules", "make_items", "matches"]
+
+_logger = logging.getLogger(__name__)
 
 MODALITIES = ("photo", "depth", "xray")
+#: Of items whose files are to tell it.
+AUTO = "auto"
 _MAX_LISTED = 5
 _YES, _NO = {"1", "true", "yes"}, {"", "0", "false", "no", "none"}
 
@@ -33,21 +39,24 @@ class ItemRules:
     num_classes: int | None
     mirror_where: Mapping[str, Any]
     outside_margin: float
+    columns: Mapping[str, str] = field(default_factory=dict)
+    use_occluded: bool = True
+    on_error: str = "fail"
 
 
-def make_items(file: Path, records: Sequence[Record], rules: ItemRules) -> list[dict[str, Any]]:
+def make_items(file: Path, records: Sequence[AnnotatedImage], rules: ItemRules) -> list[dict[str, Any]]:
     """Turn each record into an item.
 
     Args:
         file: annotation file, for messages.
-        records: rows of the file.
+        records: images of the file; the points in pixels of the image files.
         rules: where images are and what to check.
 
     Returns:
-        One item for each record.
+        One item for each record, but for those that are skipped, if the rules say so.
 
     Raises:
-        ValueError: one message for all rows that do not fit, with the first few of them.
+        ValueError: one message for all rows that do not fit, with the first few of them; if all of them are skipped.
 
     """
     items, problems = [], []
@@ -59,14 +68,17 @@ def make_items(file: Path, records: Sequence[Record], rules: ItemRules) -> list[
     if problems:
         listed = "\n  ".join(problems[:_MAX_LISTED])
         more = f"\n  ... and {len(problems) - _MAX_LISTED} more" if len(problems) > _MAX_LISTED else ""
-        raise UserError(
-            f"{file}: {len(problems)} of {len(records)} rows cannot be used:\n  {listed}{more}\n"
-            "Correct these rows or remove them; load_datalist also takes where={column: value}."
-        )
+        said = f"{file}: {len(problems)} of {len(records)} rows cannot be used:\n  {listed}{more}"
+        if rules.on_error == "fail" or not items:
+            raise UserError(
+                f"{said}\nCorrect these rows or remove them, or choose rows with where={{column: value}}; "
+                "on_error='skip' leaves them out."
+            )
+        _logger.warning("%s\nThey are left out.", said)
     return items
 
 
-def matches(record: Record, where: Mapping[str, Any]) -> bool:
+def matches(record: AnnotatedImage, where: Mapping[str, Any]) -> bool:
     """Whether each column of ``where`` holds, as text, its value or one of its values."""
     return all(str(record.fields.get(column, "")) in _texts(value) for column, value in where.items())
 
@@ -75,14 +87,15 @@ def _texts(value: Any) -> set[str]:
     return {str(v) for v in value} if isinstance(value, list | tuple | set | frozenset) else {str(value)}
 
 
-def _item(record: Record, rules: ItemRules) -> dict[str, Any]:
+def _item(record: AnnotatedImage, rules: ItemRules) -> dict[str, Any]:
     if record.problem:
         raise UserError(record.problem)
-    image = _image_path(record.image, rules.folders)
-    points = _points(record.points)
-    _check_inside(points, image, rules.outside_margin)
+    image = _image_path(record, rules.folders)
+    known = record.labelled if rules.use_occluded else record.labelled & ~record.occluded
+    points = np.where(known[:, None], record.points, np.nan).astype(np.float32)
+    _check_inside(points[known], image, rules.outside_margin)
     modality = record.fields.get("modality") or rules.modality
-    if modality not in MODALITIES:
+    if modality not in (*MODALITIES, AUTO):
         raise UserError(f"modality is {modality!r}, not one of {', '.join(MODALITIES)}")
     item = {
         "image": str(image),
@@ -92,47 +105,25 @@ def _item(record: Record, rules: ItemRules) -> dict[str, Any]:
         "modality": modality,
         "mirror": _mirror(record, rules.mirror_where),
     }
+    for name, column in rules.columns.items():
+        if record.fields.get(column) not in (None, ""):
+            item[name] = str(record.fields[column])
     own = [record.fields[key] for key in ("spacing_mm", "spacing") if record.fields.get(key) not in (None, "")]
     spacing = own[0] if own else rules.spacing
     return item if spacing is None else {**item, "spacing": _spacing(spacing)}
 
 
-def _image_path(name: str, folders: Sequence[Path]) -> Path:
-    if not name:
+def _image_path(record: AnnotatedImage, folders: Sequence[Path]) -> Path:
+    if not record.image:
         raise UserError("the image is not named")
-    for folder in folders:
-        if (folder / name).is_file():  # an absolute name overrides the folder
-            return folder / name
-    raise UserError(f"image file not found in {' or '.join(map(str, folders))}")
-
-
-def _points(raw: Any) -> np.ndarray:
-    empty = sum(value is None or value == "" for point in raw if isinstance(point, list) for value in point)
-    if empty:
-        raise UserError(f"{empty} of {2 * len(raw)} coordinates are empty; there is no label for a missing landmark")
-    try:
-        points = np.array(raw, dtype=np.float64)
-    except (ValueError, TypeError):
-        raise UserError(f"coordinate {_first_odd(raw)} is not a number, or not in a pair [x, y]") from None
-    if points.shape != (len(raw), 2):
-        raise UserError(f"landmarks have shape {points.shape}, expected ({len(raw)}, 2), pairs [x, y]")
-    if not np.isfinite(points).all():
-        raise UserError(f"{(~np.isfinite(points)).sum()} coordinates are NaN or infinite")
-    return points.astype(np.float32)
-
-
-def _first_odd(raw: list[Any]) -> str:
-    for point in raw:
-        try:
-            if np.array(point, dtype=np.float64).shape != (2,):
-                return repr(point)
-        except (ValueError, TypeError):
-            return repr(point)
-    return repr(raw)
+    found = find_image(record, folders)
+    if found is None:
+        raise UserError(f"image file not found in {' or '.join(map(str, folders))}")
+    return found
 
 
 def _check_inside(points: np.ndarray, image: Path, margin: float) -> None:
-    if not image.name.lower().endswith(PICTURE_SUFFIXES):
+    if not len(points) or not image.name.lower().endswith(PICTURE_SUFFIXES):
         return  # the size of a DICOM or NIfTI image is known only after it has been decoded
     try:
         with Image.open(image) as header:
@@ -160,7 +151,7 @@ def _class(value: Any, rules: ItemRules) -> int:
     return int(number)
 
 
-def _mirror(record: Record, where: Mapping[str, Any]) -> bool:
+def _mirror(record: AnnotatedImage, where: Mapping[str, Any]) -> bool:
     flags = {key: str(record.fields.get(key, "")).lower() for key in ("mirror", "mirrored")}
     for key, flag in flags.items():
         if flag not in _YES | _NO:

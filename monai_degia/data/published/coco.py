@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from monai_degia.data.lists.annotations import Record
 from monai_degia.data.published.joints import JointSource, pick_joints
 from monai_degia.data.published.listing import read_json_file
+from monai_degia.data.published.records import Record
 from monai_degia.errors import UserError
 
 __all__ = ["CocoHand", "coco_record", "crop_box", "read_coco"]

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from monai_degia.data.lists.annotations import Record
+from monai_degia.data.lists.landmark_sets import Landmarks
 from monai_degia.data.published.joints import DHA_JOINTS, JointSource, joint_sources, pick_joints
 from monai_degia.data.published.listing import dataset_folder, find_in, list_items, read_table
+from monai_degia.data.published.records import Record
 from monai_degia.errors import UserError
 from monai_degia.io.suffixes import IMAGE_SUFFIXES
 
@@ -25,7 +26,7 @@ _SUFFIXES = IMAGE_SUFFIXES
 def load_dha(
     folder: str | PathLike[str],
     *,
-    landmarks: str | Sequence[str] = "hand21",
+    landmarks: Landmarks = "hand21",
     annotations: str | PathLike[str] | None = None,
     image_dir: str | PathLike[str] | None = None,
     wrist_width_mm: float | None = 50.0,

@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from monai_degia.data.lists.annotations import Record
-from monai_degia.data.lists.landmark_sets import HAND21
+from monai_degia.data.lists.landmark_sets import HAND21, Landmarks
 from monai_degia.data.published.coco import CocoHand, coco_record, read_coco
 from monai_degia.data.published.joints import ONEHAND10K_JOINTS, joint_sources, pick_joints
 from monai_degia.data.published.listing import (
@@ -21,6 +20,7 @@ from monai_degia.data.published.listing import (
     read_json_file,
     settle_incomplete,
 )
+from monai_degia.data.published.records import Record
 from monai_degia.errors import UserError
 
 __all__ = ["FREIHAND_VERSIONS", "load_freihand", "load_onehand10k"]
@@ -34,7 +34,7 @@ _ENOUGH_HANDS = 10  # in a file of fewer, most may happen to be fists
 def load_freihand(
     folder: str | PathLike[str],
     *,
-    landmarks: str | Sequence[str] = "hand21",
+    landmarks: Landmarks = "hand21",
     split: str = "training",
     version: str = "gs",
     domain: str = "freihand",
@@ -116,7 +116,7 @@ def _numbers(path: Path, shape: tuple[int, ...]) -> np.ndarray:
 def load_onehand10k(
     folder: str | PathLike[str],
     *,
-    landmarks: str | Sequence[str] = "hand21",
+    landmarks: Landmarks = "hand21",
     annotations: str | PathLike[str] = "annotations/onehand10k_train.json",
     image_dir: str | PathLike[str] = ".",
     crop_margin: float | None = 0.25,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from monai_degia.data.lists.landmark_sets import HAND21, landmark_names
+from monai_degia.data.lists.landmark_sets import HAND21, Landmarks, landmark_names
 from monai_degia.errors import UserError
 
 __all__ = ["DHA_JOINTS", "JOINT_MAPPING", "NYU_JOINTS", "ONEHAND10K_JOINTS", "RHPE_JOINTS", "JointSource"]
@@ -111,7 +111,7 @@ def mapped_joints(dataset: str) -> tuple[str, ...]:
     return tuple(name for name in HAND21 if name in _mapping(dataset))
 
 
-def joint_sources(dataset: str, landmarks: str | Sequence[str] | None) -> list[JointSource]:
+def joint_sources(dataset: str, landmarks: Landmarks | None) -> list[JointSource]:
     """Where the wanted landmarks come from.
 
     Args:

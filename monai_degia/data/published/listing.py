@@ -11,8 +11,8 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from monai_degia.data.lists.annotations import Record
 from monai_degia.data.lists.items import ItemRules, make_items
+from monai_degia.data.published.records import Record, annotated
 from monai_degia.errors import UserError
 
 __all__ = ["INCOMPLETE", "check_choice", "dataset_folder", "find_in", "list_items", "read_json_file", "read_table"]
@@ -175,7 +175,7 @@ def list_items(
         mirror_where={},
         outside_margin=outside_margin,
     )
-    marked = [replace(record, fields={**record.fields, "mirror": mirror}) for record in records]
+    marked = [annotated(replace(record, fields={**record.fields, "mirror": mirror})) for record in records]
     items = make_items(file, marked, rules)
     return [
         {**item, **{key: record.fields[key] for key in keep if key in record.fields}}

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from monai_degia.data.lists.landmark_sets import Landmarks
 from monai_degia.data.published.coco import CocoHand, coco_record, read_coco
 from monai_degia.data.published.joints import RHPE_JOINTS, joint_sources
 from monai_degia.data.published.listing import check_choice, dataset_folder, find_in, list_items, settle_incomplete
@@ -23,7 +24,7 @@ _CHAINS += [(f"{f}_mcp", f"{f}_pip", f"{f}_dip") for f in ("index", "middle", "r
 def load_rhpe(
     folder: str | PathLike[str],
     *,
-    landmarks: str | Sequence[str] | None = None,
+    landmarks: Landmarks | None = None,
     split: str = "train",
     annotations: str | PathLike[str] | None = None,
     image_dir: str | PathLike[str] | None = None,

@@ -8,10 +8,11 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from monai_degia.data.lists.annotations import Record
+from monai_degia.data.lists.landmark_sets import Landmarks
 from monai_degia.data.published.coco import coco_record
 from monai_degia.data.published.joints import RHPE_JOINTS, joint_sources
 from monai_degia.data.published.listing import dataset_folder, find_in, list_items, read_table, settle_incomplete
+from monai_degia.data.published.records import Record
 from monai_degia.data.published.rhpe import read_rhpe_hands
 from monai_degia.errors import UserError
 
@@ -24,7 +25,7 @@ _AGE_COLUMNS = ("boneage", "bone age (months)", "ground truth bone age (months)"
 def load_rsna(
     folder: str | PathLike[str],
     *,
-    landmarks: str | Sequence[str] | None = None,
+    landmarks: Landmarks | None = None,
     annotations: str | PathLike[str] = "boneage-training-dataset.csv",
     image_dir: str | PathLike[str] | Sequence[str | PathLike[str]] | None = None,
     keypoints: str | PathLike[str] | None = None,

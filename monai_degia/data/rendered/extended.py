@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monai_degia.data.lists.landmark_sets import landmark_names
+from monai_degia.data.lists.landmark_sets import Landmarks, landmark_names
 from monai_degia.errors import UserError
 
 __all__ = ["classes_by_extended_fingers", "count_extended_fingers"]
@@ -17,7 +17,7 @@ _FINGERS = ("thumb", "index", "middle", "ring", "little")
 _STRAIGHT = 0.9  # distance of the ends over the way along the joints: 1 is straight, a right angle is about 0.75
 
 
-def count_extended_fingers(points: NDArray[Any], landmarks: str | Sequence[str] = "hand21") -> int:
+def count_extended_fingers(points: NDArray[Any], landmarks: Landmarks = "hand21") -> int:
     """Count the fingers whose joints lie on a line, as seen.
 
     Args:
@@ -40,7 +40,7 @@ def count_extended_fingers(points: NDArray[Any], landmarks: str | Sequence[str] 
 
 
 def classes_by_extended_fingers(
-    items: Sequence[dict[str, Any]], landmarks: str | Sequence[str] = "hand21"
+    items: Sequence[dict[str, Any]], landmarks: Landmarks = "hand21"
 ) -> list[dict[str, Any]]:
     """Items of a data list with the number of extended fingers as their ``class``, 0 to 5: six classes.
 

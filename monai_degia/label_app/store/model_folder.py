@@ -9,6 +9,7 @@ from typing import Any
 
 from monai_degia.errors import UserError
 from monai_degia.io.files import whole_file
+from monai_degia.io.plain_json import parse_json
 
 __all__ = ["ModelFolder"]
 
@@ -82,8 +83,11 @@ class ModelFolder:
         if not path.is_file():
             return {"weights": None, "trainings": []}
         try:
-            record = json.loads(path.read_text(encoding="utf-8"))
-            weights, trainings = record["weights"], record["trainings"]
+            record = parse_json(path.read_bytes())
+            weights, trainings = record["weights"], [dict(entry) for entry in record["trainings"]]
+            plain = weights is None or (isinstance(weights, str) and Path(weights).name == weights)
+            if not plain:
+                raise UserError(f"weights must be the name of a file beside it, it is {str(weights)[:80]!r}")
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(
                 f"{path} is damaged ({error}). Restore it, or move {self.folder} away to start again with the weights "

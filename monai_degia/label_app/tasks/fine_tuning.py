@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from monai.bundle import ConfigWorkflow
 
-from monai_degia.data.lists.landmark_sets import landmark_names
 from monai_degia.errors import UserError
 from monai_degia.label_app.server.refusals import RefusedRequest
 from monai_degia.label_app.store.markup_labels import markup_pixels
@@ -122,7 +121,7 @@ class FineTuning:
         described = ModelDescription.load(Path(bundle_dir) / "models" / DESCRIPTION_FILE)
         self.overrides = {
             "bundle_root": str(bundle_dir),
-            "landmarks": list(landmark_names(described.landmarks)),
+            "landmarks": described.landmarks,
             "network_def": described.network,
             "image_size": list(described.image_size),
             "in_channels": described.in_channels,

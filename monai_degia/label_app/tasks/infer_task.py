@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 from collections.abc import Callable, Mapping
@@ -12,11 +13,14 @@ from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.batch_infer import BatchInferTask
 from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
 
+from monai_degia.label_app.server.refusals import RefusedRequest
 from monai_degia.label_app.store.image_files import check_image_file, single_file
 from monai_degia.label_app.store.model_folder import ModelFolder
 from monai_degia.label_app.tasks.model_inference import ModelInference
 
 __all__ = ["LandmarkBatchInferTask", "LandmarkInferTask"]
+
+logger = logging.getLogger(__name__)
 
 
 class LandmarkInferTask(InferTask):
@@ -42,7 +46,7 @@ class LandmarkInferTask(InferTask):
             type=InferType.DETECTION,
             labels={name: index for index, name in enumerate(names, start=1)},
             dimension=2,
-            description=f"{len(names)} landmarks of a hand, as Slicer markups",
+            description=f"{len(names)} landmarks, as Slicer markups",
         )
 
     @property
@@ -50,7 +54,8 @@ class LandmarkInferTask(InferTask):
         """The model with the weights in use; made anew after a training."""
         weights = self.model.weights
         if self._ready is None or self._ready[0] != weights:
-            self._ready = weights, ModelInference(self.bundle_dir, weights, self.model.version, **self.options)
+            options = {"max_pixels": self.max_pixels, **self.options}
+            self._ready = weights, ModelInference(self.bundle_dir, weights, self.model.version, **options)
         return self._ready[1]
 
     def is_valid(self) -> bool:
@@ -93,5 +98,16 @@ class LandmarkBatchInferTask(BatchInferTask):
     """MONAI Label's, on machines without a GPU too: it would divide by their number."""
 
     def __call__(self, request: Mapping[str, Any], datastore: Datastore, infer: Callable[..., Any]) -> dict[str, Any]:
-        """Infer on the images that the request asks for; the device is that of the app."""
-        return super().__call__({**request, "multi_gpu": False, "device": "cpu"}, datastore, infer)
+        """Infer on the images that the request asks for; the device is that of the app.
+
+        An image of which nothing can be made has its ``error``, and the others are done.
+        """
+
+        def guarded(one: Mapping[str, Any], store: Datastore) -> dict[str, Any]:
+            try:
+                return infer(one, store)
+            except RefusedRequest as error:
+                logger.warning(f"{one.get('image')}: {error}")
+                return {"error": str(error)}
+
+        return super().__call__({**request, "multi_gpu": False, "gpus": "all", "device": "cpu"}, datastore, guarded)

@@ -24,6 +24,7 @@ class ModelInference:
         weights: state dict of the task network; the rest is that of the bundle. A calibration does not hold for weights
             that were trained on, so these come without confidence.
         version: what to add to the model's version in results, such as ``+label.1``.
+        max_pixels: largest image, see :class:`monai_degia.LoadAnyImaged`.
         **options: of :meth:`monai_degia.TrainedModel.load`, such as ``device``.
 
     Raises:
@@ -31,13 +32,20 @@ class ModelInference:
 
     """
 
-    def __init__(self, bundle_dir: str | Path, weights: str | Path, version: str = "", **options: Any) -> None:
+    def __init__(
+        self,
+        bundle_dir: str | Path,
+        weights: str | Path,
+        version: str = "",
+        max_pixels: int | None = None,
+        **options: Any,
+    ) -> None:
         folder = Path(bundle_dir) / "models"
         if not (folder / DESCRIPTION_FILE).is_file():
             raise UserError(f"There is no model in {folder}. Name the folder of the bundle: --conf bundle FOLDER.")
         whole = ModelDescription.load(folder / DESCRIPTION_FILE).version + version
         self._model = TrainedModel.load(folder, weights=weights, version=whole, **options)
-        self._lock = threading.Lock()
+        self._lock, self._max_pixels = threading.Lock(), max_pixels
         self.names: tuple[str, ...] = self._model.names
 
     def __call__(self, file: str | Path) -> tuple[str, dict[str, Any]]:
@@ -56,7 +64,7 @@ class ModelInference:
         file = Path(file)
         with self._lock:
             try:
-                (prediction,) = self._model.predict(file, num_workers=0, progress=False)
+                (prediction,) = self._model.predict(file, num_workers=0, progress=False, max_pixels=self._max_pixels)
                 return markups_text(prediction), landmark_entry(prediction)
             except UserError as error:
                 reason = " ".join(str(error).split())

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from pydicom.dataset import Dataset
 
+from monai_degia.reading.xray.shutter import SHUTTER_TAGS
+
 __all__ = ["GROUP_TAGS", "flatten_groups"]
 
 GROUP_TAGS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 _GROUPS = {
     "PixelMeasuresSequence": ("PixelSpacing",),
+    "FramePixelDataPropertiesSequence": ("ImagerPixelSpacing",),
+    "XRayGeometrySequence": (
+        *("EstimatedRadiographicMagnificationFactor", "DistanceSourceToDetector", "DistanceSourceToPatient"),
+    ),
     "PixelValueTransformationSequence": ("RescaleSlope", "RescaleIntercept"),
     "FrameVOILUTSequence": ("WindowCenter", "WindowWidth", "VOILUTFunction", "VOILUTSequence"),
+    "FrameDisplayShutterSequence": SHUTTER_TAGS,
+    "FrameAnatomySequence": ("FrameLaterality", "AnatomicRegionSequence"),
     "PlaneOrientationSequence": ("ImageOrientationPatient",),
     "PlanePositionSequence": ("ImagePositionPatient",),
 }

@@ -2,50 +2,77 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 from pydicom.dataset import Dataset, FileDataset
 
-from monai_degia.reading.xray.files import XRayFileError, numbers
+from monai_degia.reading.xray.files import XRayFileError
+from monai_degia.reading.xray.lut import usable_table
+from monai_degia.reading.xray.values import numbers
 
 __all__ = ["apply_window", "grey_values"]
 
+_logger = logging.getLogger(__name__)
 _MAX_LEVELS = 1 << 16
+_LARGEST = 1e30  # of a rescaled value; beyond, differences overflow
+_FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
 
 
 def grey_values(
-    stored: np.ndarray, dataset: FileDataset, name: str, percentiles: tuple[float, float] = (0.5, 99.5)
+    stored: np.ndarray,
+    dataset: FileDataset,
+    name: str,
+    percentiles: tuple[float, float] = (0.5, 99.5),
+    shown: np.ndarray | None = None,
+    presentation_lut: bool = True,
 ) -> np.ndarray:
     """Bring stored values to the brightness that the file asks for.
 
-    1. Modality: the look-up table if there is one, else ``RescaleSlope`` and ``RescaleIntercept``.
+    1. Modality: the look-up table if there is one, else ``RescaleSlope`` and ``RescaleIntercept``. A slope of 0 counts
+       as 1.
     2. Values of interest: the first VOI look-up table if there is one, else the first window, else a window between
-       two percentiles of all pixels but padding. A window whose width the standard forbids counts as none.
+       two percentiles of all pixels that are shown, but padding. A window whose width the standard forbids counts as
+       none, an unknown function as LINEAR.
     3. Inversion, once, if the file is MONOCHROME1 or its ``PresentationLUTShape`` is INVERSE. The standard wants the
        second wherever the first is, so that both together are still one inversion.
 
-    Pixels of padding (``PixelPaddingValue``, ``PixelPaddingRangeLimit``) become 0.
+    Tables that cannot be used are passed over with a warning, see :mod:`monai_degia.reading.xray.lut`. Pixels of
+    padding (``PixelPaddingValue``, ``PixelPaddingRangeLimit``) and those that are not shown become 0.
 
     Args:
-        stored: integers (rows, columns).
+        stored: integers of any 2-D shape.
         dataset: their header.
-        name: of the file, for the message.
+        name: of the file, for the log and messages.
         percentiles: of the window where the file gives none, in percent.
+        shown: boolean of the same shape; None shows all.
+        presentation_lut: heed ``PresentationLUTShape``, which some makers write wrongly.
 
     Returns:
-        Float32 array (rows, columns) in [0, 1].
+        Float32 array of the same shape in [0, 1].
 
     Raises:
-        XRayFileError: if a look-up table is damaged or the kind of window is unknown.
+        XRayFileError: if no finite grey values come out.
 
     """
     levels, places = _levels(stored)
-    table = _grey_levels(
-        levels, partial(np.bincount, places.ravel(), minlength=len(levels)), dataset, name, percentiles
-    )
-    return table.take(places, mode="clip")  # no place lies outside; not to check it takes half of the time
+    count = partial(_count, places, len(levels), shown)
+    with np.errstate(over="ignore", invalid="ignore"):
+        table = _grey_levels(levels, count, dataset, name, percentiles, presentation_lut)
+    if not np.isfinite(table).all():
+        raise XRayFileError(
+            f"{name}: its window or rescaling makes no finite grey values. Correct or delete those tags."
+        )
+    grey = table.take(places, mode="clip")  # no place lies outside; not to check it takes half of the time
+    if shown is not None:
+        grey[~shown] = 0
+    return grey
+
+
+def _count(places: np.ndarray, levels: int, shown: np.ndarray | None) -> np.ndarray:
+    return np.bincount((places if shown is None else places[shown]).ravel(), minlength=levels)
 
 
 def _levels(stored: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -67,27 +94,31 @@ def _grey_levels(
     dataset: FileDataset,
     name: str,
     percentiles: tuple[float, float],
+    presentation_lut: bool,
 ) -> np.ndarray:
-    """Grey in [0, 1] of each level, float32; ``count`` gives the number of pixels of each."""
+    """Grey in [0, 1] of each level, float32; ``count`` gives the number of shown pixels of each."""
     padding = _padding(levels, dataset)
-    if tables := dataset.get("ModalityLUTSequence"):
-        values = _look_up(levels, tables[0], dataset, f"{name}: the modality LUT")[0].astype(np.float64)
+    syntax = dataset.file_meta.TransferSyntaxUID
+    form = {"little_endian": syntax.is_little_endian, "implicit": syntax.is_implicit_VR}
+    modality = usable_table(
+        dataset.get("ModalityLUTSequence") or [], what=f"{name}: the modality LUT", has_range=False, **form
+    )
+    values = modality.look_up(levels).astype(np.float64) if modality else _rescaled(levels, dataset, name)
+    # A modality LUT gives no value below 0.
+    signed = modality is None and bool(_rescaled(_ends(dataset), dataset).min() < 0)
+    voi = usable_table(dataset.get("VOILUTSequence") or [], what=f"{name}: the VOI LUT", signed=signed, **form)
+    if voi is not None:
+        grey = (voi.look_up(np.rint(values).astype(np.int64)) / (2.0**voi.bits - 1)).clip(0, 1)
     else:
-        slope, intercept = numbers(dataset, "RescaleSlope"), numbers(dataset, "RescaleIntercept")
-        values = levels * (slope[0] if slope else 1.0) + (intercept[0] if intercept else 0.0)
-    if tables := dataset.get("VOILUTSequence"):
-        signed = _may_be_negative(dataset)
-        table, bits = _look_up(np.rint(values).astype(np.int64), tables[0], dataset, f"{name}: the VOI LUT", signed)
-        grey = (table / (2.0**bits - 1)).clip(0, 1)
-    else:
-        window = _given_window(dataset) or _window_between(values, _but_padding(count(), padding), percentiles)
-        grey = apply_window(values, *window, name)
-    if dataset.PhotometricInterpretation == "MONOCHROME1" or dataset.get("PresentationLUTShape") == "INVERSE":
+        window = _given_window(dataset, name) or _window_between(values, _but_padding(count(), padding), percentiles)
+        grey = apply_window(values, *window)
+    inverse = presentation_lut and str(dataset.get("PresentationLUTShape") or "").strip().upper() == "INVERSE"
+    if dataset.PhotometricInterpretation == "MONOCHROME1" or inverse:
         grey = 1 - grey
     return np.where(padding, 0, grey).astype(np.float32)
 
 
-def apply_window(values: np.ndarray, center: float, width: float, kind: str = "LINEAR", name: str = "") -> np.ndarray:
+def apply_window(values: np.ndarray, center: float, width: float, kind: str = "LINEAR") -> np.ndarray:
     """Window of the DICOM standard with outputs from 0 to 1 (PS3.3 C.11.2.1.2 and C.11.2.1.3).
 
     LINEAR counts in whole grey levels: it reaches 0 at ``center - width / 2`` and 1 at ``center + width / 2 - 1``.
@@ -97,36 +128,48 @@ def apply_window(values: np.ndarray, center: float, width: float, kind: str = "L
         values: grey levels, any shape.
         center: ``WindowCenter``.
         width: ``WindowWidth``; at least 1 for LINEAR, above 0 otherwise.
-        kind: ``VOILUTFunction``.
-        name: of the file, for the message.
+        kind: ``VOILUTFunction``: LINEAR, LINEAR_EXACT or SIGMOID.
 
     Returns:
         Float64 array of the same shape.
-
-    Raises:
-        XRayFileError: if the kind of window is unknown.
 
     """
     if kind == "SIGMOID":
         return 0.5 + 0.5 * np.tanh(2 * (values - center) / width)  # the logistic function, without overflow
     if kind == "LINEAR":
         center, width = center - 0.5, width - 1
-    elif kind != "LINEAR_EXACT":
-        raise XRayFileError(
-            f"{name}: VOILUTFunction {kind!r} is none of LINEAR, LINEAR_EXACT, SIGMOID. Correct or delete that tag."
-        )
     if width == 0:
         return (values > center).astype(np.float64)
     return ((values - center) / width + 0.5).clip(0, 1)
 
 
-def _given_window(dataset: Dataset) -> tuple[float, float, str] | None:
-    kind = str(dataset.get("VOILUTFunction") or "LINEAR")
+def _given_window(dataset: Dataset, name: str) -> tuple[float, float, str] | None:
     center, width = numbers(dataset, "WindowCenter"), numbers(dataset, "WindowWidth")
+    if not (center and width and np.isfinite([center[0], width[0]]).all()):
+        return None
+    stated = str(dataset.get("VOILUTFunction") or "LINEAR").strip()
+    kind = stated.upper() if stated.upper() in _FUNCTIONS else "LINEAR"
+    if stated != kind:
+        _logger.warning("%s: its VOILUTFunction is none of %s: %s is taken.", name, ", ".join(_FUNCTIONS), kind)
     narrowest = 1.0 if kind == "LINEAR" else np.nextafter(0.0, 1.0)
-    if center and width and np.isfinite([center[0], width[0]]).all() and width[0] >= narrowest:
-        return center[0], width[0], kind
-    return None
+    return (center[0], width[0], kind) if width[0] >= narrowest else None
+
+
+def _rescaled(levels: np.ndarray, dataset: Dataset, name: str | None = None) -> np.ndarray:
+    """Levels times slope plus intercept; without a name, what is passed over is not told again."""
+    slope, intercept = (
+        (numbers(dataset, f"Rescale{what}") or [no])[0] for what, no in (("Slope", 1), ("Intercept", 0))
+    )
+    if slope == 0:
+        slope = 1.0
+        if name is not None:
+            _logger.warning("%s: its RescaleSlope is 0, which would blacken all: it is taken for 1.", name)
+    values = levels * float(slope) + float(intercept)
+    if np.isfinite(values).all() and np.abs(values).max() < _LARGEST:
+        return values
+    if name is not None:
+        _logger.warning("%s: its rescaling gives no numbers that can be used: it is passed over.", name)
+    return levels.astype(np.float64)
 
 
 def _but_padding(counts: np.ndarray, padding: np.ndarray) -> np.ndarray:
@@ -148,7 +191,7 @@ def _window_between(
 
 def _padding(stored: np.ndarray, dataset: Dataset) -> np.ndarray:
     ends = [*numbers(dataset, "PixelPaddingValue")[:1], *numbers(dataset, "PixelPaddingRangeLimit")[:1]]
-    if not ends or dataset.get("PixelPaddingValue") is None:
+    if not numbers(dataset, "PixelPaddingValue"):
         return np.zeros(stored.shape, dtype=bool)
     if dataset.PixelRepresentation:
         # Some writers give the two's complement of a negative padding value.
@@ -157,40 +200,7 @@ def _padding(stored: np.ndarray, dataset: Dataset) -> np.ndarray:
     return (stored >= min(ends)) & (stored <= max(ends))
 
 
-def _may_be_negative(dataset: Dataset) -> bool:
-    """Whether some stored value would be below 0 after rescaling; a modality LUT gives none that is."""
-    if dataset.get("ModalityLUTSequence"):
-        return False
+def _ends(dataset: Dataset) -> np.ndarray:
+    """Lowest and highest value that the file can store."""
     bits = int(dataset.BitsStored)
-    ends = np.array([-(2 ** (bits - 1)), 2 ** (bits - 1) - 1] if dataset.PixelRepresentation else [0, 2**bits - 1])
-    slope, intercept = numbers(dataset, "RescaleSlope"), numbers(dataset, "RescaleIntercept")
-    return bool((ends * (slope[0] if slope else 1.0) + (intercept[0] if intercept else 0.0)).min() < 0)
-
-
-def _look_up(
-    values: np.ndarray, item: Dataset, dataset: FileDataset, what: str, signed: bool | None = None
-) -> tuple[np.ndarray, int]:
-    # pydicom's functions index 8-bit tables modulo 256 and know no 12-bit modality table.
-    try:
-        entries, first, bits = (int(v) for v in item.LUTDescriptor)
-        data = item.LUTData
-    except (AttributeError, TypeError, ValueError) as error:
-        raise XRayFileError(f"{what} has no valid descriptor or data. Repair or delete it.") from error
-    entries = (entries & 0xFFFF) or 0x10000
-    # Implicit VR does not tell the sign, which follows from the values that go in (PS3.3 C.11.2.1.1), and pydicom takes
-    # that of the stored ones. Some writers give the two's complement of a negative value in explicit VR, too.
-    if signed and first >= 0x8000:
-        first -= 0x10000
-    elif signed is False and first < 0 and dataset.file_meta.TransferSyntaxUID.is_implicit_VR:
-        first += 0x10000
-    if isinstance(data, bytes):
-        packed = bits <= 8 and len(data) < 2 * entries
-        order = "<" if dataset.file_meta.TransferSyntaxUID.is_little_endian else ">"
-        data = np.frombuffer(data, dtype=np.uint8 if packed else f"{order}u2")
-    table = np.atleast_1d(np.asarray(data, dtype=np.int64))
-    if not 1 <= bits <= 16 or len(table) < entries:
-        raise XRayFileError(
-            f"{what} has {len(table)} values of {bits} bits where its descriptor announces {entries}. "
-            "Repair or delete it."
-        )
-    return table[(values - first).clip(0, entries - 1)], bits
+    return np.array([-(2 ** (bits - 1)), 2 ** (bits - 1) - 1] if dataset.PixelRepresentation else [0, 2**bits - 1])

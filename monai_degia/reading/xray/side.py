@@ -2,40 +2,118 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from pydicom.dataset import Dataset
 
-__all__ = ["SIDE_TAGS", "thumb_side"]
+from monai_degia.reading.xray.side_words import described
+
+__all__ = ["SIDE_TAGS", "ThumbSide", "thumb_side"]
 
 _DESCRIPTIONS = ("ProtocolName", "SeriesDescription", "StudyDescription")
-SIDE_TAGS = ("ImageLaterality", "Laterality", "ViewPosition", *_DESCRIPTIONS)
-_WORDS = {"R": "R", "RT": "R", "RIGHT": "R", "L": "L", "LT": "L", "LEFT": "L"}
+SIDE_TAGS = (
+    *("ImageLaterality", "Laterality", "FrameLaterality", "AnatomicRegionSequence"),
+    *("ViewPosition", "ViewCodeSequence"),
+    *_DESCRIPTIONS,
+)
+# SNOMED CT, and the older SNOMED RT that DICOM used (PS3.16 CID 244 and CID 4010).
+_SIDE_CODES = {"24028007": "R", "G-A100": "R", "7771000": "L", "G-A101": "L"}
+_VIEW_CODES = {
+    **dict.fromkeys(("272479007", "R-10214", "399059000", "R-10216"), "PA"),
+    **dict.fromkeys(("399348003", "R-10206", "399312000", "R-10208"), "AP"),
+}
 
 
-def thumb_side(dataset: Dataset) -> str:
-    """Tell ``left`` or ``right`` for an upright hand, or nothing where the header does not say.
+class ThumbSide(NamedTuple):
+    """Where the thumb of an upright hand lies in the picture."""
 
-    A hand lies on its palm, the usual PA view: the thumb of a right hand is then on the left of the picture. In an AP
-    view it is the other way round. The side of the body is ``ImageLaterality`` or ``Laterality``, else a word such as
-    RIGHT in protocol, series or study description, if all such words agree; nothing else of them is used.
+    side: str
+    """``left``, ``right``, or empty where the header does not say, contradicts itself or leaves a doubt."""
+    source: str
+    """The attributes, or words of descriptions, that decided; empty if nothing speaks of the side."""
+    doubt: str
+    """Why a header that speaks of the side did not decide, or what contradicts the decision; else empty."""
+
+
+def thumb_side(dataset: Dataset) -> ThumbSide:
+    """Tell ``left`` or ``right`` for an upright hand, or nothing where the header leaves a doubt.
+
+    A hand that lies on its palm, the usual PA view, has its thumb on the left of the picture if it is a right one; in
+    an AP view it is the other way round; in a lateral one, or where no view is stated, it is not known. Body side:
+    ``ImageLaterality``, ``Laterality``, ``FrameLaterality`` and the modifier of the anatomic region. View: the view's
+    code and ``ViewPosition``. Attributes of either that contradict each other decide nothing. Where no attribute
+    speaks, whole words of protocol, series and study description do, if all that name one side name the same
+    (:func:`monai_degia.reading.xray.side_words.described`).
 
     Args:
         dataset: header with ``SIDE_TAGS``, as far as the file has them.
 
     Returns:
-        ``left``, ``right`` or an empty string.
+        The side, what decided, and what doubt there is. Nothing in it is text of the file.
 
     """
-    sides = [str(dataset.get(tag) or "").strip().upper() for tag in ("ImageLaterality", "Laterality")]
-    found = {side for side in sides if side in ("R", "L")} or {
-        _WORDS[word]
-        for tag in _DESCRIPTIONS
-        for word in re.findall(r"[A-Z]+", str(dataset.get(tag) or "").upper())
-        if word in _WORDS
-    }
-    if len(found) != 1:
-        return ""
-    right_hand = found == {"R"}
-    from_behind = str(dataset.get("ViewPosition") or "PA").strip().upper() != "AP"
-    return "left" if right_hand == from_behind else "right"
+    descriptions = [(tag, described(str(dataset.get(tag) or ""))) for tag in _DESCRIPTIONS]
+    one_sided = [(tag, *next(iter(d.sides.items()))) for tag, d in descriptions if len(d.sides) == 1]
+    one_view = [(tag, *next(iter(d.views.items()))) for tag, d in descriptions if len(d.views) == 1]
+    worded_sides = [(side, f"{tag} ({word})") for tag, side, word in one_sided]
+    worded_views = [(view, f"{tag} ({word})") for tag, view, word in one_view]
+    sides, views = list(_coded_sides(dataset)), list(_coded_views(dataset))
+    side, side_source, side_doubt = _agreed(sides, worded_sides, "body side")
+    view, view_source, view_doubt = _agreed(views, worded_views, "view")
+    if not side_source:
+        return ThumbSide("", "", "")  # no word of a side: nothing to doubt
+    source = "; ".join(filter(None, (side_source, view_source)))
+    doubts = [side_doubt, view_doubt]
+    if side == "both":
+        doubts.append("both sides are shown")
+    if not view_source:
+        doubts.append("no view is stated")
+    elif view == "other":
+        doubts.append("the view is neither PA nor AP")
+    doubt = "; ".join(filter(None, doubts))
+    if side not in ("R", "L") or view not in ("PA", "AP"):
+        return ThumbSide("", source, doubt)
+    return ThumbSide("left" if (side == "R") == (view == "PA") else "right", source, doubt)
+
+
+_Told = list[tuple[str, str]]  # value and where it stands
+
+
+def _agreed(coded: _Told, worded: _Told, what: str) -> tuple[str, str, str]:
+    """The value that all agree on or nothing, where it stands, and the doubt."""
+    deciding = coded or worded
+    values = {value for value, _ in deciding}
+    source = ", ".join(where for _, where in deciding)
+    if len(values) > 1:
+        return "", source, f"they contradict each other about the {what}"
+    value = next(iter(values), "")
+    against = [where for other, where in worded if coded and other != value]
+    return value, source, f"{', '.join(against)} contradicts the {what}" if against else ""
+
+
+def _coded_sides(dataset: Dataset) -> Iterator[tuple[str, str]]:
+    for tag in ("ImageLaterality", "Laterality", "FrameLaterality"):
+        value = str(dataset.get(tag) or "").strip().upper()
+        if value in ("R", "L", "B"):
+            yield ("both" if value == "B" else value), f"{tag} {value}"
+    for region in dataset.get("AnatomicRegionSequence") or []:
+        for item in region.get("AnatomicRegionModifierSequence") or []:
+            if side := _SIDE_CODES.get(_code(item)):
+                yield side, f"AnatomicRegionModifierSequence {side}"
+
+
+def _coded_views(dataset: Dataset) -> Iterator[tuple[str, str]]:
+    for item in (dataset.get("ViewCodeSequence") or [])[:1]:
+        if code := _code(item):
+            view = _VIEW_CODES.get(code, "other")
+            yield view, f"ViewCodeSequence {view}"
+    stated = str(dataset.get("ViewPosition") or "").strip().upper()
+    if stated:
+        meant = list(described(stated).views)
+        view = meant[0] if len(meant) == 1 else "other"
+        yield view, f"ViewPosition {view}"
+
+
+def _code(item: Dataset) -> str:
+    return str(item.get("CodeValue") or item.get("LongCodeValue") or "").strip().upper()

@@ -6,36 +6,83 @@ import numpy as np
 from monai.data.utils import orientation_ras_lps
 from pydicom.dataset import Dataset
 
-from monai_degia.reading.xray.files import numbers
+from monai_degia.reading.xray.values import numbers
 
-__all__ = ["file_affine", "pixel_spacing", "plane_affine"]
+__all__ = ["SPACING_TAGS", "file_affine", "pixel_aspect", "pixel_spacing", "plane_affine"]
+
+SPACING_TAGS = (
+    *("PixelSpacing", "PixelSpacingCalibrationType", "ImagerPixelSpacing", "NominalScannedPixelSpacing"),
+    *("ImagePlanePixelSpacing", "EstimatedRadiographicMagnificationFactor"),
+    *("DistanceSourceToDetector", "DistanceSourceToPatient", "PixelAspectRatio"),
+)
+_EQUAL = 1e-3  # relative; decimal strings are rounded
+_HIGHEST = 20.0  # no source stands so near to the body; beyond, a distance is in another unit
 
 
 def pixel_spacing(dataset: Dataset) -> tuple[tuple[float, float] | None, str]:
-    """Size of a pixel in x and y, in mm, and the tag that tells it.
+    """Size of a pixel in x and y, in mm, and where it comes from (PS3.3 10.7.1.1 and 10.7.1.3).
 
-    ``PixelSpacing``, calibrated or not, goes first. ``ImagerPixelSpacing`` is that of the detector, onto which the
-    body is magnified: it is divided by ``EstimatedRadiographicMagnificationFactor`` if there is one.
-    ``NominalScannedPixelSpacing``, of digitised film, comes last. Values that cannot be a length count as missing.
+    ``PixelSpacing`` that was calibrated, so it says or differs from ``ImagerPixelSpacing``, is that of the body and
+    goes first. Equal values are those of the detector, onto which the body is magnified: they are divided by
+    ``EstimatedRadiographicMagnificationFactor``, or by the distance from source to detector over that to the patient.
+    Where there is no ``ImagerPixelSpacing``, nobody knows whether ``PixelSpacing`` was calibrated. That of the image
+    plane of a radiotherapy image, and of digitised film, come last. Values that cannot be a length count as missing,
+    and so do factors below 1.
 
     Args:
         dataset: header of the image.
 
     Returns:
-        (x, y), or None if unknown; and ``PixelSpacing``, ``ImagerPixelSpacing``, ``ImagerPixelSpacing/magnification``,
-        ``NominalScannedPixelSpacing``, or an empty string if unknown.
+        (x, y), or None if unknown; and ``PixelSpacing (calibrated)``, ``PixelSpacing``, ``ImagerPixelSpacing (detector
+        plane)``, ``ImagerPixelSpacing/magnification``, ``ImagerPixelSpacing/distances``, ``ImagePlanePixelSpacing
+        (detector plane)``, ``NominalScannedPixelSpacing``, or an empty string if unknown.
 
     """
-    for keyword in ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing"):
-        sides = numbers(dataset, keyword)
-        if len(sides) != 2 or not all(np.isfinite(side) and side > 0 for side in sides):
-            continue
-        y, x = sides  # DICOM gives the distance of rows first
-        factor = numbers(dataset, "EstimatedRadiographicMagnificationFactor")
-        if keyword == "ImagerPixelSpacing" and factor and np.isfinite(factor[0]) and factor[0] > 0:
-            return (x / factor[0], y / factor[0]), f"{keyword}/magnification"
-        return (x, y), keyword
+    body, detector = _sides(dataset, "PixelSpacing"), _sides(dataset, "ImagerPixelSpacing")
+    calibrated = str(dataset.get("PixelSpacingCalibrationType") or "").strip().upper() in ("GEOMETRY", "FIDUCIAL")
+    if body is not None:
+        if calibrated or (detector is not None and not np.allclose(body, detector, rtol=_EQUAL)):
+            return body, "PixelSpacing (calibrated)"
+        if detector is None:
+            return body, "PixelSpacing"
+    if detector is not None:
+        factor, how = _magnification(dataset)
+        source = f"ImagerPixelSpacing/{how}" if how else "ImagerPixelSpacing (detector plane)"
+        return (detector[0] / factor, detector[1] / factor), source
+    if (plane := _sides(dataset, "ImagePlanePixelSpacing")) is not None:
+        return plane, "ImagePlanePixelSpacing (detector plane)"
+    if (film := _sides(dataset, "NominalScannedPixelSpacing")) is not None:
+        return film, "NominalScannedPixelSpacing"
     return None, ""
+
+
+def _sides(dataset: Dataset, keyword: str) -> tuple[float, float] | None:
+    sides = numbers(dataset, keyword)
+    if len(sides) != 2 or not all(np.isfinite(side) and side > 0 for side in sides):
+        return None
+    return sides[1], sides[0]  # DICOM gives the distance of rows first
+
+
+def _magnification(dataset: Dataset) -> tuple[float, str]:
+    factor = numbers(dataset, "EstimatedRadiographicMagnificationFactor")
+    if factor and 1 <= factor[0] <= _HIGHEST:
+        return factor[0], "magnification"
+    to_detector, to_patient = (
+        numbers(dataset, keyword) for keyword in ("DistanceSourceToDetector", "DistanceSourceToPatient")
+    )
+    if to_detector and to_patient and 0 < to_patient[0] <= to_detector[0] <= _HIGHEST * to_patient[0]:
+        return to_detector[0] / to_patient[0], "distances"
+    return 1.0, ""
+
+
+def pixel_aspect(dataset: Dataset) -> float:
+    """Height of a pixel over its width: by the spacing or, without one, by ``PixelAspectRatio`` (PS3.3 C.7.6.3.1.7)."""
+    spacing, _ = pixel_spacing(dataset)
+    if spacing is not None:
+        return spacing[1] / spacing[0]
+    ratio = numbers(dataset, "PixelAspectRatio")  # vertical, horizontal
+    good = len(ratio) == 2 and np.isfinite(ratio).all() and min(ratio) > 0
+    return ratio[0] / ratio[1] if good else 1.0
 
 
 def file_affine(dataset: Dataset, spacing: tuple[float, float] | None) -> np.ndarray:

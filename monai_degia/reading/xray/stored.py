@@ -2,76 +2,151 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from itertools import islice
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import pydicom
 import pydicom.encaps
-from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.uid import RLELossless, SecondaryCaptureImageStorage, generate_uid
+from pydicom.dataset import FileDataset
+from pydicom.uid import UID, RLELossless
 
 from monai_degia.errors import UserError
-from monai_degia.reading.xray.files import XRayFileError, numbers
+from monai_degia.reading.limits import DEFAULT_LIMITS, Limits
+from monai_degia.reading.xray.decoding import JPEG_XL, decode_frame
+from monai_degia.reading.xray.files import XRayFileError, colour_error, syntax_name
 from monai_degia.reading.xray.jpeg2000 import decode_reduced, is_jpeg2000, read_header
+from monai_degia.reading.xray.native import unpack_frame
+from monai_degia.reading.xray.streams import StreamForm, stream_form
+from monai_degia.reading.xray.values import numbers
 
 __all__ = ["stored_values"]
 
-_FORM = ("Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation")
+_logger = logging.getLogger(__name__)
 _ITK_OBJECT = re.compile(r"(ITK ERROR: )?\w+\(0x[0-9a-f]+\): ")  # tells another address in each run
+_NEARLY_GREY = 2 / 255  # of the range: what lossy compression of grey makes of three equal channels
 
 
 def stored_values(
-    dataset: FileDataset, name: str, frame: int = 0, min_side: int | None = None
+    dataset: FileDataset,
+    name: str,
+    frame: int = 0,
+    min_side: int | None = None,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> tuple[np.ndarray, int]:
     """Decode one frame to the numbers that the file stores, before any look-up table, rescaling or inversion.
 
-    pydicom unpacks native and run-length coded pixels. GDCM, through SimpleITK, decodes the JPEG family, 12-bit lossy
-    JPEG included. It would rescale the values and invert MONOCHROME1 by the header, and not put together a frame that
-    is cut into fragments, so it is given a temporary file with that frame in one piece and a bare header instead.
-    Unused bits, where old files keep overlays, are cut off.
+    pydicom unpacks native and run-length coded pixels, :func:`monai_degia.reading.xray.decoding.decode_frame` the rest.
+    Unused bits, where old files keep overlays, are cut off. A JPEG 2000 or JPEG-LS stream of more bits than the header
+    says keeps them, and ``BitsStored`` is corrected. Of three channels that are equal, up to 2 levels of 255, the
+    second is taken.
 
     Args:
-        dataset: a grey image.
+        dataset: an image, checked by :func:`monai_degia.reading.xray.files.check_xray`.
         name: of the file, for the message.
         frame: which frame, from 0.
         min_side: pixels of the longer side that are enough: a JPEG 2000 stream of 9 to 16 bits is decoded at a half, a
             quarter and so on of its sides as long as they are left. ``None`` decodes all.
+        limits: of what may be decoded.
 
     Returns:
         Integers of shape (rows, columns), and the step s, 1 unless less was decoded: value k of a line belongs to the
         place (k + 0.5) * s - 0.5 of the file's.
 
     Raises:
-        XRayFileError: if the pixels cannot be decoded or there is no such frame.
+        XRayFileError: if the pixels cannot be decoded, are in colour, or there is no such frame.
+        TooLargeError: if there are too many.
 
     """
     shape = (int((numbers(dataset, "NumberOfFrames") or [1])[0]) or 1, int(dataset.Rows), int(dataset.Columns))
     if not 0 <= frame < shape[0]:
         raise XRayFileError(f"{name} has {shape[0]} frame(s), frame {frame} was asked for. Count from 0.")
+    limits.check_pixels(name, shape[1:], int(dataset.BitsAllocated) / 8 * int(dataset.SamplesPerPixel))
     syntax = dataset.file_meta.get("TransferSyntaxUID")
     if syntax is None:
         raise XRayFileError(f"{name} does not say its transfer syntax (0002,0010). Export the file anew.")
-    by_pydicom = not syntax.is_compressed or syntax == RLELossless
-    try:
-        if by_pydicom:
-            return _used_bits(_unpack(dataset).reshape(shape)[frame], dataset, numbers(dataset, "HighBit")), 1
-        coded = _coded_frame(dataset, shape[0], frame)
-        if min_side is not None and is_jpeg2000(syntax) and (found := _decode_reduced(dataset, coded, min_side)):
-            return found
-        values = _decode_by_gdcm(dataset, coded)
-        values = values[0] if values.ndim == 3 else values
-        if values.shape != shape[1:]:
-            raise UserError(f"they are {values.shape} rows and columns where the header says {shape[1:]}.")
-        return _used_bits(values, dataset, []), 1  # a codec knows of no bits above those stored
-    except Exception as error:  # decoders raise whatever their libraries raise
-        reason = _ITK_OBJECT.sub("", (str(error).strip().splitlines() or [""])[-1])
+    if not _is_known(syntax):
         raise XRayFileError(
-            f"{name}: the pixels ({syntax.name}) cannot be decoded: {reason.strip()[:200]} "
-            "The file may be cut short; otherwise convert it to an uncompressed transfer syntax."
-        ) from error
+            f"{name}: its transfer syntax ({syntax_name(syntax)}) is none of DICOM that can be read. Convert it to an "
+            "uncompressed one, such as Explicit VR Little Endian."
+        )
+    try:
+        if syntax not in JPEG_XL and (not syntax.is_compressed or syntax == RLELossless):
+            values, step, high_bit = unpack_frame(dataset, shape, frame), 1, numbers(dataset, "HighBit")
+        else:
+            values, step = _decode(dataset, _coded_frame(dataset, shape[0], frame), syntax, name, min_side)
+            high_bit = []  # a codec knows of no bits above those stored
+    except UserError as error:
+        raise type(error)(str(error)) if str(error).startswith(name) else _undecodable(name, syntax, error) from error
+    except Exception as error:  # decoders raise whatever their libraries raise
+        raise _undecodable(name, syntax, error) from error
+    if values.ndim == 3:
+        values = _one_channel(values, int(dataset.BitsStored), name)
+    return (values, step) if step > 1 else (_used_bits(values, dataset, high_bit), 1)
+
+
+def _is_known(syntax: UID) -> bool:
+    try:
+        return syntax in JPEG_XL or bool(syntax.is_transfer_syntax and not syntax.is_private)
+    except ValueError:  # no transfer syntax
+        return False
+
+
+def _undecodable(name: str, syntax: UID, error: Exception) -> XRayFileError:
+    reason = _ITK_OBJECT.sub("", (str(error).strip().splitlines() or [type(error).__name__])[-1]).strip()[:200]
+    return XRayFileError(
+        f"{name}: the pixels ({syntax_name(syntax)}) cannot be decoded: {reason} "
+        "The file may be cut short; otherwise convert it to an uncompressed transfer syntax."
+    )
+
+
+def _decode(dataset: FileDataset, coded: bytes, syntax: UID, name: str, min_side: int | None) -> tuple[np.ndarray, int]:
+    shape, form = (int(dataset.Rows), int(dataset.Columns)), stream_form(coded)
+    if form is not None:
+        if form.rows and (form.rows, form.columns) != shape:
+            raise UserError(f"they are {(form.rows, form.columns)} rows and columns where the header says {shape}.")
+        if form.channels != dataset.SamplesPerPixel:
+            raise UserError(f"they have {form.channels} channels where the header says {dataset.SamplesPerPixel}.")
+    header_bits = int(dataset.BitsStored)
+    more_bits = form is not None and form.kind != "JPEG" and header_bits < form.bits <= 16
+    if more_bits and form is not None:
+        _set_bits(dataset, form.bits)
+    if min_side is not None and is_jpeg2000(syntax) and (found := _decode_reduced(dataset, coded, min_side)):
+        values, step = found
+    else:
+        values, step = decode_frame(dataset, coded, syntax), 1
+        if values.shape[:2] != shape:
+            raise UserError(f"they are {values.shape} rows and columns where the header says {shape}.")
+    if more_bits and form is not None:
+        _choose_bits(dataset, values, header_bits, form, name)
+    return (values.clip(max=(1 << int(dataset.BitsStored)) - 1), step) if step > 1 else (values, 1)
+
+
+def _set_bits(dataset: FileDataset, bits: int) -> None:
+    dataset.BitsStored, dataset.HighBit = bits, bits - 1
+    dataset.BitsAllocated = max(int(dataset.BitsAllocated), 8 if bits <= 8 else 16)
+
+
+def _choose_bits(dataset: FileDataset, values: np.ndarray, header_bits: int, form: StreamForm, name: str) -> None:
+    """Believe the stream's bits, unless it codes a whole word above whose stored bits something else lies."""
+    if form.bits in (8, 16) and not _wraps(values, header_bits):
+        _set_bits(dataset, header_bits)
+        return
+    _logger.warning(
+        "%s: its %s stream has %d bits where the header says %d: the stream is believed.",
+        *(name, form.kind, form.bits, header_bits),
+    )
+
+
+def _wraps(values: np.ndarray, bits: int) -> bool:
+    """Whether a picture becomes much rougher if its higher bits are cut off, as one does that needs them."""
+    whole = values.astype(np.int64)
+    cut = whole & ((1 << bits) - 1)
+    if np.array_equal(whole, cut):
+        return False
+    rough = [np.abs(np.diff(v, axis=1)).mean() / max(1, int(np.ptp(v))) for v in (whole, cut)]
+    return bool(rough[1] > 2 * rough[0])
 
 
 def _decode_reduced(dataset: FileDataset, coded: bytes, min_side: int) -> tuple[np.ndarray, int] | None:
@@ -79,13 +154,9 @@ def _decode_reduced(dataset: FileDataset, coded: bytes, min_side: int) -> tuple[
     if header is None or header.size != (dataset.Rows, dataset.Columns) or dataset.PixelRepresentation:
         return None
     try:
-        found = decode_reduced(coded, min_side)
+        return decode_reduced(coded, min_side)
     except Exception:  # Pillow is stricter than GDCM about damaged streams, which then has its try
         return None
-    if found is None:
-        return None
-    values, step = found
-    return values.clip(max=(1 << int(dataset.BitsStored)) - 1), step
 
 
 def _coded_frame(dataset: FileDataset, count: int, frame: int) -> bytes:
@@ -99,36 +170,12 @@ def _coded_frame(dataset: FileDataset, count: int, frame: int) -> bytes:
     return next(islice(frames, frame, None))
 
 
-def _decode_by_gdcm(dataset: FileDataset, coded: bytes) -> np.ndarray:
-    import SimpleITK  # here and not above: it takes longer to load than the rest of this package
-
-    uid = generate_uid()
-    meta = FileMetaDataset()
-    meta.FileMetaInformationGroupLength = 0  # set when written
-    meta.FileMetaInformationVersion = b"\x00\x01"
-    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = SecondaryCaptureImageStorage, uid
-    meta.TransferSyntaxUID = dataset.file_meta.TransferSyntaxUID
-    bare = FileDataset("", {}, preamble=b"\x00" * 128, file_meta=meta, is_implicit_VR=False, is_little_endian=True)
-    bare.SOPClassUID, bare.SOPInstanceUID = SecondaryCaptureImageStorage, uid
-    bare.PhotometricInterpretation = "MONOCHROME2"
-    for keyword in _FORM:
-        if dataset.get(keyword) is not None:
-            setattr(bare, keyword, dataset.get(keyword))
-    bare.add_new("PixelData", "OB", pydicom.encaps.encapsulate([coded]))
-    bare["PixelData"].is_undefined_length = True
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "frame.dcm"
-        pydicom.dcmwrite(path, bare)
-        return SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(path), imageIO="GDCMImageIO"))
-
-
-def _unpack(dataset: FileDataset) -> np.ndarray:
-    # Some versions of pydicom clear unused bits, which they count from bit 0 whatever HighBit says.
-    bits, dataset.BitsStored = dataset.BitsStored, dataset.BitsAllocated
-    try:
-        return dataset.pixel_array
-    finally:
-        dataset.BitsStored = bits
+def _one_channel(values: np.ndarray, bits: int, name: str) -> np.ndarray:
+    channels = values.astype(np.int64)
+    if int((channels.max(-1) - channels.min(-1)).max()) > max(2, round(_NEARLY_GREY * ((1 << bits) - 1))):
+        raise colour_error(name)
+    _logger.info("%s keeps grey in three equal channels: one is taken.", name)
+    return np.ascontiguousarray(values[..., 1])
 
 
 def _used_bits(values: np.ndarray, dataset: FileDataset, high_bit: list[float]) -> np.ndarray:

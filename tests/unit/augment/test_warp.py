@@ -44,7 +44,7 @@ WARPS = {
     "smooth": (lambda: RandSmoothWarpd("image", prob=1), HAND21),
     "smooth, strong": (lambda: RandSmoothWarpd("image", prob=1, magnitude=0.2, grid=6), HAND21),
     "pose": (lambda: RandPoseWarpd("image", prob=1), HAND21),
-    "pose, 17": (lambda: RandPoseWarpd("image", names="hand17", prob=1), HAND17),
+    "pose, 17": (lambda: RandPoseWarpd("image", landmarks="hand17", prob=1), HAND17),
     "pose, strong": (lambda: RandPoseWarpd("image", prob=1, max_spread_degrees=40, max_stretch=0.6), HAND21),
 }
 
@@ -108,8 +108,8 @@ def test_pose_stays_in_the_image_and_reaches_its_targets() -> None:
         assert (moved > -0.6).all() and (moved < torch.tensor(SIZE) - 0.4).all()
     points = torch.as_tensor(given["landmarks"])[None]
     angles, scales = torch.zeros(1, 5), torch.full((1, 5), 0.9)
-    reached = follow_fields(points, warp.hand.fields(points, angles, scales, SIZE))
-    assert_close(reached, warp.hand.targets(points, angles, scales, SIZE), atol=0.7, rtol=0)
+    reached = follow_fields(points, warp.pose.fields(points, angles, scales, SIZE))
+    assert_close(reached, warp.pose.targets(points, angles, scales, SIZE), atol=0.7, rtol=0)
     tip, base = HAND21.index("index_tip"), HAND21.index("index_mcp")
     lengths = [np.linalg.norm(p[tip] - p[base]) for p in (points[0], reached[0])]
     assert lengths[1] / lengths[0] == pytest.approx(0.9, abs=0.03)
@@ -122,9 +122,29 @@ def test_coinciding_landmarks_are_survived() -> None:
     assert torch.isfinite(moved["landmarks"]).all() and torch.isfinite(torch.as_tensor(moved["image"])).all()
 
 
+def test_what_has_no_bones_keeps_its_pose() -> None:
+    given = {**sample(), "landmarks": sample()["landmarks"][:3]}
+    moved = RandPoseWarpd("image", landmarks=["apex", "costal_angle", "hilum"], prob=1).set_random_state(0)(given)
+    assert moved["image"] is given["image"] and moved["landmarks"] is given["landmarks"]
+
+
+@pytest.mark.parametrize("lost", ["index_mcp", "index_tip", "wrist"])
+def test_a_missing_landmark_stays_missing_and_the_others_bend_as_before(lost: str) -> None:
+    given, place = sample(), HAND21.index(lost)
+    whole = RandPoseWarpd("image", prob=1).set_random_state(3)(given)["landmarks"]
+    given["landmarks"][place] = float("nan")
+    moved = RandPoseWarpd("image", prob=1).set_random_state(3)(given)
+    points = moved["landmarks"]
+    assert torch.isfinite(torch.as_tensor(moved["image"])).all()
+    assert points.isnan().any(1).nonzero().flatten().tolist() == [place]
+    others = [i for i, name in enumerate(HAND21) if not name.startswith("index") and name != lost]
+    assert_close(points[others], whole[others], atol=2.0, rtol=0)
+    assert (points[others] - torch.as_tensor(given["landmarks"])[others]).norm(dim=1).max() > 1, "nothing bent"
+
+
 def test_errors_say_what_was_given() -> None:
-    with pytest.raises(ValueError, match="no finger with two joints among nose"):
-        RandPoseWarpd("image", names=["nose", "thumb_tip"])
+    with pytest.raises(ValueError, match="Unknown landmark set 'hand7'"):
+        RandPoseWarpd("image", landmarks="hand7")
     with pytest.raises(ValueError, match=r"max_stretch < 1, got 15.0, 1.5"):
         RandPoseWarpd("image", max_stretch=1.5)
     with pytest.raises(ValueError, match=r"grid >= 2, got 0.06 and 1"):
@@ -132,6 +152,6 @@ def test_errors_say_what_was_given() -> None:
     with pytest.raises(ValueError, match=r"padding_mode must be .* got 'wrap'"):
         RandSmoothWarpd("image", padding_mode="wrap")
     with pytest.raises(ValueError, match=r"shape \(17, 2\), got \(21, 2\)"):
-        RandPoseWarpd("image", names="hand17", prob=1)(sample())
+        RandPoseWarpd("image", landmarks="hand17", prob=1)(sample())
     with pytest.raises(ValueError, match="images of one size"):
         RandSmoothWarpd(["image", "mask"], prob=1)({**sample(), "mask": torch.zeros(1, 5, 5)})

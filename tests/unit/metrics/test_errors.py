@@ -6,6 +6,7 @@ from torch.testing import assert_close
 
 from monai_degia.metrics.errors import (
     hand_size,
+    landmark_size,
     nme,
     normalized_mse,
     pck,
@@ -68,8 +69,8 @@ NAN[1, 0, 0] = float("nan")
         (lambda: radial_error(TARGET, torch.zeros(2, 3, 3)), r"target must have shape \(B, K, 2\)"),
         (lambda: radial_error(TARGET, TARGET[:, :2]), r"one shape, got \(2, 3, 2\) and \(2, 2, 2\)"),
         (lambda: radial_error(NAN, TARGET), r"prediction must be finite, but sample\(s\) \[1\]"),
-        (lambda: normalized_mse(TARGET, NAN), r"target must be finite, but sample\(s\) \[1\]"),
-        (lambda: hand_size(NAN), "target must be finite"),
+        (lambda: normalized_mse(TARGET, NAN * torch.inf), r"target must be finite, but sample\(s\) \[0, 1\]"),
+        (lambda: hand_size(TARGET * torch.inf), "target must be finite"),
         (lambda: radial_error(TARGET, TARGET, (1.0,)), r"spacing must have shape \(2,\) or \(2, 2\), got \(1,\)"),
         (lambda: radial_error(TARGET, TARGET, (1.0, 0.0)), r"spacing must be positive and finite, got \[1.0, 0.0\]"),
         (lambda: to_pixels(TARGET, (-1, 2)), "image_size must be positive"),
@@ -77,7 +78,8 @@ NAN[1, 0, 0] = float("nan")
         (lambda: success_detection_rate(RADIAL[0], (1.0,)), r"errors must have shape \(B, K\)"),
         (lambda: success_detection_rate(RADIAL[:0], (1.0,)), "not be empty"),
         (lambda: success_detection_rate(-RADIAL, (1.0,)), "errors must be finite and not negative"),
-        (lambda: pck(RADIAL * float("nan"), (1.0,)), "errors must be finite"),
+        (lambda: pck(RADIAL * torch.inf, (1.0,)), "errors must be finite"),
+        (lambda: pck(RADIAL * torch.nan, (1.0,)), "Every landmark is missing"),
         (lambda: pck(RADIAL, ()), r"thresholds must be a non-empty list of numbers >= 0, got \(\)"),
         (lambda: pck(RADIAL, (-0.1,)), "thresholds must be a non-empty list"),
         (lambda: pck_auc(RADIAL, 0.0), "max_threshold must be positive and finite, got 0.0"),
@@ -86,3 +88,25 @@ NAN[1, 0, 0] = float("nan")
 def test_wrong_input_is_named(call, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_missing_references_have_no_error_and_means_leave_them_out() -> None:
+    errors = radial_error(TARGET + 1, NAN)
+    assert errors.isnan().nonzero().tolist() == [[1, 0]]
+    kept = [1, 2]
+    assert_close(hand_size(NAN)[1:], hand_size(TARGET[1:, kept]))
+    assert_close(normalized_mse(TARGET + 1, NAN)[1], normalized_mse(TARGET[:, kept] + 1, TARGET[:, kept])[1])
+    assert_close(nme(TARGET + 1, NAN)[1, kept], nme(TARGET[:, kept] + 1, TARGET[:, kept])[1])
+    by_hand = torch.tensor([[0.1, 0.3], [torch.nan, 0.3]])
+    assert_close(pck(by_hand, (0.2,)), torch.tensor([1 / 3]))
+    assert_close(pck(by_hand, (0.2,), per_landmark=True), torch.tensor([[1.0, 0.0]]))
+    assert_close(pck_auc(by_hand, 0.2), torch.tensor(0.5 / 3))
+
+
+def test_a_size_needs_two_landmarks_and_may_be_the_distance_of_two() -> None:
+    alone = TARGET.clone()
+    alone[0, 1:] = torch.nan
+    assert hand_size(alone).isnan().tolist() == [True, False]
+    assert_close(landmark_size(TARGET, (0, 2)), (TARGET[:, 0] - TARGET[:, 2]).norm(dim=1))
+    assert landmark_size(NAN, (0, 2)).isnan().tolist() == [False, True]
+    assert nme(TARGET, NAN, (0, 2))[1].isnan().all() and not nme(TARGET, NAN, (1, 2))[1, 1:].isnan().any()

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from monai_degia.metrics.errors import radial_error, to_pixels
 from monai_degia.metrics.landmark_metrics import (
     LandmarkMSEMetric,
     MeanRadialErrorMetric,
@@ -68,6 +69,33 @@ def test_result_is_json_and_lists_of_samples_equal_one_tensor(pair: tuple[Tensor
     assert json.loads(json.dumps(whole, allow_nan=False)) == lists
 
 
+def test_landmarks_without_a_label_are_counted_and_left_out(pair: tuple[Tensor, Tensor]) -> None:
+    prediction, target = pair
+    partial = target.clone()
+    partial[:, 1] = torch.nan
+    found = summarize_landmarks(prediction, partial, SIZE, NAMES, DOMAINS)
+    others = [0, *range(2, len(NAMES))]
+    kept = summarize_landmarks(prediction[:, others], target[:, others], SIZE, [NAMES[i] for i in others], DOMAINS)
+    for domain, values in found.items():
+        assert values["missing"] == values["count"] and kept[domain]["missing"] == 0
+        assert values["nme"] == pytest.approx(kept[domain]["nme"]) and values["mse"] == pytest.approx(
+            kept[domain]["mse"]
+        )
+        assert values["nme_per_landmark"][NAMES[1]] is None
+    json.dumps(found, allow_nan=False)
+
+
+def test_errors_are_measured_in_the_size_of_the_set(pair: tuple[Tensor, Tensor]) -> None:
+    by_box = summarize_landmarks(*pair, SIZE, NAMES, DOMAINS)
+    by_ends = summarize_landmarks(*pair, SIZE, {"names": NAMES, "size": [NAMES[0], NAMES[2]]}, DOMAINS)
+    error = radial_error(*(to_pixels(part.double(), SIZE) for part in pair))
+    target = to_pixels(pair[1].double(), SIZE)
+    rows = [index for index, domain in enumerate(DOMAINS) if domain == DOMAINS[0]]
+    wanted = (error / (target[:, 0] - target[:, 2]).norm(dim=1, keepdim=True))[rows].mean()
+    assert by_ends[DOMAINS[0]]["nme"] == pytest.approx(float(wanted))
+    assert by_ends[DOMAINS[0]]["mse"] == by_box[DOMAINS[0]]["mse"]
+
+
 P = torch.rand(2, 4, 2, generator=torch.Generator().manual_seed(1))
 
 
@@ -82,7 +110,7 @@ P = torch.rand(2, 4, 2, generator=torch.Generator().manual_seed(1))
         (lambda: summarize_landmarks(P, P[:1], SIZE, NAMES, ["a", "b"]), "'targets': 1"),
         (lambda: summarize_landmarks(P, P, SIZE, NAMES, ["a", "b"], [None]), "'spacing': 1"),
         (lambda: summarize_landmarks(P[:0], P[:0], SIZE, NAMES, []), "Every sample needs one entry"),
-        (lambda: summarize_landmarks(P, P, SIZE, ["a"] * 4, ["a", "b"]), "names must differ from each other"),
+        (lambda: summarize_landmarks(P, P, SIZE, ["a"] * 4, ["a", "b"]), "must differ, but these are repeated: a"),
         (lambda: summarize_landmarks(P * float("nan"), P, SIZE, NAMES, ["a", "b"]), "must be finite"),
         (
             lambda: summarize_landmarks(P, P, SIZE, NAMES, ["a", "b"], [None, (1.0,)]),

@@ -14,7 +14,7 @@ from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 from torch.testing import assert_close
 
-from monai_degia.data.lists.datalist import list_images
+from monai_degia.data.lists.image_folders import list_images
 from monai_degia.reading.file_geometry import FileGeometryd
 from monai_degia.reading.images import LoadAnyImaged
 from monai_degia.reading.landmarks import LandmarksToImaged, LandmarksToWorldd
@@ -123,7 +123,7 @@ def test_one_folder_may_mix_formats_in_one_batch(tmp_path: Path) -> None:
 
 def test_the_reason_of_the_xray_reader_is_not_wrapped(tmp_path: Path) -> None:
     path = write_dicom(tmp_path / "a.dcm", PhotometricInterpretation="PALETTE COLOR")
-    with pytest.raises(ValueError, match=r"^\S*a\.dcm is a colour image .*leave this file out\.$"):
+    with pytest.raises(ValueError, match=r"^\S*a\.dcm is a colour image, .*leave this file out\.$"):
         LoadAnyImaged("image")({"image": path})
     with pytest.raises(ValueError, match=r"^\S*no\.dcm does not exist"):
         LoadAnyImaged("image")({"image": tmp_path / "no.dcm"})

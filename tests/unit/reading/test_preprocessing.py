@@ -23,13 +23,15 @@ CONFIGS = ROOT / "bundle" / "configs"
 
 @pytest.fixture
 def files(tmp_path: Path) -> list[Path]:
-    """A wide photograph that a camera stored sideways, a grey picture of 16 bit, and a NIfTI slice of 0.2 mm."""
+    """A wide photograph that a camera stored sideways, a depth map of 16 bit, and a NIfTI slice of 0.2 mm."""
     rng = np.random.default_rng(0)
     photo, deep, scan = tmp_path / "a.jpg", tmp_path / "b.png", tmp_path / "c.nii.gz"
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.fromarray(rng.integers(0, 256, (40, 70, 3), dtype=np.uint8)).save(photo, exif=exif)
-    Image.fromarray(rng.integers(0, 60000, (50, 30), dtype=np.uint16)).save(deep)
+    depth = rng.integers(500, 640, (50, 30)).astype(np.uint16)
+    depth[:12] = 0
+    Image.fromarray(depth).save(deep)
     values = rng.random((60, 44, 1)).astype(np.float32)
     nibabel.save(nibabel.Nifti1Image(values, np.diag([0.2, 0.2, 1, 1])), scan)
     return [photo, deep, scan]

@@ -9,8 +9,10 @@ import pytest
 import SimpleITK
 from PIL import Image
 
+from monai_degia.label_app.store.markup_labels import markup_pixels
+from monai_degia.reading.file_geometry import FileGeometryd
 from monai_degia.reading.images import LoadAnyImaged
-from monai_degia.results.markups import MarkupsWriter
+from monai_degia.results.markups import MarkupsWriter, markups_text
 from monai_degia.results.prediction import LandmarkPrediction
 
 Make = Callable[..., LandmarkPrediction]
@@ -98,3 +100,76 @@ def test_a_radiograph_starts_at_the_origin(tmp_path: Path, make_record: Make, wr
 def test_a_picture_that_is_gone_still_has_its_points(tmp_path: Path, make_record: Make) -> None:
     record = make_record(tmp_path / "gone.png")
     assert np.allclose(positions(written(record, tmp_path))[:, :2], record.points_px, atol=1e-4)
+
+
+RADIOGRAPHS = {
+    name: f"1.2.840.10008.5.1.4.1.1.{uid}"
+    for name, uid in [("CR", "1"), ("DX", "1.1"), ("MG", "1.2"), ("XA", "12.1"), ("RF", "12.2"), ("SC", "7")]
+}
+BODY, DETECTOR = {"PixelSpacing": [0.1, 0.15]}, {"ImagerPixelSpacing": [0.2, 0.3]}
+EQUAL = {"PixelSpacing": [0.2, 0.3], "ImagerPixelSpacing": [0.2, 0.3]}
+SPACINGS: dict[str, dict[str, Any]] = {
+    "none": {},
+    "body": BODY,
+    "detector": DETECTOR,
+    "calibrated": {**BODY, **DETECTOR, "PixelSpacingCalibrationType": "FIDUCIAL"},
+    "differing": {**BODY, **DETECTOR},
+    "magnified": {**EQUAL, "EstimatedRadiographicMagnificationFactor": 1.25},
+    "distances": {**EQUAL, "DistanceSourceToDetector": 1250, "DistanceSourceToPatient": 1000},
+    "film": {"NominalScannedPixelSpacing": [0.4, 0.4]},
+    "aspect": {"PixelAspectRatio": [2, 1]},
+    "placed": {**BODY, "ImageOrientationPatient": [0, 1, 0, 0, 0, -1], "ImagePositionPatient": [10, -20, 30]},
+}
+
+
+@pytest.mark.parametrize("modality", RADIOGRAPHS)
+@pytest.mark.parametrize("spacing", SPACINGS)
+def test_points_lie_on_the_radiograph_in_the_viewer(
+    tmp_path: Path, make_record: Make, write_dicom: Callable[..., Any], modality: str, spacing: str
+) -> None:
+    """Back from the physical point to the pixel by ITK itself; the millimetres of the record stay its own."""
+    file = tmp_path / "a.dcm"
+    write_dicom(file, SOPClassUID=RADIOGRAPHS[modality], Modality=modality, **SPACINGS[spacing])
+    sample = FileGeometryd("image")(LoadAnyImaged("image")({"image": str(file)}))
+    known, source = sample["image"].meta["file_spacing"], sample["image"].meta["spacing_source"]
+    record = make_record(
+        file,
+        affine=tuple(map(tuple, sample["image"].meta["file_affine"].tolist())),
+        spacing_mm=tuple(known.tolist()) if source else None,
+        spacing_source=source,
+    )
+    markup = written(record, tmp_path)
+    image = SimpleITK.ReadImage(str(file))
+    index = [image.TransformPhysicalPointToContinuousIndex(place)[:2] for place in positions(markup).tolist()]
+    np.testing.assert_allclose(index, record.points_px, atol=2e-3)
+    pixels = markup_pixels(json.dumps({"markups": [markup]}), file, record.names)
+    np.testing.assert_allclose(pixels, record.points_px, atol=2e-3)
+    differs = bool(source) and not np.allclose(image.GetSpacing()[:2], known, rtol=1e-3)
+    told = [point["description"] for point in markup["controlPoints"]]
+    assert all((f"known {known[0]:.5g}" in text and source in text) is differs for text in told)
+    assert ("millimetres of the viewer" in markup["name"]) is differs
+
+
+def test_a_coronal_slice_has_its_points_where_itk_shows_it(tmp_path: Path, make_record: Make) -> None:
+    affine = np.array([[-0.3, 0, 0, 12.0], [0, 2.0, 0, -30.0], [0, 0, 0.7, 5.0], [0, 0, 0, 1.0]])
+    file = tmp_path / "scan.nii.gz"
+    nibabel.save(nibabel.Nifti1Image(np.zeros((60, 1, 80), dtype=np.float32), affine), file)
+    meta = LoadAnyImaged("image")({"image": str(file)})["image"].meta
+    record = make_record(file, affine=tuple(map(tuple, meta["file_affine"].tolist())), spacing_mm=(0.3, 0.7))
+    image = SimpleITK.ReadImage(str(file))
+    found = positions(written(record, tmp_path))
+    index = np.array([image.TransformPhysicalPointToContinuousIndex(place) for place in found.tolist()])
+    np.testing.assert_allclose(index[:, [0, 2]], record.points_px, atol=2e-3)
+    by_affine = (np.column_stack([record.points_px, np.zeros(3), np.ones(3)]) @ np.array(record.affine).T)[:, :3]
+    np.testing.assert_allclose(found, by_affine * (-1, -1, 1), atol=1e-3)
+
+
+def test_a_description_tells_the_radius_or_that_nothing_is_told(tmp_path: Path, make_record: Make) -> None:
+    def first(**fields: object) -> str:
+        record = make_record(tmp_path / "a.png", points_px=((1.0, 2.0),) * 3, **fields)
+        return json.loads(markups_text(record))["markups"][0]["controlPoints"][0]["description"]
+
+    told = {"confidence": (0.9, 0.8, 0.7), "radius_px": (12.34, 5.0, 5.0)}
+    assert first(**told, spacing_mm=(0.5, 0.5)) == "confidence 0.900; 90 % within 12.3 px (6.2 mm)"
+    assert first(**told).startswith("confidence 0.900; 90 % within 12.3 px; no millimetres")
+    assert first(withheld=True).startswith("confidence withheld")

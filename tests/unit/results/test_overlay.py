@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from monai_degia.results import overlay
-from monai_degia.results.overlay import FINGER_COLORS, draw_landmarks, hand_skeleton, save_overlay_grid
+from monai_degia.results.overlay import FINGER_COLORS, draw_landmarks, save_overlay_grid
 
 FINGERS = ("thumb", "index", "middle", "ring", "little")
 HAND21 = ["wrist"] + [
@@ -87,16 +87,14 @@ def test_bones_of_a_doubtful_landmark_are_thin_and_marks_can_be_small() -> None:
     assert width(mark_size=2.0) >= 1.5 * whole
 
 
-def test_skeleton_of_the_known_sets_and_of_any_order() -> None:
-    def named(names: list[str]) -> set[tuple[str, str]]:
-        return {(names[a], names[b]) for a, b in hand_skeleton(names)}
-
-    assert len(hand_skeleton(HAND21)) == 20
-    assert {("wrist", "thumb_cmc"), ("thumb_ip", "thumb_tip"), ("index_pip", "index_dip")} <= named(HAND21)
-    assert len(HAND17) == 17 and len(hand_skeleton(HAND17)) == 12
-    assert all(a.split("_")[0] == b.split("_")[0] for a, b in named(HAND17))
-    assert named(HAND21[::-1]) == named(HAND21)
-    assert hand_skeleton(["sella", "nasion"]) == []
+def test_a_label_that_is_missing_has_no_ring() -> None:
+    points = torch.tensor([[16.0, 16.0], [48.0, 48.0]])
+    target = points + 8
+    both, none = (draw_landmarks(torch.zeros(1, 64, 64), points, target=t) for t in (target, target * torch.nan))
+    target[1] = torch.nan
+    one = draw_landmarks(torch.zeros(1, 64, 64), points, target=target)
+    assert np.array_equal(none, draw_landmarks(torch.zeros(1, 64, 64), points))
+    assert np.array_equal(one[:128], both[:128]) and np.array_equal(one[160:], none[160:])
 
 
 def test_names_without_a_hand_get_colours_that_differ() -> None:

@@ -31,7 +31,7 @@ def test_fingers_move_apart_or_together_on_hands_of_both_sides(names: tuple[str,
             points = points * [-1, 1] + [95, 0]
         sample = {"image": blobs(points), "landmarks": points.astype(np.float32)}
         before = width(torch.as_tensor(points), names)
-        shift = PoseShiftd("image", names=names)
+        shift = PoseShiftd("image", landmarks=names)
         spread, closed = (shift({**sample, "pose": pose})["landmarks"] for pose in ("spread", "closed"))
         assert width(closed, names) <= before + 1.5 and width(spread, names) >= before - 1.5
         changed["spread"] += width(spread, names) > 1.1 * before

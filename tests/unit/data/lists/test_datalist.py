@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from monai_degia.data.lists.datalist import list_images, load_datalist
+from monai_degia.data.lists.datalist import load_datalist
+from monai_degia.data.lists.image_folders import list_images
 from monai_degia.data.lists.landmark_sets import HAND17, HAND21
 from monai_degia.data.lists.splits import merge_datalists, split_datalist
 
@@ -31,6 +32,11 @@ def write_json(folder: Path, content: Any) -> Path:
     Image.new("L", (20, 10)).save(folder / "p.png")
     (folder / "list.json").write_text(json.dumps(content))
     return folder / "list.json"
+
+
+def write_text(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
 
 
 def test_columns_are_taken_by_name(tmp_path: Path) -> None:
@@ -83,20 +89,26 @@ def test_json_sections_names_and_fields(tmp_path: Path) -> None:
     np.testing.assert_array_equal(loaded["landmarks"], [[1, 2], [5, 6]])
     assert (loaded["class"], loaded["modality"], loaded["mirror"]) == (3, "xray", True)
     assert load_datalist(path, landmarks=NAMES, section="validation")[0]["domain"] == "x"
-    with pytest.raises(ValueError, match="no section 'test'; its lists of items: training, validation"):
+    with pytest.raises(ValueError, match=r"no section 'test'\. The file has: training, validation"):
         load_datalist(path, landmarks=NAMES, section="test")
-    with pytest.raises(ValueError, match="no section None"):
+    with pytest.raises(ValueError, match="several lists of images"):
         load_datalist(path, landmarks=NAMES)
-    with pytest.raises(ValueError, match="no landmark z; its landmark_names: a, c, b"):
+    with pytest.raises(ValueError, match=r"no landmark z in this file\. It has: a, c, b"):
         load_datalist(path, landmarks=["a", "z"], section="training")
 
 
 CELLS = {
     "cells missing": (["p.png", "1", "0", "5"], "line 3 .*4 cells where the header has 7"),
-    "cells too many": ([*ROWS[0], "9"], "8 cells where the header has 7"),
-    "empty": (["p.png", "1", "0", "", "", "1", "2"], "2 of 4 coordinates are empty(.|\n)*where="),
-    "text": (["p.png", "1", "0", "5", "six", "1", "2"], r"\['5', 'six'\] is not a number"),
-    "nan": (["p.png", "1", "0", "nan", "inf", "1", "2"], "2 coordinates are NaN or infinite"),
+    "cells too many": (["p.png", *ROWS[0][1:], "9"], "8 cells where the header has 7"),
+    "half": (["p.png", "1", "0", "5", "", "1", "2"], "b has only one of x and y(.|\n)*where="),
+    "text": (["p.png", "1", "0", "5", "six", "1", "2"], "coordinate 'six' is not a number"),
+    "infinite": (["p.png", "1", "0", "3", "inf", "1", "2"], "coordinate of b is infinite"),
+    "placeholder": (
+        ["p.png", "1", "0", "-1", "-1", "1", "2"],
+        r"stands for a missing one: b at -1/-1(.|\n)*'placeholder'",
+    ),
+    "equal": (["p.png", "1", "0", "4", "4.5", "4", "4.5"], "all points are the same"),
+    "swapped": (["p.png", "1", "0", "5", "17", "3", "19"], "x and y are exchanged"),
     "outside": (["p.png", "1", "0", "5", "11", "1", "-30"], r"2 landmarks lie outside the 20 x 10 image.*\(1, -30\)"),
     "class text": (["p.png", "1", "x", "5", "6", "1", "2"], "class 'x' in 'kind' is not an integer"),
     "class fraction": (["p.png", "1", "1.5", "5", "6", "1", "2"], "class '1.5' in 'kind' is not an integer"),
@@ -130,7 +142,7 @@ def test_damaged_image_is_named(tmp_path: Path) -> None:
 
 
 def test_margin_counts_from_the_edge_of_the_outer_pixel(tmp_path: Path) -> None:
-    rows = [["p.png", "1", "0", "19.5", "9.5", "-0.5", "-0.5"], ["q.png", "1", "0", "21.4", "10.4", "1", "2"]]
+    rows = [["p.png", "1", "0", "19.5", "9.5", "-0.5", "-0.4"], ["q.png", "1", "0", "21.4", "10.4", "1", "2"]]
     path = write_csv(tmp_path, rows)
     assert len(load_datalist(path, landmarks=NAMES)) == 2
     with pytest.raises(ValueError, match=r"1 of 2 rows(.|\n)*q.png"):
@@ -140,9 +152,9 @@ def test_margin_counts_from_the_edge_of_the_outer_pixel(tmp_path: Path) -> None:
 
 FILES: dict[str, tuple[Callable[[Path], Any], str]] = {
     "missing": (lambda d: load_datalist(d / "no.csv"), "no annotation file"),
-    "suffix": (lambda d: load_datalist(write_csv(d, ROWS).rename(d / "a.xlsx")), r"'\.xlsx'.*\.csv or \.json"),
+    "no list": (lambda d: load_datalist(write_text(d / "a.csv", "%PDF-1.4")), "is no annotation file that is known"),
     "columns": (lambda d: load_datalist(write_csv(d, ROWS), landmarks=["a", "bb"]), r"lacks 2.*bb_x.*mean 'b_x'"),
-    "empty": (lambda d: load_datalist(write_csv(d, []), landmarks=NAMES), "has no rows"),
+    "empty": (lambda d: load_datalist(write_csv(d, []), landmarks=NAMES), "has no labelled image"),
     "column twice": (lambda d: load_datalist(write_csv(d, ROWS, [*HEADER[:-1], "a_x"])), "'a_x' more than once"),
     "where": (lambda d: load_datalist(write_csv(d, ROWS), landmarks=NAMES, where={"god": 1}), "'god'.*mean 'good'"),
     "filtered": (
@@ -150,11 +162,21 @@ FILES: dict[str, tuple[Callable[[Path], Any], str]] = {
         "no row is left after where good=True; before it, good held '0', '1'",
     ),
     "class column": (lambda d: load_datalist(write_csv(d, ROWS), landmarks=NAMES, class_column="knd"), "'knd'.*'kind'"),
-    "csv section": (lambda d: load_datalist(write_csv(d, ROWS), section="training"), "has no section 'training'"),
+    "csv section": (
+        lambda d: load_datalist(write_csv(d, ROWS), section="training"),
+        "which has no section. Leave section out",
+    ),
     "image_dir": (lambda d: load_datalist(write_csv(d, ROWS), landmarks=NAMES, image_dir=d / "no"), "not a folder"),
-    "modality": (lambda d: load_datalist(write_csv(d, ROWS), modality="ct"), "photo, depth, xray, got 'ct'"),
+    "modality": (lambda d: load_datalist(write_csv(d, ROWS), modality="ct"), "photo, depth, xray, or auto, got 'ct'"),
     "spacing": (lambda d: load_datalist(write_csv(d, ROWS), landmarks=NAMES, spacing=-1), "must be positive"),
-    "json": (lambda d: load_datalist(write_csv(d, ROWS).rename(d / "a.json")), "not valid JSON"),
+    "json": (lambda d: load_datalist(write_text(d / "a.json", '{"a": [1,')), "is not valid JSON"),
+    "accept": (lambda d: load_datalist(write_csv(d, ROWS), landmarks=NAMES, accept=["twise"]), "mean 'twice'"),
+    "on_error": (lambda d: load_datalist(write_csv(d, ROWS), landmarks=NAMES, on_error="ignore"), "fail, skip, got"),
+    "group": (lambda d: load_datalist(write_csv(d, ROWS), landmarks=NAMES, group_column="kin"), "mean 'kind'"),
+    "nobody": (
+        lambda d: load_datalist(write_csv(d, [[*r[:5], "", ""] for r in ROWS]), landmarks=NAMES),
+        r"no image has a label of a \(1 of 2 landmarks\)",
+    ),
     "json count": (
         lambda d: load_datalist(write_json(d, {"t": [{"image": "p.png", "landmarks": [[1, 2]]}]}), landmarks=NAMES),
         r"t\[0\] \(p.png\): 1 landmarks where 2 are expected",
@@ -165,7 +187,12 @@ FILES: dict[str, tuple[Callable[[Path], Any], str]] = {
         ),
         r"\[3\] is not a number, or not in a pair",
     ),
-    "json item": (lambda d: load_datalist(write_json(d, {"t": [7]}), landmarks=NAMES), "7 where an object"),
+    "json item": (
+        lambda d: load_datalist(
+            write_json(d, {"t": [{"image": "p.png", "landmarks": [[1, 2], [3, 4]]}, 7]}), landmarks=NAMES
+        ),
+        "7 where an object",
+    ),
     "no images": (lambda d: list_images(d), "holds no image"),
     "no folder": (lambda d: list_images(d / "no"), "not a folder"),
 }
@@ -175,6 +202,91 @@ FILES: dict[str, tuple[Callable[[Path], Any], str]] = {
 def test_what_is_wrong_is_said(tmp_path: Path, act: Callable[[Path], Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         act(tmp_path)
+
+
+def test_a_label_that_is_missing_is_nan_and_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    rows = [["p.png", "1", "0", "", "", "1", "2"], ["q.png", "1", "0", "5", "6", "nan", "NaN"]]
+    with caplog.at_level("INFO"):
+        items = load_datalist(write_csv(tmp_path, rows), landmarks=NAMES)
+    np.testing.assert_array_equal(items[0]["landmarks"], [[1, 2], [np.nan, np.nan]])
+    np.testing.assert_array_equal(items[1]["landmarks"], [[np.nan, np.nan], [5, 6]])
+    assert "2 of 4 labels are missing, in 2 of 2 images" in caplog.text
+
+
+def test_rows_that_cannot_be_used_may_be_left_out_with_a_word(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    rows = [*ROWS, ["p.png", "1", "0", "5", "600", "1", "2"]]
+    items = load_datalist(write_csv(tmp_path, rows), landmarks=NAMES, on_error="skip")
+    assert [Path(item["image"]).name for item in items] == ["p1_0.png", "p1_1.png"]
+    assert "1 of 3 rows cannot be used" in caplog.text and "p.png" in caplog.text and "left out" in caplog.text
+    with pytest.raises(ValueError, match="1 of 1 rows"):
+        load_datalist(write_csv(tmp_path / "all", rows[2:]), landmarks=NAMES, on_error="skip")
+
+
+def test_persons_and_split_are_carried_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    rows = [[*ROWS[0], "ann", "Train"], [*ROWS[1], "", "val"]]
+    path = write_csv(tmp_path, rows, [*HEADER, "Patient_ID", "split"])
+    with caplog.at_level("INFO"):
+        items = load_datalist(path, landmarks=NAMES)
+    assert [item.get("group") for item in items] == ["ann", None]
+    assert [item["split"] for item in items] == ["training", "validation"]
+    assert "'Patient_ID' says what to keep together" in caplog.text and "'split' says what to divide" in caplog.text
+    by_kind = load_datalist(path, landmarks=NAMES, group_column="kind", split_column=None)
+    assert [(item["group"], "split" in item) for item in by_kind] == [("0", False), ("2", False)]
+
+
+def test_an_image_that_is_listed_twice_is_refused_unless_it_is_meant(tmp_path: Path) -> None:
+    path = write_csv(tmp_path, [ROWS[0], ["./p1_0.png", *ROWS[1][1:]]])
+    with pytest.raises(ValueError, match="listed 2 times, in line 2, line 3"):
+        load_datalist(path, landmarks=NAMES)
+    assert len(load_datalist(path, landmarks=NAMES, accept=["twice"])) == 2
+
+
+def test_points_on_the_upright_view_are_named_and_read_if_told(tmp_path: Path) -> None:
+    """Shown upright, this picture has 10 x 20 pixels, and its pixel (2, 17) there is (17, 7) in the file."""
+    path = write_csv(tmp_path, [["p.jpg", "1", "0", "5", "18", "2", "17"]])
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("L", (20, 10)).save(tmp_path / "images" / "p.jpg", exif=exif)
+    with pytest.raises(ValueError, match=r"upright view \(10 x 20; Exif orientation 6"):
+        load_datalist(path, landmarks=NAMES)
+    np.testing.assert_allclose(load_datalist(path, landmarks=NAMES, upright=True)[0]["landmarks"], [[17, 7], [18, 4]])
+
+
+def test_the_list_of_a_tool_gives_the_same_items(tmp_path: Path) -> None:
+    """Key points of COCO are places of pixels, as ours are."""
+    own = load_datalist(write_csv(tmp_path, ROWS), landmarks=NAMES)
+    coco = {
+        "images": [{"id": i, "file_name": row[0], "width": 20, "height": 10} for i, row in enumerate(ROWS)],
+        "categories": [{"id": 1, "name": "hand", "keypoints": ["b", "c", "a"]}],
+        "annotations": [
+            {
+                "id": i,
+                "image_id": i,
+                "category_id": 1,
+                "keypoints": [
+                    float(row[3]),
+                    float(row[4]),
+                    2,
+                    0,
+                    0,
+                    0,
+                    float(row[5]),
+                    float(row[6]),
+                    1,
+                ],
+            }
+            for i, row in enumerate(ROWS)
+        ],
+    }
+    path = write_text(tmp_path / "coco.json", json.dumps(coco))
+    items = load_datalist(path, landmarks=NAMES)
+    for item, other in zip(items, own, strict=True):
+        np.testing.assert_allclose(item["landmarks"], other["landmarks"])
+        assert item["image"] == other["image"]
+    hidden = load_datalist(path, landmarks=NAMES, occluded="drop", accept=["unlabelled"])
+    assert np.isnan(hidden[0]["landmarks"][0]).all() and not np.isnan(hidden[0]["landmarks"][1]).any()
+    with pytest.raises(ValueError, match="no image has a label of c"):
+        load_datalist(path, landmarks=["a", "b", "c"])
 
 
 def test_list_images_is_sorted_and_takes_images_only(tmp_path: Path) -> None:
@@ -252,19 +364,3 @@ def test_list_images_leaves_results_and_keeps_broken_links(tmp_path: Path) -> No
     (tmp_path / "folder.png").mkdir()
     (tmp_path / "link.png").symlink_to(tmp_path / "folder.png")
     assert [Path(item["image"]).name for item in list_images(tmp_path)] == ["a.png", "gone.png", "sr.dcm"]
-
-
-def test_list_images_tells_of_images_in_sub_folders(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    for name in ("notes/a.txt", "results/a.overlay.png", "study/series/IM1"):
-        (tmp_path / name).parent.mkdir(parents=True)
-    (tmp_path / "notes" / "a.txt").write_text("no image")
-    for name in ("results/a.overlay.png", "study/series/IM1"):
-        (tmp_path / name).write_bytes(bytes(128) + b"DICM")
-    with pytest.raises(ValueError, match=r"holds no image .* Its sub-folders do, such as \S*study: pass one"):
-        list_images(tmp_path)
-    (tmp_path / "a.png").touch()
-    assert len(list_images(tmp_path)) == 1
-    (message,) = caplog.messages
-    assert message.endswith(f"sub-folders are not searched, images lie in {tmp_path / 'study'}.")
-    caplog.clear()
-    assert len(list_images(tmp_path, [".png"])) == 1 and not caplog.messages

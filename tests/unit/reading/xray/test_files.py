@@ -3,11 +3,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from pydicom.dataset import Dataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from monai_degia.io.suffixes import is_dicom_file
-from monai_degia.reading.xray.files import XRayFileError, numbers, open_xray
+from monai_degia.reading.xray.files import XRayFileError, open_xray
+from monai_degia.reading.xray.values import numbers
 
 PIXELS = np.arange(12, dtype=np.uint8).reshape(3, 4)
 
@@ -17,8 +19,11 @@ def test_dicom_is_told_by_its_ending_or_its_first_bytes(write_xray: Callable[...
         assert is_dicom_file(write_xray(PIXELS, name)), name
     for name in ("a.DCM", "a.dicom", "a.ima"):
         assert is_dicom_file(tmp_path / name), name
-    for name in ("DICOMDIR", "a.png", "a.nii.gz", "a.mha"):
-        assert not is_dicom_file(write_xray(PIXELS, name)), name
+    for name in ("a.png", "a.nii.gz", "a.mha"):
+        assert is_dicom_file(write_xray(PIXELS, name)), "what a file holds goes before its name"
+    assert not is_dicom_file(write_xray(PIXELS, "DICOMDIR"))
+    Image.fromarray(PIXELS).save(tmp_path / "b.dcm", "PNG")
+    assert not is_dicom_file(tmp_path / "b.dcm")
     (tmp_path / "notes").write_text("DICM")
     assert not any(is_dicom_file(tmp_path / name) for name in ("notes", "missing", "."))
 
@@ -39,7 +44,7 @@ def test_what_cannot_be_opened_is_named_with_the_cure(write_xray: Callable[..., 
         open_xray(tmp_path)
     damaged = write_xray(np.zeros((4, 4), np.uint8), syntax=DeflatedExplicitVRLittleEndian)
     damaged.write_bytes(damaged.read_bytes()[:-20] + b"\xff" * 20)
-    with pytest.raises(XRayFileError, match=r"cannot be read as DICOM.*anew"):
+    with pytest.raises(XRayFileError, match=r"cannot be read as DICOM: its header is damaged .*anew"):
         open_xray(damaged)
 
 

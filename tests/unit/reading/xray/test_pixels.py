@@ -11,7 +11,6 @@ try:
 except ImportError:  # pydicom 2
     from pydicom.pixel_data_handlers.util import apply_voi_lut, apply_windowing
 
-from monai_degia.reading.xray.files import XRayFileError
 from monai_degia.reading.xray.pixels import apply_window
 from monai_degia.reading.xray.reader import XRayReader
 
@@ -189,13 +188,38 @@ def test_constant_images_stay_finite(write_xray: Write, tags: dict[str, Any]) ->
     assert len(np.unique(grey(write_xray(np.full((4, 5), 7, np.uint16), **tags)))) == 1
 
 
-def test_what_cannot_be_applied_is_said(write_xray: Write, table: Table) -> None:
-    window = {"WindowCenter": 7, "WindowWidth": 9}
-    with pytest.raises(XRayFileError, match=r"a\.dcm: VOILUTFunction 'CUBIC' is none of LINEAR"):
-        grey(write_xray(VALUES, VOILUTFunction="CUBIC", **window))
-    short = table(np.arange(50, dtype=np.uint16), 0, 12)
-    short.LUTDescriptor = [90, 0, 12]
-    with pytest.raises(XRayFileError, match=r"a\.dcm: the VOI LUT has 50 values of 12 bits.*announces 90"):
-        grey(write_xray(VALUES, VOILUTSequence=[short]))
-    with pytest.raises(XRayFileError, match=r"a\.dcm: the modality LUT has no valid descriptor"):
-        grey(write_xray(VALUES, ModalityLUTSequence=[Dataset()]))
+WINDOW = {"BitsStored": 12, "WindowCenter": 2000, "WindowWidth": 3000}
+
+
+@pytest.mark.parametrize(("stated", "meant"), [("CUBIC", "LINEAR"), ("linear", "LINEAR"), ("sigmoid", "SIGMOID")])
+def test_an_odd_window_function_is_told_and_replaced(
+    write_xray: Write, caplog: pytest.LogCaptureFixture, stated: str, meant: str
+) -> None:
+    expected = grey(write_xray(VALUES, VOILUTFunction=meant, **WINDOW))
+    assert not caplog.messages
+    path = write_xray(VALUES, VOILUTFunction="AAAAAAA"[: len(stated)], **WINDOW)
+    path.write_bytes(path.read_bytes().replace(b"A" * len(stated), stated.encode()))
+    np.testing.assert_array_equal(grey(path), expected)
+    assert f"{meant} is taken" in caplog.text and (stated == "linear" or stated not in caplog.text)
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [{"RescaleSlope": 0, "RescaleIntercept": 0}, {"RescaleSlope": "1e300", "RescaleIntercept": "1e300"}],
+    ids=["zero", "too large"],
+)
+def test_a_rescaling_that_leaves_nothing_is_passed_over(
+    write_xray: Write, caplog: pytest.LogCaptureFixture, tags: dict[str, Any]
+) -> None:
+    np.testing.assert_array_equal(grey(write_xray(VALUES, **WINDOW, **tags)), grey(write_xray(VALUES, **WINDOW)))
+    (message,) = caplog.messages
+    assert "a.dcm" in message and "escal" in message
+
+
+def test_the_inversion_of_a_presentation_lut_can_be_switched_off(write_xray: Write) -> None:
+    plain = grey(write_xray(VALUES, **WINDOW))
+    path = write_xray(VALUES, PresentationLUTShape="INVERSE", **WINDOW)
+    np.testing.assert_allclose(grey(path), 1 - plain, atol=1e-6)
+    np.testing.assert_array_equal(grey(path, presentation_lut=False), plain)
+    path = write_xray(VALUES, PhotometricInterpretation="MONOCHROME1", **WINDOW)
+    np.testing.assert_allclose(grey(path, presentation_lut=False), 1 - plain, atol=1e-6)

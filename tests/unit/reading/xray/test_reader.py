@@ -12,6 +12,7 @@ from monai.transforms import LoadImaged
 from PIL import Image
 from pydicom.uid import generate_uid
 
+from monai_degia.reading.images import LoadAnyImaged
 from monai_degia.reading.modality import ScaleModalityd
 from monai_degia.reading.xray.files import XRayFileError
 from monai_degia.reading.xray.pixels import apply_window
@@ -58,7 +59,8 @@ def test_nothing_that_names_a_patient_is_kept(write_xray: Write) -> None:
             "file_affine",
             "space",
         ),
-        *("spacing_source", "sop_instance_uid", "photometric_interpretation", "thumb_side"),
+        *("spacing_source", "pixel_aspect", "sop_instance_uid", "photometric_interpretation"),
+        *("thumb_side", "thumb_side_source"),
     }
 
 
@@ -93,7 +95,7 @@ def test_no_other_reader_steps_in_for_what_should_be_dicom(write_xray: Write, tm
     path = write_xray(VALUES, "IM1", PhotometricInterpretation="MONOCHROME1")
     with pytest.raises(XRayFileError, match=r" is a folder\. Pass one DICOM file"):
         load({"image": path.parent})
-    Image.fromarray(np.zeros((6, 5), np.uint8)).save(tmp_path / "x.dcm", "PNG")
+    (tmp_path / "x.dcm").write_text("a text " * 99)
     (tmp_path / "empty.dcm").touch()
     for name in ("x.dcm", "empty.dcm"):
         with pytest.raises(XRayFileError, match=rf"{name} is not a DICOM file"):
@@ -131,17 +133,73 @@ def test_files_of_functional_groups_are_shown_and_measured_as_they_say(write_xra
         np.testing.assert_allclose(np.abs(np.diag(meta["affine"])[:2]), [0.2, 0.1])
 
 
-COLOUR: list[dict[str, Any]] = [
-    {"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB", "PlanarConfiguration": 0, "Columns": 10},
-    {"PhotometricInterpretation": "PALETTE COLOR"},
-]
+def in_three_channels(values: np.ndarray, **tags: Any) -> dict[str, Any]:
+    rows, columns, _ = values.shape
+    form = {"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB", "PlanarConfiguration": 0}
+    return {**form, "Rows": rows, "Columns": columns, **tags}
 
 
-@pytest.mark.parametrize("tags", COLOUR, ids=["rgb", "palette"])
-def test_colour_is_refused_and_no_other_reader_steps_in(write_xray: Write, tags: dict[str, Any]) -> None:
-    path = write_xray(np.zeros((6, 30), np.uint8), **tags)
-    with pytest.raises(XRayFileError, match=r"a\.dcm is a colour image \((RGB|PALETTE).*Pass the original radiograph"):
+@pytest.mark.parametrize("planar", [0, 1])
+@pytest.mark.parametrize("photometric", ["RGB", "YBR_FULL"])
+def test_grey_in_three_channels_is_grey(write_xray: Write, photometric: str, planar: int) -> None:
+    grey = RNG.integers(0, 256, (30, 40), dtype=np.uint8)
+    others = [grey, grey] if photometric == "RGB" else [np.full_like(grey, 128)] * 2
+    values = np.stack([grey, *others], 0 if planar else -1)
+    tags = in_three_channels(np.moveaxis(values, 0, -1) if planar else values)
+    tags |= {"PhotometricInterpretation": photometric, "PlanarConfiguration": planar, "NumberOfFrames": None}
+    reader = XRayReader()
+    found, meta = reader.get_data(reader.read(write_xray(values, "c.dcm", **tags)))
+    expected = reader.get_data(reader.read(write_xray(grey)))[0]
+    np.testing.assert_array_equal(found, expected)
+    assert list(meta["spatial_shape"]) == [40, 30]
+
+
+def test_colour_is_refused_and_no_other_reader_steps_in(write_xray: Write) -> None:
+    values = np.repeat(RNG.integers(10, 250, (6, 10, 1), dtype=np.uint8), 3, -1)
+    for off, refused in [(2, False), (3, True)]:
+        values[3, 3, 0] = values[3, 3, 1] + off
+        path = write_xray(values, **in_three_channels(values), NumberOfFrames=None)
+        if refused:
+            with pytest.raises(XRayFileError, match=r"a\.dcm is a colour image.*Pass the original radiograph"):
+                LoadImaged("image", reader=DOTTED)({"image": path})
+        else:
+            assert LoadImaged("image", reader=DOTTED)({"image": path})["image"].shape == (10, 6)
+    with pytest.raises(XRayFileError, match=r"a\.dcm is a colour image"):
+        path = write_xray(np.zeros((6, 30), np.uint8), PhotometricInterpretation="PALETTE COLOR")
         LoadImaged("image", reader=DOTTED)({"image": path})
+
+
+@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"])
+@pytest.mark.parametrize("name", ["bare.dcm", "IM0001", "image.bin"])
+def test_a_data_set_without_preamble_is_read(write_xray: Write, tmp_path: Path, syntax: str, name: str) -> None:
+    path = write_xray(VALUES, syntax=syntax, WindowCenter=2048, WindowWidth=4096)
+    whole = path.read_bytes()
+    length = 144 + int.from_bytes(whole[140:144], "little")  # preamble, DICM, and the meta information
+    (tmp_path / name).write_bytes(whole[length:])
+    image = LoadAnyImaged("image")({"image": tmp_path / name})["image"]
+    np.testing.assert_allclose(image.numpy()[0], VALUES.T / 4095, atol=1e-6)
+
+
+def test_a_report_is_told_by_what_it_is(write_xray: Write) -> None:
+    reader = XRayReader()
+    path = write_xray(VALUES, "sr.dcm", SOPClassUID="1.2.840.10008.5.1.4.1.1.88.11")
+    dataset = pydicom.dcmread(path)
+    for keyword in ("PixelData", "Rows", "Columns"):
+        delattr(dataset, keyword)
+    dataset.save_as(path)
+    with pytest.raises(XRayFileError, match=r"sr\.dcm is a DICOM structured report, which holds no image"):
+        reader.get_data(reader.read(path))
+
+
+def test_enhanced_files_tell_the_size_of_their_detector(write_xray: Write) -> None:
+    outer, pixels, geometry = pydicom.Dataset(), pydicom.Dataset(), pydicom.Dataset()
+    pixels.ImagerPixelSpacing, geometry.EstimatedRadiographicMagnificationFactor = [0.3, 0.6], 1.5
+    outer.FramePixelDataPropertiesSequence, outer.XRayGeometrySequence = [pixels], [geometry]
+    reader = XRayReader()
+    values = RNG.integers(0, 4096, (2, 6, 5), dtype=np.uint16)
+    meta = reader.get_data(reader.read(write_xray(values, SharedFunctionalGroupsSequence=[outer])))[1]
+    np.testing.assert_allclose(np.abs(np.diag(meta["affine"])[:2]), [0.4, 0.2])
+    assert meta["spacing_source"] == "ImagerPixelSpacing/magnification"
 
 
 @pytest.mark.parametrize("name", ["Rows", "BitsStored", "PhotometricInterpretation"])

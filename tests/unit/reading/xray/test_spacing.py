@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pydicom.dataset import Dataset
 
-from monai_degia.reading.xray.spacing import file_affine, pixel_spacing, plane_affine
+from monai_degia.reading.xray.spacing import file_affine, pixel_aspect, pixel_spacing, plane_affine
 
 
 def header(**tags: Any) -> Dataset:
@@ -15,33 +15,52 @@ def header(**tags: Any) -> Dataset:
 
 
 PIXEL, IMAGER, FILM = [0.1, 0.3], [0.2, 0.5], [0.7, 0.9]
+DETECTOR, CALIBRATED = "ImagerPixelSpacing (detector plane)", "PixelSpacing (calibrated)"
+FACTOR = {"EstimatedRadiographicMagnificationFactor": 1.25}
+DISTANCES = {"DistanceSourceToDetector": 1250, "DistanceSourceToPatient": 1000}
+BOTH = {"PixelSpacing": IMAGER, "ImagerPixelSpacing": IMAGER}
 CASES: dict[str, tuple[dict[str, Any], tuple[float, float] | None, str]] = {
     "x comes second in the file": ({"PixelSpacing": PIXEL}, (0.3, 0.1), "PixelSpacing"),
-    "body before detector": ({"PixelSpacing": PIXEL, "ImagerPixelSpacing": IMAGER}, (0.3, 0.1), "PixelSpacing"),
-    "calibrated": (
-        {"PixelSpacing": PIXEL, "PixelSpacingCalibrationType": "FIDUCIAL", "ImagerPixelSpacing": IMAGER},
+    "values that differ are calibrated": (
+        {"PixelSpacing": PIXEL, "ImagerPixelSpacing": IMAGER, **FACTOR},
         (0.3, 0.1),
-        "PixelSpacing",
+        CALIBRATED,
     ),
-    "magnification is not for PixelSpacing": (
-        {"PixelSpacing": PIXEL, "EstimatedRadiographicMagnificationFactor": 1.25},
+    "calibrated to equal values": (
+        {**BOTH, "PixelSpacingCalibrationType": "FIDUCIAL", **FACTOR},
+        (0.5, 0.2),
+        CALIBRATED,
+    ),
+    "calibrated by geometry": (
+        {"PixelSpacing": PIXEL, "PixelSpacingCalibrationType": "GEOMETRY"},
         (0.3, 0.1),
-        "PixelSpacing",
+        CALIBRATED,
     ),
-    "detector": ({"ImagerPixelSpacing": IMAGER, "NominalScannedPixelSpacing": FILM}, (0.5, 0.2), "ImagerPixelSpacing"),
-    "detector, magnified": (
-        {"ImagerPixelSpacing": IMAGER, "EstimatedRadiographicMagnificationFactor": 1.25},
-        (0.4, 0.16),
+    "equal values are the detector's": (BOTH, (0.5, 0.2), DETECTOR),
+    "equal values, magnified": ({**BOTH, **FACTOR}, (0.4, 0.16), "ImagerPixelSpacing/magnification"),
+    "equal values, distances": ({**BOTH, **DISTANCES}, (0.4, 0.16), "ImagerPixelSpacing/distances"),
+    "the factor goes before distances": (
+        {**BOTH, **DISTANCES, "EstimatedRadiographicMagnificationFactor": 2},
+        (0.25, 0.1),
         "ImagerPixelSpacing/magnification",
     ),
+    "magnification is not for PixelSpacing alone": ({"PixelSpacing": PIXEL, **FACTOR}, (0.3, 0.1), "PixelSpacing"),
+    "detector": ({"ImagerPixelSpacing": IMAGER, "NominalScannedPixelSpacing": FILM}, (0.5, 0.2), DETECTOR),
+    "detector, magnified": ({"ImagerPixelSpacing": IMAGER, **FACTOR}, (0.4, 0.16), "ImagerPixelSpacing/magnification"),
     "no real magnification": (
         {"ImagerPixelSpacing": IMAGER, "EstimatedRadiographicMagnificationFactor": 0},
         (0.5, 0.2),
-        "ImagerPixelSpacing",
+        DETECTOR,
     ),
+    "a patient behind the detector": (
+        {"ImagerPixelSpacing": IMAGER, "DistanceSourceToDetector": 1000, "DistanceSourceToPatient": 1250},
+        (0.5, 0.2),
+        DETECTOR,
+    ),
+    "radiotherapy": ({"ImagePlanePixelSpacing": IMAGER}, (0.5, 0.2), "ImagePlanePixelSpacing (detector plane)"),
     "film": ({"NominalScannedPixelSpacing": FILM}, (0.9, 0.7), "NominalScannedPixelSpacing"),
-    "empty": ({"PixelSpacing": None, "ImagerPixelSpacing": IMAGER}, (0.5, 0.2), "ImagerPixelSpacing"),
-    "zero": ({"PixelSpacing": [0, 0.1], "ImagerPixelSpacing": IMAGER}, (0.5, 0.2), "ImagerPixelSpacing"),
+    "empty": ({"PixelSpacing": None, "ImagerPixelSpacing": IMAGER}, (0.5, 0.2), DETECTOR),
+    "zero": ({"PixelSpacing": [0, 0.1], "ImagerPixelSpacing": IMAGER}, (0.5, 0.2), DETECTOR),
     "one number": ({"PixelSpacing": 0.1}, None, ""),
     "nothing": ({}, None, ""),
 }
@@ -86,3 +105,17 @@ def test_a_plane_of_another_direction_keeps_its_place_and_2d_points_their_spacin
 def test_an_orientation_that_is_none_is_not_followed(turn: list[float]) -> None:
     place = header(ImageOrientationPatient=turn, ImagePositionPatient=[10, 20, 30])
     np.testing.assert_allclose(file_affine(place, (0.3, 0.1)), np.diag([-0.3, -0.1, 1, 1]))
+
+
+@pytest.mark.parametrize(
+    ("tags", "aspect"),
+    [
+        ({"PixelAspectRatio": [2, 1]}, 2.0),  # vertical first
+        ({"PixelAspectRatio": [2, 1], "PixelSpacing": [0.2, 0.2]}, 1.0),
+        ({"PixelSpacing": PIXEL}, 1 / 3),
+        ({"PixelAspectRatio": [0, 1]}, 1.0),
+        ({}, 1.0),
+    ],
+)
+def test_pixels_may_be_higher_than_wide(tags: dict[str, Any], aspect: float) -> None:
+    assert pixel_aspect(header(**tags)) == pytest.approx(aspect)

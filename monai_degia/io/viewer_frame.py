@@ -1,4 +1,4 @@
-"""Where 3D Slicer, and any other program that stands on ITK, shows the pixels of a file."""
+"""Where 3D Slicer, and any other program that stands on ITK, shows the pixels of a file: asked, not worked out."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from monai_degia.errors import UserError
+from monai_degia.io.suffixes import is_dicom_file
 
 __all__ = ["ViewerFrame", "viewer_frame"]
 
@@ -27,6 +28,12 @@ class ViewerFrame:
     axes: np.ndarray
     size: tuple[int, int]
 
+    @property
+    def spacing(self) -> tuple[float, float]:
+        """Size of a pixel in x and y as the viewer takes it, in its mm."""
+        width, height = np.linalg.norm(self.axes, axis=0)
+        return float(width), float(height)
+
     def positions(self, points: np.ndarray) -> np.ndarray:
         """LPS positions (K, 3) of pixels (K, 2)."""
         return np.asarray(self.origin + points @ self.axes.T)
@@ -38,14 +45,16 @@ class ViewerFrame:
         return points, np.linalg.norm(from_origin - points @ self.axes.T, axis=1)
 
 
-def viewer_frame(file: Path) -> ViewerFrame:
-    """The frame of an image file.
+def viewer_frame(file: str | Path) -> ViewerFrame:
+    """The frame of an image file, by its header alone.
 
     ITK's own reader tells it, since it is what Slicer shows by: physical point = origin + direction x spacing x index,
-    with indices at pixel centres (ITK Software Guide, 4.1.4).
+    with indices at pixel centres (ITK Software Guide, 4.1.4). That is not always the file's own: of CR, DX, MG, XA and
+    RF files ITK knows ``ImagerPixelSpacing`` alone, without magnification, and else says 1 mm; of pictures it takes the
+    size of a printed dot, where a JPEG or TIFF states one.
 
     Args:
-        file: picture, DICOM, NIfTI or MetaImage with one slice.
+        file: picture, DICOM, NIfTI or MetaImage with one slice, along whichever axis.
 
     Returns:
         The frame.
@@ -57,16 +66,22 @@ def viewer_frame(file: Path) -> ViewerFrame:
     import SimpleITK  # here and not above: it takes long to load
 
     reader = SimpleITK.ImageFileReader()
+    told = SimpleITK.ProcessObject.GetGlobalWarningDisplay()
     try:
         str(file).encode()  # ITK ends the whole process at a name that is not UTF-8
+        if is_dicom_file(file):
+            reader.SetImageIO("GDCMImageIO")
         reader.SetFileName(str(file))
+        SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)  # warnings may quote what names a patient
         reader.ReadImageInformation()
     except (UnicodeEncodeError, RuntimeError) as error:
         raise UserError(f"{file} is no image that ITK reads, so Slicer's points have no place on it.") from error
-    count = reader.GetDimension()
-    origin, spacing = np.zeros(3), np.ones(3)
-    origin[: min(count, 3)], spacing[: min(count, 3)] = reader.GetOrigin()[:3], reader.GetSpacing()[:3]
-    direction = np.eye(3)
-    given = np.array(reader.GetDirection()).reshape(count, count)[:3, :3]
-    direction[: len(given), : len(given)] = given
-    return ViewerFrame(origin, (direction * spacing)[:, :2], (reader.GetSize()[0], reader.GetSize()[1]))
+    finally:
+        SimpleITK.ProcessObject.SetGlobalWarningDisplay(told)
+    count, size = reader.GetDimension(), reader.GetSize()
+    origin, axes = np.zeros(3), np.zeros((3, count))
+    origin[: min(count, 3)] = reader.GetOrigin()[:3]
+    axes[:count] = (np.reshape(reader.GetDirection(), (count, count)) * reader.GetSpacing())[:3]
+    single = [axis for axis in range(count) if size[axis] == 1][-(count - 2) :] if count > 2 else []
+    kept = [axis for axis in range(count) if axis not in single][:2] if len(single) == count - 2 else [0, 1]
+    return ViewerFrame(origin, axes[:, kept], (size[kept[0]], size[kept[1]]))
