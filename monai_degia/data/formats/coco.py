@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from monai_degia.data.formats.annotations import AnnotatedImage, AnnotationSet
+from monai_degia.data.formats.coco_exporters import exporter_of, joined_by_image, landmark_categories
 from monai_degia.data.formats.content import Content
-from monai_degia.data.formats.image_files import stated_or_read_size
+from monai_degia.data.formats.image_files import paths_of_address, stated_or_read_size
 from monai_degia.data.formats.objects import (
     LabelledObject,
     annotation_set,
@@ -44,9 +46,14 @@ def _read(content: Content, options: ReadOptions) -> AnnotationSet:
 
     A key point is x, y and v: 0 is not labelled (whatever x and y are), 1 labelled and not visible, 2 visible
     (cocodataset.org, "Data format"). Coordinates count pixels from 0 and are centres: Detectron2 adds 0.5 to them, and
-    to nothing else, to come from centres to corners (detectron2/data/datasets/coco.py, load_coco_json). Exporters that
-    take over the numbers of a tool whose origin is the corner (CVAT through Datumaro, Label Studio's converter) are
-    half a pixel off; ``origin='corner'`` puts that right.
+    to nothing else, to come from centres to corners (detectron2/data/datasets/coco.py, load_coco_json).
+
+    Exporters take over the numbers of tools whose origin is the corner. Label Studio's names itself, and half a pixel
+    is taken off (label_studio_sdk 2.1.2, converter/keypoints.py, which rounds to whole pixels too). Datumaro's, through
+    which CVAT exports, does not say where its points are from, so the log asks for ``origin='corner'``.
+
+    Where all categories have a single point without a name, as Datumaro writes points that are in no skeleton, the
+    categories are the landmarks.
 
     Crowds, other categories and objects without a labelled point are left out and counted.
     """
@@ -54,24 +61,33 @@ def _read(content: Content, options: ReadOptions) -> AnnotationSet:
         raise UserError(f"{content.path} is a COCO results file: it names no images. Pass the file of the annotations.")
     images = {identity(image.get("id")): image for image in mappings(content.value["images"])}
     entries = content.value["annotations"]
-    category = _category(content, options)
-    names = _names(content, category, options)
+    exporter = exporter_of(content)
+    landmarks = landmark_categories(content) if options.category is None else {}
+    category = {} if landmarks else _category(content, options)
+    names = tuple(landmarks.values()) if landmarks else _names(content, category, options)
     objects, left_out = [], Counter[str]()
     for index, entry in enumerate(entries):
         if not isinstance(entry, dict):
             objects.append(LabelledObject("", {}, where=f"annotations[{index}]", problem=f"{entry!r:.40} is no object"))
             continue
         reason = _passed_over(entry, category)
+        own = (landmarks[identity(entry.get("category_id"))],) if landmarks and not reason else names
         if reason:
             left_out[reason] += 1
         else:
-            objects.append(_object(f"annotations[{index}]", entry, images, names))
+            objects.append(_object(f"annotations[{index}]", entry, images, own, exporter))
+    objects = joined_by_image(objects) if landmarks else objects
     named = {labelled.image for labelled in objects}
-    bare = sum(str(image.get("file_name", "")) not in named for image in images.values())
+    bare = sum(_paths(image)[0] not in named for image in images.values())
     if bare:
         left_out["image without a labelled point"] = bare
     notes = [f"Left out, {reason}: {number}." for reason, number in left_out.items()]
-    return annotation_set("coco", objects, options, names, _bones(category, names), notes)
+    if exporter == "datumaro" and options.origin is None:
+        notes.append("Written by Datumaro: pass origin='corner' if the points were set in CVAT, or 'centre' if not.")
+    found = annotation_set("coco", objects, options, names, _bones(category, names), notes)
+    if exporter != "label_studio":
+        return found
+    return replace(found.moved(-0.5) if options.origin is None else found, upright=True)
 
 
 def _category(content: Content, options: ReadOptions) -> dict[str, Any]:
@@ -115,7 +131,9 @@ def _passed_over(entry: Mapping[str, Any], category: Mapping[str, Any]) -> str:
     return ""
 
 
-def _object(where: str, entry: Mapping[str, Any], images: Mapping[str, Any], names: Sequence[str]) -> LabelledObject:
+def _object(
+    where: str, entry: Mapping[str, Any], images: Mapping[str, Any], names: Sequence[str], exporter: str
+) -> LabelledObject:
     image, problem = images.get(identity(entry.get("image_id")), {}), ""
     given = entry["keypoints"] if isinstance(entry["keypoints"], list) else []
     values = np.array([number_or_nan(value) for value in given], dtype=np.float64)
@@ -128,18 +146,26 @@ def _object(where: str, entry: Mapping[str, Any], images: Mapping[str, Any], nam
     elif not np.isfinite(values.reshape(-1, 3)[values[2::3] > 0]).all():
         problem = "a coordinate is not a number"
     triples = values.reshape(-1, 3).tolist() if not problem else []
+    paths = _paths(image)
     return LabelledObject(
-        image=str(image.get("file_name", "")),
+        image=paths[0],
         points={name: (x, y) for name, (x, y, v) in zip(names, triples, strict=False) if v > 0},
         hidden=frozenset(name for name, (_, _, v) in zip(names, triples, strict=False) if v == 1),
         where=where,
-        size=stated_size(image.get("width"), image.get("height")),
+        size=None if exporter == "label_studio" else stated_size(image.get("width"), image.get("height")),
         fields={
             **{key: value for key, value in image.items() if key not in _IMAGE_KEYS},
             **{key: value for key, value in entry.items() if key not in _ANNOTATION_KEYS},
         },
         problem=problem,
+        aliases=tuple(paths[1:]),
     )
+
+
+def _paths(image: Mapping[str, Any]) -> list[str]:
+    """The picture's path; Label Studio's exports have its address on the server instead."""
+    name = str(image.get("file_name") or "")
+    return paths_of_address(name) if "://" in name or name.startswith("/data/") else [name]
 
 
 def _bones(category: Mapping[str, Any], names: Sequence[str]) -> list[tuple[str, str]]:

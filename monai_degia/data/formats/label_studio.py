@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import posixpath
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import parse_qs, quote, unquote, urlsplit
+from urllib.parse import quote
 
 import numpy as np
 
 from monai_degia.data.formats.annotations import AnnotatedImage, AnnotationSet
 from monai_degia.data.formats.content import Content
-from monai_degia.data.formats.image_files import stated_or_read_size
+from monai_degia.data.formats.image_files import paths_of_address, stated_or_read_size
 from monai_degia.data.formats.objects import (
     LabelledObject,
     annotation_set,
@@ -111,7 +109,7 @@ def _regions(result: Sequence[Any], left_out: Counter[str]) -> list[dict[str, An
 
 def _objects(where: str, data: Mapping[str, Any], regions: Sequence[dict[str, Any]]) -> Iterator[LabelledObject]:
     key = _image_key(data)
-    names = _paths(str(data.get(key, ""))) if key else [""]
+    names = paths_of_address(str(data.get(key, ""))) if key else [""]
     groups: dict[str, list[dict[str, Any]]] = {}
     for region in regions:
         groups.setdefault(identity(region.get("parentID") or ""), []).append(region)
@@ -142,31 +140,11 @@ def _objects(where: str, data: Mapping[str, Any], regions: Sequence[dict[str, An
 def _image_key(data: Mapping[str, Any]) -> str:
     """The key of a task's data that holds the picture."""
     texts = {key: value for key, value in data.items() if isinstance(value, str)}
-    pictures = [key for key, value in texts.items() if _paths(value)[0].lower().endswith(IMAGE_SUFFIXES)]
+    pictures = [key for key, value in texts.items() if paths_of_address(value)[0].lower().endswith(IMAGE_SUFFIXES)]
     for key in ("image", "img"):
         if key in pictures or (key in texts and not pictures):
             return key
     return pictures[0] if pictures else ""
-
-
-def _paths(url: str) -> list[str]:
-    """Paths under which the picture of a task may be found, from its address.
-
-    ``/data/local-files/?d=`` gives the path below the storage; uploads lie flat under ``<8 hex digits>-<name>``; of any
-    other address the path is kept, and its last part is tried too.
-    """
-    parts = urlsplit(url.replace("\\", "/"))
-    local = parse_qs(parts.query).get("d")
-    if local:
-        path = local[0]
-    elif parts.scheme and len(parts.scheme) > 1:
-        path = unquote(parts.path).lstrip("/")
-    elif parts.path.startswith("/data/"):
-        path = posixpath.basename(unquote(parts.path))
-    else:
-        path = unquote(url.replace("\\", "/"))
-    last = posixpath.basename(path)
-    return list(dict.fromkeys([path, last, re.sub(r"^[0-9a-f]{8}-", "", last)]))
 
 
 def task_name(image: AnnotatedImage) -> str:

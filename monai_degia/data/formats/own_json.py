@@ -22,9 +22,15 @@ _OWN = ("image", "landmarks", "occluded", "size")
 
 def _recognise(content: Content) -> bool:
     if content.first_item():
-        return {"image", "landmarks"} <= content.first_item().keys()
+        return "image" in content.first_item() and _is_item(content.first_item())
     sections = _sections(content.value) if content.objects() else {}
-    return any("landmarks" in item for items in sections.values() for item in items[:1] if isinstance(item, dict))
+    return any(_is_item(item) for items in sections.values() for item in items[:1])
+
+
+def _is_item(item: Any) -> bool:
+    """Whether an entry has landmarks, as points: other programs have objects in lists of that name."""
+    points = item.get("landmarks", ...) if isinstance(item, dict) else ...
+    return points is not ... and not (isinstance(points, list) and any(isinstance(point, dict) for point in points))
 
 
 def _sections(value: Mapping[str, Any]) -> dict[str, list[Any]]:
