@@ -162,3 +162,22 @@ def test_a_coronal_slice_has_its_points_where_itk_shows_it(tmp_path: Path, make_
     np.testing.assert_allclose(index[:, [0, 2]], record.points_px, atol=2e-3)
     by_affine = (np.column_stack([record.points_px, np.zeros(3), np.ones(3)]) @ np.array(record.affine).T)[:, :3]
     np.testing.assert_allclose(found, by_affine * (-1, -1, 1), atol=1e-3)
+
+
+@pytest.mark.parametrize("compression", [None, "tiff_lzw"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_points_lie_on_a_tiff_that_itk_reverses(
+    tmp_path: Path, make_record: Make, orientation: int, compression: str | None
+) -> None:
+    pixels = np.zeros((80, 60), dtype=np.uint8)
+    points = ((7, 11), (50, 20), (3, 77))
+    for value, (x, y) in zip((100, 150, 200), points, strict=True):
+        pixels[y, x] = value
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(pixels).save(tmp_path / "a.tif", exif=exif, compression=compression)
+    found = positions(written(make_record(tmp_path / "a.tif", points_px=points), tmp_path))
+    image = SimpleITK.ReadImage(str(tmp_path / "a.tif"))
+    values = SimpleITK.GetArrayFromImage(image).reshape(80, 60, -1)[..., 0]
+    index = [image.TransformPhysicalPointToIndex(place[:2]) for place in found.tolist()]
+    assert [values[y, x] for x, y in index] == [100, 150, 200]
