@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from pydicom.misc import warn_and_log
 
-from monai_degia.reading.xray.discretion import discreet
+from monai_degia.io.discretion import discreet
 from monai_degia.reading.xray.files import XRayFileError
 from monai_degia.reading.xray.reader import XRayReader
 
