@@ -22,7 +22,7 @@ class ObservedErrors(NamedTuple):
     """Errors of landmarks whose places are known.
 
     Args:
-        error: as a fraction of the size of the labelled hand, shape (N, K).
+        error: as a fraction of the size of the labelled hand, shape (N, K); NaN where a landmark has no label.
         of_found: the same distances as a fraction of the size of the hand that was found, shape (N, K).
 
     """
@@ -77,8 +77,13 @@ def fit_calibration(
     features = score_features(disagreement.double(), other_side)
 
     def fit(observed: ObservedErrors) -> tuple[ErrorModel, ConformalRadius]:
-        radius = conformal_radius(features, observed.of_found, kinds, half, coverage)
-        return ErrorModel(_fit_confidence(features, observed.error, tolerance), _four(radius.weights)), radius
+        # Landmarks without a label tell nothing; the others are asked one by one, each with what its image has.
+        labelled = ~observed.error.isnan()
+        owner = labelled.nonzero()[:, 0]
+        own_features, own_kinds = features[labelled][:, None], [kinds[index] for index in owner.tolist()]
+        radius = conformal_radius(own_features, observed.of_found[labelled][:, None], own_kinds, half[owner], coverage)
+        confidence = _fit_confidence(own_features, observed.error[labelled][:, None], tolerance)
+        return ErrorModel(confidence, _four(radius.weights)), radius
 
     of_refined, radius = fit(refined)
     as_is = torch.tensor([not own for own in kinds])

@@ -91,7 +91,9 @@ class ScoreReport(CollectingWriter):
         return scores
 
     def _of_told(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
-        error, confidence = (torch.cat([row[key] for row in rows]) for key in ("error", "confidence"))
+        # A landmark without a label has no error.
+        labelled = ~torch.cat([row["error"] for row in rows]).isnan()
+        error, confidence = (torch.cat([row[key] for row in rows])[labelled] for key in ("error", "confidence"))
         parts = _parts(confidence, _BINS)
         scores: dict[str, Any] = {
             "confidence": [float(confidence[part].mean()) for part in parts],
@@ -100,7 +102,7 @@ class ScoreReport(CollectingWriter):
             "ece": _calibration_error(confidence, error <= self.tolerance),
         }
         if "radius" in rows[0]:
-            held, radius = (torch.cat([row[key] for row in rows]) for key in ("held", "radius"))
+            held, radius = (torch.cat([row[key] for row in rows])[labelled] for key in ("held", "radius"))
             scores |= {"coverage": float(held.double().mean()), "radius": float(radius.double().quantile(0.5))}
         return scores
 

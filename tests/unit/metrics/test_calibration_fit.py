@@ -177,3 +177,12 @@ def test_what_cannot_be_fitted_is_named(options: dict[str, Any], message: str) -
 
 def _with(drawn: tuple[Tensor, Tensor]) -> tuple[Tensor, ObservedErrors]:
     return drawn[0], both(drawn[1])
+
+
+def test_landmarks_without_a_label_change_nothing_but_their_number() -> None:
+    """A third of the labels is missing at random: missing ones are no large errors."""
+    disagreement, error = drawn_confidence()
+    missing = torch.rand(error.shape) < 1 / 3
+    partial = fit_calibration(disagreement, both(error.masked_fill(missing, torch.nan)))
+    assert partial.refined.confidence == pytest.approx((-6.0, -1.5, -1.0, 0.0), abs=0.5)
+    assert coverage(partial, disagreement, error) == pytest.approx(0.9, abs=0.02)

@@ -137,3 +137,22 @@ def test_calibration_fits_one_look_where_the_output_holds_it(tmp_path: Path) -> 
         expected = fit_calibration(three(disagreement), ObservedErrors(errors, errors), label_error=0.02)
         found = calibration.confidence(three(disagreement), one_look=one)
         torch.testing.assert_close(found, expected.confidence(three(disagreement)), atol=1e-3, rtol=0)
+
+
+def test_a_landmark_without_a_label_is_in_no_figure(tmp_path: Path) -> None:
+    error = torch.linspace(0, 0.4, 50)
+    label = BOX.expand(50, 3, 2).clone()
+    prediction = label.clone()
+    prediction[:, 0, 0] += 0.8 * error
+    scores = {"confidence": three(1 - 2 * error), "radius": torch.full((50, 3), 0.2)}
+    for folder, shown in (("whole", label), ("partial", label.clone())):
+        if folder == "partial":
+            shown[:, 2] = torch.nan  # the third landmark, which is always found
+        output = {"pred": prediction, "label": shown, **scores}
+        engine = Engine(lambda engine, batch, output=output: output)
+        ScoreReport(tmp_path / folder, "photo").attach(engine)
+        engine.run([{"image": torch.zeros(50, 1, 10, 10), "domain": ["photo"] * 50}], max_epochs=1)
+    whole, partial = (json.loads((tmp_path / f / "scores.json").read_text())["photo"] for f in ("whole", "partial"))
+    held = int((error <= 0.2 + 1e-6).sum())
+    assert whole["coverage"] == pytest.approx((held + 100) / 150, abs=0.01)
+    assert partial["coverage"] < whole["coverage"] and partial["auroc_confidence"] == pytest.approx(1.0)
