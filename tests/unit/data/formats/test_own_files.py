@@ -29,13 +29,24 @@ def saved_json(folder: Path, content: object) -> Path:
         f"{HEADER}\na.png,p1,1.5,2,30.25,40\n",
         f"{HEADER},,\r\na.png,p1,1.5,2,30.25,40,,\r\n\r\n,,,,,,,\r\n",
         f"sep=,\n{HEADER}\na.png,p1,1.5,2,30.25,40\n",
+        f"\r\n\r\nsep=,\n\r\n{HEADER}\na.png,p1,1.5,2,30.25,40\n",
         f"{HEADER}\na.png,p1,1.5,2,30.25,40\n".replace(",", ";"),
         f"SEP=;\r\n{HEADER}\r\na.png,p1,1.5,2,30.25,40\r\n".replace(",", ";"),
         f"{HEADER}\na.png,p1,1.5,2,30.25,40\n".replace(",", ";").replace(".5", ",5").replace(".25", ",25"),
         f"{HEADER}\na.png,p1,1.5,2,30.25,40\n".replace(",", "\t"),
         'image,patient,"head_x","head_y",tail_x,tail_y\n"a.png","p1",1.5,2,30.25,40',
     ],
-    ids=["plain", "blank ends", "sep line", "semicolons", "sep semicolons", "decimal commas", "tabs", "quoted"],
+    ids=[
+        "plain",
+        "blank ends",
+        "sep line",
+        "blank lines",
+        "semicolons",
+        "sep semicolons",
+        "decimal commas",
+        "tabs",
+        "quoted",
+    ],
 )
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_any_separator_and_ending(text: str, encoding: str, tmp_path: Path) -> None:
