@@ -33,11 +33,12 @@ FILES = [
 LARGEST = 4.0  # standard deviations of the likelihood that count: beyond, a straight line would run away
 
 #: Name to what the logarithm of the radius is a sum of, beside a constant.
-RULES: dict[str, Callable[[Tensor, Tensor], list[Tensor]]] = {
-    "the same for all": lambda own, shift: [],
-    "disagreement of the landmark": lambda own, shift: [own],
-    "... and mean of the image (kept)": lambda own, shift: [own, own.mean(1, keepdim=True).expand_as(own)],
-    "... and domain shift": lambda own, shift: [own, own.mean(1, keepdim=True).expand_as(own), shift],
+RULES: dict[str, Callable[[dict[str, Tensor]], list[Tensor]]] = {
+    "the same for all": lambda known: [],
+    "disagreement of the landmark": lambda known: [known["own"]],
+    "... and mean of the image": lambda known: [known["own"], known["image"]],
+    "... and other side (kept)": lambda known: [known["own"], known["image"], known["side"]],
+    "... and domain shift": lambda known: [known["own"], known["image"], known["side"], known["shift"]],
 }
 
 
@@ -72,18 +73,18 @@ def observed(arguments: argparse.Namespace, folder: str) -> list[dict[str, Any]]
 
 def compare(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """A row of the table for each rule."""
-    columns = {
-        key: torch.stack([row[key] for row in rows]).double() for key in ("disagreement", "refined of found", "bits")
-    }
+    wanted = ("disagreement", "refined of found", "bits", "other_side")
+    columns = {key: torch.stack([row[key] for row in rows]).double() for key in wanted}
     as_is = torch.tensor([not row["kinds"] for row in rows])
-    bits = columns["bits"]
+    own, bits = columns["disagreement"].log(), columns["bits"]
     shift = ((bits - bits[as_is].mean()).abs() / bits[as_is].std()).clamp_max(LARGEST)
-    own = columns["disagreement"].log()
+    of_image = {"image": own.mean(1), "side": columns["other_side"], "shift": shift}
+    known = {"own": own, **{key: value[:, None].expand_as(own) for key, value in of_image.items()}}
     names = list(dict.fromkeys(row["file"] for row in rows))
     half = torch.tensor([names.index(row["file"]) % 2 == 0 for row in rows])
     table = []
     for name, rule in RULES.items():
-        parts = rule(own, shift[:, None].expand_as(own))
+        parts = rule(known)
         features = torch.stack([torch.ones_like(own), *parts], -1)
         found = conformal_radius(features, columns["refined of found"], [row["kinds"] for row in rows], half, 0.9)
         radius = (features @ torch.tensor(found.weights, dtype=torch.float64)).exp()

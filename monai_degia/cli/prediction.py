@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from monai_degia.cli.options import Command, bundle_config
+from monai_degia.data.formats.predictions import PREDICTION_FORMATS, write_predictions
 from monai_degia.engines.workflow import run_configs
 from monai_degia.errors import UserError
 from monai_degia.io.packaged import packaged_folder
+from monai_degia.results.found import read_found
 
 __all__ = ["COMMANDS"]
 
@@ -31,15 +33,28 @@ def _add_prediction(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--formats",
         nargs="+",
-        choices=_FORMATS,
+        choices=(*_FORMATS, *PREDICTION_FORMATS),
         default=[],
-        help="files for each image beside landmarks.csv and landmarks.json: Slicer markups, DICOM SR, pictures",
+        help="beside landmarks.csv and landmarks.json: for each image Slicer markups, a DICOM SR or a picture; for all "
+        "of them COCO results or pre-annotations of Label Studio",
+    )
+    parser.add_argument(
+        "--reference", type=Path, metavar="FILE", help="COCO file whose ids the COCO results are to have"
     )
 
 
 def _predict(options: argparse.Namespace, overrides: dict[str, Any]) -> None:
-    _infer(options, ("landmarks.csv", "landmarks.json"), {"formats": options.formats, **overrides})
-    print(f"Landmarks: {options.out / 'landmarks.csv'}, {options.out / 'landmarks.json'}")
+    tools = [name for name in options.formats if name in PREDICTION_FORMATS]
+    written = ["landmarks.csv", "landmarks.json", *(f"{name}.json" for name in tools)]
+    each = [name for name in options.formats if name not in tools]
+    _infer(options, written, {"formats": each, **overrides})
+    found = read_found(options.out / "landmarks.json") if tools else []
+    for name in tools:
+        reference = options.reference if name == "coco" else None
+        write_predictions(
+            found, options.out / f"{name}.json", name, reference=reference, image_dir=options.images, overwrite=True
+        )
+    print(f"Landmarks: {', '.join(str(options.out / name) for name in written)}")
 
 
 def _report(options: argparse.Namespace, overrides: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pydicom
 from pydicom.uid import UID
 
+from monai_degia.io.discretion import discreet
 from monai_degia.io.suffixes import IMAGE_SUFFIXES, is_dicom_file, other_content, picture_format, starts_as_dicom
 
 __all__ = ["dicom_object", "what_lies_beside"]
@@ -80,10 +81,11 @@ def what_lies_beside(path: str | PathLike[str]) -> str:
 def dicom_object(path: str | PathLike[str]) -> str:
     """What a DICOM file without pixels is, such as ``structured report``; empty for images and what is damaged."""
     try:
-        tags = pydicom.dcmread(path, stop_before_pixels=True, force=True, specific_tags=["SOPClassUID", "Rows"])
-        uid = tags.get("SOPClassUID") or tags.file_meta.get("MediaStorageSOPClassUID") or ""
-        if tags.get("Rows"):
-            return ""
+        with discreet():
+            tags = pydicom.dcmread(path, stop_before_pixels=True, force=True, specific_tags=["SOPClassUID", "Rows"])
+            uid = tags.get("SOPClassUID") or tags.file_meta.get("MediaStorageSOPClassUID") or ""
+            if tags.get("Rows"):
+                return ""
     except Exception:  # damaged: whoever reads it says how
         return ""
     name = UID(str(uid)).name

@@ -8,7 +8,7 @@ from os import PathLike
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["StoredTiff", "stored_tiff"]
+__all__ = ["StoredTiff", "stored_tiff", "tiff_orientation"]
 
 _PHOTOMETRIC, _ORIENTATION, _MAX_SAMPLE, _BITS, _FORMAT = 262, 274, 281, 258, 339
 _SHORTS = {3: "H", 4: "I"}  # SHORT and LONG, all that these tags may be
@@ -40,19 +40,10 @@ def stored_tiff(path: str | PathLike[str]) -> StoredTiff:
         What to open, and the two tags.
 
     """
-    plain = StoredTiff(str(path), 1, None)
-    with open(path, "rb") as file:
-        head = file.read(16)
-        if head[:4] not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
-            return plain
-        try:
-            entries = _entries(file, head)
-        except struct.error:  # cut short
-            return plain
-        orientation = entries.get(_ORIENTATION, (1, 0, ""))[0]
-        white = _white(entries)
-        if orientation in (0, 1) and white is None:
-            return plain
+    entries = _first_entries(path)
+    orientation, white = entries.get(_ORIENTATION, (1, 0, ""))[0], _white(entries)
+    if orientation in (0, 1) and white is None:
+        return StoredTiff(str(path), 1, None)
     content = bytearray(Path(path).read_bytes())
     for tag, value in ((_ORIENTATION, 1), (_PHOTOMETRIC, 1)):
         if tag in entries and (tag == _ORIENTATION or white is not None):
@@ -61,7 +52,24 @@ def stored_tiff(path: str | PathLike[str]) -> StoredTiff:
     return StoredTiff(io.BytesIO(bytes(content)), orientation if 1 <= orientation <= 8 else 1, white)
 
 
+def tiff_orientation(path: str | PathLike[str]) -> int:
+    """Orientation tag of a file, 1 to 8; 1 where it has none, or is no TIFF."""
+    value = _first_entries(path).get(_ORIENTATION, (1, 0, ""))[0]
+    return value if 1 <= value <= 8 else 1
+
+
 _Entry = tuple[int, int, str]  # value, its place in the file, its form
+
+
+def _first_entries(path: str | PathLike[str]) -> dict[int, _Entry]:
+    with open(path, "rb") as file:
+        head = file.read(16)
+        if head[:4] not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+            return {}
+        try:
+            return _entries(file, head)
+        except struct.error:  # cut short
+            return {}
 
 
 def _entries(file: io.BufferedReader, head: bytes) -> dict[int, _Entry]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from monai_degia.errors import UserError
 from monai_degia.io.suffixes import is_dicom_file
+from monai_degia.io.tiff import tiff_orientation
 
 __all__ = ["ViewerFrame", "viewer_frame"]
 
@@ -51,7 +52,8 @@ def viewer_frame(file: str | Path) -> ViewerFrame:
     ITK's own reader tells it, since it is what Slicer shows by: physical point = origin + direction x spacing x index,
     with indices at pixel centres (ITK Software Guide, 4.1.4). That is not always the file's own: of CR, DX, MG, XA and
     RF files ITK knows ``ImagerPixelSpacing`` alone, without magnification, and else says 1 mm; of pictures it takes the
-    size of a printed dot, where a JPEG or TIFF states one.
+    size of a printed dot, where a JPEG or TIFF states one; and it reverses rows and columns of a TIFF by its
+    orientation tag.
 
     Args:
         file: picture, DICOM, NIfTI or MetaImage with one slice, along whichever axis.
@@ -84,4 +86,17 @@ def viewer_frame(file: str | Path) -> ViewerFrame:
     axes[:count] = (np.reshape(reader.GetDirection(), (count, count)) * reader.GetSpacing())[:3]
     single = [axis for axis in range(count) if size[axis] == 1][-(count - 2) :] if count > 2 else []
     kept = [axis for axis in range(count) if axis not in single][:2] if len(single) == count - 2 else [0, 1]
-    return ViewerFrame(origin, axes[:, kept], (size[kept[0]], size[kept[1]]))
+    frame = ViewerFrame(origin, axes[:, kept], (size[kept[0]], size[kept[1]]))
+    return frame if is_dicom_file(file) else _as_shown(frame, file)
+
+
+def _as_shown(frame: ViewerFrame, file: str | Path) -> ViewerFrame:
+    """The frame of the pixels as a TIFF stores them: ITK reverses rows and columns by its orientation tag.
+
+    libtiff does so for ITK, and leaves out the exchange of rows and columns that four of the eight ask for.
+    """
+    orientation = tiff_orientation(file)
+    reversed_axes = np.array([orientation in (2, 3, 6, 7), orientation in (3, 4, 7, 8)])
+    ends = np.array(frame.size) - 1
+    origin = frame.origin + frame.axes @ np.where(reversed_axes, ends, 0)
+    return ViewerFrame(origin, frame.axes * np.where(reversed_axes, -1, 1), frame.size)

@@ -15,7 +15,7 @@ from torch import Tensor
 from monai_degia.errors import UserError
 from monai_degia.io.files import whole_file
 
-__all__ = ["ErrorModel", "ScoreCalibration", "disagreement_features"]
+__all__ = ["ErrorModel", "ScoreCalibration", "score_features"]
 
 #: A radius that holds a share p of the errors of mean 1, if both coordinates are normal and alike (Rayleigh).
 _MEAN = math.sqrt(math.pi / 2)
@@ -26,20 +26,20 @@ class ErrorModel:
     """How far landmarks may be off, from how far the copies of their image disagree.
 
     Args:
-        confidence: intercept, slope on the logarithm of the landmark's disagreement and slope on the mean of that over
-            the image, of the logistic regression of "the error is small".
-        radius: the same three of the logarithm of the radius, as a fraction of the size of the hand that was found.
+        confidence: of the logistic regression of "the error is small": intercept, and slopes on the logarithm of the
+            landmark's disagreement, on the mean of that over the image, and on how much speaks for the other side.
+        radius: the same four of the logarithm of the radius, as a fraction of the size of the hand that was found.
 
     """
 
-    confidence: tuple[float, float, float]
-    radius: tuple[float, float, float]
+    confidence: tuple[float, float, float, float]
+    radius: tuple[float, float, float, float]
 
     def __post_init__(self) -> None:
         for name in ("confidence", "radius"):
             values = getattr(self, name)
-            if len(values) != 3 or not all(isinstance(value, (int, float)) for value in values):
-                raise ValueError(f"{name} must be three numbers, got {values}")
+            if len(values) != 4 or not all(isinstance(value, (int, float)) for value in values):
+                raise ValueError(f"{name} must be four numbers, got {values}")
             object.__setattr__(self, name, tuple(float(value) for value in values))
 
 
@@ -110,34 +110,38 @@ class ScoreCalibration:
         """Whether it was fitted to landmarks of one look as well."""
         return self.one_look is not None
 
-    def confidence(self, disagreement: Tensor, one_look: bool = False) -> Tensor:
+    def confidence(self, disagreement: Tensor, other_side: Tensor | None = None, one_look: bool = False) -> Tensor:
         """Estimated probability that a landmark's error is at most ``tolerance``; same shape, in [0, 1].
 
         Args:
             disagreement: of copies of the image, shape (B, K), positive.
+            other_side: how much speaks for the other side, see :class:`SelfConsistent`, shape (B,); may be left out if
+                the calibration was fitted without.
             one_look: of landmarks of one look, in place of those refined by the copies.
 
         Raises:
-            ValueError: if one look is asked for and was not fitted.
+            ValueError: if one look is asked for and was not fitted, or the other side is missing.
 
         """
-        return torch.sigmoid(_linear(self._model(one_look).confidence, disagreement))
+        return torch.sigmoid(_linear(self._model(one_look).confidence, disagreement, other_side))
 
-    def radius(self, disagreement: Tensor, one_look: bool = False) -> Tensor:
+    def radius(self, disagreement: Tensor, other_side: Tensor | None = None, one_look: bool = False) -> Tensor:
         """Radius of a disc about a landmark that should hold the share ``coverage`` of the true places.
 
         Args:
             disagreement: of copies of the image, shape (B, K), positive.
+            other_side: how much speaks for the other side, see :class:`SelfConsistent`, shape (B,); may be left out if
+                the calibration was fitted without.
             one_look: of landmarks of one look, in place of those refined by the copies.
 
         Returns:
             Fraction of the size of the hand that was found, shape (B, K).
 
         Raises:
-            ValueError: if one look is asked for and was not fitted.
+            ValueError: if one look is asked for and was not fitted, or the other side is missing.
 
         """
-        own = _linear(self._model(one_look).radius, disagreement).exp()
+        own = _linear(self._model(one_look).radius, disagreement, other_side).exp()
         # Errors of landmark and label are independent: their squares add up, and those of the radii if both are normal.
         of_label = self.label_error / _MEAN * math.sqrt(-2 * math.log(1 - self.coverage))
         return (own.square() + of_label**2).sqrt()
@@ -212,21 +216,26 @@ class ScoreCalibration:
             ) from error
 
 
-def disagreement_features(disagreement: Tensor) -> Tensor:
-    """What errors are told by: 1, the logarithm of the disagreement, and its mean over the image's landmarks.
+def score_features(disagreement: Tensor, other_side: Tensor | None = None) -> Tensor:
+    """What errors are told by.
 
     Args:
         disagreement: shape (B, K), positive.
+        other_side: shape (B,), in [0, 1]; default: 0.
 
     Returns:
-        Shape (B, K, 3).
+        1, the logarithm of the disagreement, its mean over the image's landmarks, and ``other_side``; shape (B, K, 4).
 
     """
-    own = disagreement.log()
-    return torch.stack([torch.ones_like(own), own, own.mean(1, keepdim=True).expand_as(own)], -1)
-
-
-def _linear(weights: tuple[float, float, float], disagreement: Tensor) -> Tensor:
     if disagreement.ndim != 2:
         raise UserError(f"disagreement must have shape (B, K), got {tuple(disagreement.shape)}.")
-    return disagreement_features(disagreement) @ torch.tensor(weights).to(disagreement)
+    own = disagreement.log()
+    side = own.new_zeros(len(own)) if other_side is None else other_side.to(own)
+    image = (own.mean(1, keepdim=True), side[:, None])
+    return torch.stack([torch.ones_like(own), own, *(value.expand_as(own) for value in image)], -1)
+
+
+def _linear(weights: tuple[float, ...], disagreement: Tensor, other_side: Tensor | None) -> Tensor:
+    if other_side is None and weights[-1] != 0:
+        raise UserError("This calibration also goes by how much speaks for the other side: pass other_side.")
+    return score_features(disagreement, other_side) @ torch.tensor(weights).to(disagreement)

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from monai_degia.errors import UserError
-from monai_degia.metrics.calibration import ErrorModel, ScoreCalibration, disagreement_features
+from monai_degia.metrics.calibration import ErrorModel, ScoreCalibration, score_features
 from monai_degia.metrics.conformal import ConformalRadius, conformal_radius, minimum
 
 __all__ = ["ObservedErrors", "fit_calibration"]
@@ -36,6 +36,7 @@ def fit_calibration(
     refined: ObservedErrors,
     one_look: ObservedErrors | None = None,
     bits_per_dim: Tensor | None = None,
+    other_side: Tensor | None = None,
     kinds: Sequence[Sequence[str]] | None = None,
     photographs: Sequence[str] | None = None,
     tolerance: float = 0.1,
@@ -45,7 +46,7 @@ def fit_calibration(
     """Fit all maps.
 
     The confidence is a logistic regression, the radius that of :func:`conformal_radius`, both on
-    :func:`disagreement_features`. A conformal radius covers images like those it was fitted on. An unseen domain is
+    :func:`score_features`. A conformal radius covers images like those it was fitted on. An unseen domain is
     like none of them; what can be asked is that the radius would have covered a kind of shift that was not there, in
     the mean over the kinds, as for a new group of exchangeable ones (Dunn, Wasserman and Ramdas, arXiv 1809.07441).
 
@@ -54,6 +55,7 @@ def fit_calibration(
         refined: errors of the refined landmarks.
         one_look: errors of the landmarks of one look, or ``None``.
         bits_per_dim: of the images, shape (N,), or ``None`` without a flow.
+        other_side: how much speaks for the other side, shape (N,); default: it is not gone by.
         kinds: kinds of shift that each of the N images has had, none for images as they are, of which there must be two
             with ``bits_per_dim``; default: none.
         photographs: name of the photograph that each image was made of; those of one go into one half. Default: each
@@ -72,11 +74,11 @@ def fit_calibration(
     _check(disagreement, [refined, *([one_look] if one_look else [])], bits_per_dim, kinds, coverage, label_error)
     names = [str(index) for index in range(count)] if photographs is None else list(photographs)
     half = _first_half(names)
-    features = disagreement_features(disagreement.double())
+    features = score_features(disagreement.double(), other_side)
 
     def fit(observed: ObservedErrors) -> tuple[ErrorModel, ConformalRadius]:
         radius = conformal_radius(features, observed.of_found, kinds, half, coverage)
-        return ErrorModel(_fit_confidence(features, observed.error, tolerance), _three(radius.weights)), radius
+        return ErrorModel(_fit_confidence(features, observed.error, tolerance), _four(radius.weights)), radius
 
     of_refined, radius = fit(refined)
     as_is = torch.tensor([not own for own in kinds])
@@ -116,9 +118,9 @@ def _check(
         raise UserError("Need at least two images as they are, to tell how likely the flow finds those.")
 
 
-def _three(values: Sequence[float]) -> tuple[float, float, float]:
-    first, second, third = values
-    return first, second, third
+def _four(values: Sequence[float]) -> tuple[float, float, float, float]:
+    first, second, third, fourth = values
+    return first, second, third, fourth
 
 
 def _first_half(photographs: Sequence[str]) -> Tensor:
@@ -131,7 +133,7 @@ def _first_half(photographs: Sequence[str]) -> Tensor:
     return torch.tensor([name in chosen for name in photographs])
 
 
-def _fit_confidence(features: Tensor, error: Tensor, tolerance: float) -> tuple[float, float, float]:
+def _fit_confidence(features: Tensor, error: Tensor, tolerance: float) -> tuple[float, float, float, float]:
     small = (error <= tolerance).double()
     if not 0 < small.mean() < 1:
         raise UserError(
@@ -144,5 +146,6 @@ def _fit_confidence(features: Tensor, error: Tensor, tolerance: float) -> tuple[
     def loss(weights: Tensor) -> Tensor:
         return binary_cross_entropy_with_logits((features - centre) @ weights, small)
 
-    offset, own, mean = minimum(loss, [0.0, 0.0, 0.0])
-    return offset - own * float(centre[1]) - mean * float(centre[2]), own, mean
+    weights = minimum(loss, [0.0] * features.shape[-1])
+    weights[0] -= sum(weight * float(value) for weight, value in zip(weights, centre, strict=True))
+    return _four(weights)

@@ -32,7 +32,7 @@ def add_scores(
     Confidence and radius are NaN for pictures that lie beyond all that the calibration was fitted on: withheld.
 
     Args:
-        output: has ``disagreement`` (B, K); gets the scores.
+        output: has ``disagreement`` (B, K) and ``other_side`` (B,); gets the scores.
         pictures: shape (B, C, X, Y) in [0, 1].
         flow: trained on source images; its images may be smaller than the pictures.
         calibration: of the network and of the copies that disagree. Without the flow that it was fitted with nobody
@@ -51,11 +51,11 @@ def add_scores(
         output[DeGIAKeys.DOMAIN_SHIFT] = calibration.domain_shift(bits)
     judged = calibration.bits_range is None or bits is not None
     if confident and judged and (calibration.knows_one_look or not one_look):
-        disagreement = output[DeGIAKeys.DISAGREEMENT]
+        disagreement, other_side = output[DeGIAKeys.DISAGREEMENT], output.get(DeGIAKeys.OTHER_SIDE)
         beyond = calibration.beyond(disagreement, bits)[:, None]
         for key, told in (
-            (DeGIAKeys.CONFIDENCE, calibration.confidence(disagreement, one_look)),
-            (DeGIAKeys.RADIUS, calibration.radius(disagreement, one_look)),
+            (DeGIAKeys.CONFIDENCE, calibration.confidence(disagreement, other_side, one_look)),
+            (DeGIAKeys.RADIUS, calibration.radius(disagreement, other_side, one_look)),
         ):
             output[key] = told.masked_fill(beyond, float("nan"))
 

@@ -18,7 +18,7 @@ from tqdm import tqdm
 from monai_degia.data.lists.image_folders import list_images
 from monai_degia.data.pool.prefetch import PrefetchLoader
 from monai_degia.errors import UserError
-from monai_degia.model.usable import set_aside
+from monai_degia.model.usable import predict_each, set_aside
 from monai_degia.results.prediction import LandmarkPrediction, landmark_prediction
 
 __all__ = ["Image", "image_items", "stream_predictions"]
@@ -86,7 +86,10 @@ def stream_predictions(
             if good:
                 plain = batch[CommonKeys.IMAGE].as_tensor()[good].to(device)
                 sides = torch.tensor([bool(pictures[row].meta["thumb_side"]) for row in good])
-                found = predict(plain, side_known=sides)
+                found, failed = predict_each(predict, plain, sides)
+                for place, reason in failed.items():
+                    _leave_out(pictures[good[place]], reason, skip_unreadable)
+                good = [row for place, row in enumerate(good) if place not in failed]
                 for place, row in enumerate(good):
                     given = {key: batch[key][row] for key in _GIVEN if key in batch}
                     of_image = {str(key): values[place].cpu() for key, values in found.items()}
@@ -102,17 +105,19 @@ def _record(
     try:
         return landmark_prediction(picture, given, found, **about)
     except UserError as error:
-        if not skip:
-            raise
-        _logger.warning("%s is left out: %s", Path(picture.meta["filename_or_obj"]).name, error)
+        _leave_out(picture, str(error), skip)
         return None
 
 
 def _readable(pictures: list[Any], errors: list[str], skip_unreadable: bool) -> list[int]:
     """Rows of the pictures that are some."""
     for picture, error in zip(pictures, errors, strict=True):
-        if error and not skip_unreadable:
-            raise UserError(str(error))
         if error:
-            _logger.warning("%s is left out: %s", Path(picture.meta["filename_or_obj"]).name, error)
+            _leave_out(picture, str(error), skip_unreadable)
     return [row for row, error in enumerate(errors) if not error]
+
+
+def _leave_out(picture: Any, reason: str, skip_unreadable: bool) -> None:
+    if not skip_unreadable:
+        raise UserError(reason)
+    _logger.warning("%s is left out: %s", Path(picture.meta["filename_or_obj"]).name, reason)

@@ -242,9 +242,9 @@ class TrainedModel:
 
         Returns:
             ``pred`` (B, K, 2), normalised to the picture's sides, and, where the model tells them, ``disagreement``
-            (B, K), ``mirrored`` (B,), ``bits_per_dim`` (B,), ``confidence`` (B, K), ``radius`` (B, K), a fraction of
-            the size of the hand that was found, and ``domain_shift`` (B,). Confidence and radius are NaN where the
-            picture lies beyond all that the calibration was fitted on.
+            (B, K), ``other_side`` (B,), ``mirrored`` (B,), ``bits_per_dim`` (B,), ``confidence`` (B, K), ``radius``
+            (B, K), a fraction of the size of the hand that was found, and ``domain_shift`` (B,). Confidence and radius
+            are NaN where the picture lies beyond all that the calibration was fitted on.
 
         """
         asked, how = network or self.network, inferer or self.inferer
@@ -262,8 +262,10 @@ class TrainedModel:
         refined = isinstance(inferer, SelfConsistentInferer)
         copies = inferer if isinstance(inferer, SelfConsistentInferer) else self.refining
         if refined or self.scores:
-            found = copies.predict(pictures, network, side_known=side_known)
+            found = copies.predict(pictures, network, side_known=side_known, judge_side=self.scores)
             output = {CommonKeys.PRED: found.landmarks, DeGIAKeys.DISAGREEMENT: found.disagreement}
+            if found.other_side is not None:
+                output[DeGIAKeys.OTHER_SIDE] = found.other_side
             if copies.either_side and refined:
                 output[DeGIAKeys.MIRRORED] = found.mirrored
         if not refined:

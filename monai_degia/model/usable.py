@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from typing import Any
 
 import torch
@@ -10,7 +10,9 @@ from monai.data import MetaTensor
 from monai.utils import CommonKeys
 from torch import Tensor
 
-__all__ = ["set_aside"]
+from monai_degia.errors import UserError
+
+__all__ = ["predict_each", "set_aside"]
 
 _ERROR = "error"
 
@@ -38,6 +40,35 @@ def set_aside(batch: MutableMapping[str, Any]) -> None:
         if found[row]:
             plain[row] = 0
     batch[_ERROR] = found
+
+
+def predict_each(
+    predict: Callable[..., dict[str, Tensor]], pictures: Tensor, side_known: Tensor
+) -> tuple[dict[str, Tensor], dict[int, str]]:
+    """Predict for pictures, of which one that nothing can be found in costs nobody but itself.
+
+    Args:
+        predict: what :meth:`monai_degia.TrainedModel.predict_batch` does.
+        pictures: shape (B, C, X, Y).
+        side_known: shape (B,).
+
+    Returns:
+        What was found, for the pictures that it was found for, in order; and the reason for each other row.
+
+    """
+    try:
+        return (predict(pictures, side_known=side_known) if len(pictures) else {}), {}
+    except (UserError, torch.linalg.LinAlgError) as error:
+        if len(pictures) == 1:
+            return {}, {0: str(error)}
+    parts, reasons = [], {}
+    for row in range(len(pictures)):
+        found, failed = predict_each(predict, pictures[row : row + 1], side_known[row : row + 1])
+        if failed:
+            reasons[row] = failed[0]
+        else:
+            parts.append(found)
+    return {key: torch.cat([part[key] for part in parts]) for key in (parts[0] if parts else ())}, reasons
 
 
 def _row(affines: Any, row: int) -> Tensor | None:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from monai.data import MetaTensor
 
+from monai_degia.io.suffixes import is_dicom_file, is_picture_file
 from monai_degia.reading.limits import Limits
 
 __all__ = ["check_volume", "flat"]
@@ -27,6 +28,8 @@ def check_volume(path: Path, limits: Limits) -> None:
 
     """
     name = path.name.lower()
+    if is_picture_file(path) or is_dicom_file(path):
+        return  # whatever its name says
     if name.endswith((".nii", ".nii.gz")) and path.is_file():
         header: Any = nibabel.load(path).header
         limits.check_pixels(path, header.get_data_shape(), header.get_data_dtype().itemsize)

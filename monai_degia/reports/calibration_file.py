@@ -62,8 +62,8 @@ class CalibrationWriter(CollectingWriter):
         size = batch[CommonKeys.IMAGE].shape[2:]
         label = denormalize_landmarks(output[CommonKeys.LABEL], size)
         columns = {"disagreement": output[DeGIAKeys.DISAGREEMENT].cpu()}
-        if DeGIAKeys.BITS_PER_DIM in output:
-            columns["bits"] = output[DeGIAKeys.BITS_PER_DIM].cpu()
+        further = {"bits": DeGIAKeys.BITS_PER_DIM, "other_side": DeGIAKeys.OTHER_SIDE}
+        columns |= {name: output[key].cpu() for name, key in further.items() if key in output}
         for way, key in _WAYS.items():
             if output.get(key) is not None:
                 columns |= _errors(way, denormalize_landmarks(output[key], size), label)
@@ -82,6 +82,7 @@ class CalibrationWriter(CollectingWriter):
             _observed("refined", columns),
             _observed("one_look", columns) if "one_look" in columns else None,
             bits_per_dim=columns.get("bits"),
+            other_side=columns.get("other_side"),
             kinds=[row["kinds"] for row in self._rows],
             photographs=[row["file"] for row in self._rows],
             tolerance=self.tolerance,

@@ -49,10 +49,12 @@ class LandmarkFileWriter(CollectingWriter):
 
     ``landmarks.csv`` has a row an image: ``image``, ``<joint>_x`` and ``<joint>_y`` in pixels (pixel centres at
     integers), ``outside`` (1 if any landmark lies beyond the image's edge), ``spacing_mm`` (mm a pixel, or x and y
-    where they differ), ``spacing_source``, ``confidence`` (mean of the landmarks, in [0, 1]), ``domain_shift``,
-    ``modality``, ``mirrored``, ``thumb_side``, ``thumb_side_source``, ``sop_instance_uid`` and ``model_version``; what
-    is unknown is empty. ``load_datalist`` reads it, modality, sides and spacing included, so corrected predictions can
-    be trained on. ``landmarks.json`` adds millimetres and the confidence of each landmark.
+    where they differ), ``spacing_source``, ``confidence`` (mean of the landmarks, in [0, 1]), ``radius_px`` and
+    ``radius_mm`` (means of the landmarks), ``domain_shift``, ``withheld`` (1 if the image is unlike all that confidence
+    and radius were fitted on), ``modality``, ``mirrored``, ``thumb_side``, ``thumb_side_source``,
+    ``sop_instance_uid``, ``model_version`` and, for each joint, ``<joint>_radius`` in pixels; what is unknown is empty.
+    ``load_datalist`` reads it, modality, sides and spacing included, so corrected predictions can be trained on.
+    ``landmarks.json`` adds millimetres, and confidence and radius of each landmark.
     Both come at the end of the run, or with what there is if an error ends it; in a long run also now and then, so that
     one that is killed leaves them too. Images whose ``error`` in the batch says that they could not be read
     (:class:`monai_degia.GuardedCompose`), and images one of whose files could not be written, are listed with the
@@ -62,9 +64,9 @@ class LandmarkFileWriter(CollectingWriter):
 
     The evaluator's batches hold images from :class:`FileGeometryd` and, optionally, their ``spacing`` in mm,
     ``spacing_source``, ``sop_instance_uid`` and ``modality``, of which the middle two may also be in the image's meta
-    data. Its output holds normalised landmarks (B, K, 2) and, optionally, ``confidence`` (B, K) in [0, 1],
-    ``domain_shift`` (B,) and ``mirrored`` (B,), for images that were mirrored inside the network. It must not
-    decollate.
+    data. Its output holds normalised landmarks (B, K, 2) and, optionally, ``confidence`` (B, K) in [0, 1], ``radius``
+    (B, K) as a fraction of the size of the hand found, both NaN where withheld, ``domain_shift`` (B,) and ``mirrored``
+    (B,), for images that were mirrored inside the network. It must not decollate.
 
     Args:
         output_dir: folder of the files.

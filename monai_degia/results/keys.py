@@ -19,6 +19,7 @@ class DeGIAKeys(StrEnum):
     NLL = "nll"  # negative log-likelihood, nats a dimension
     BITS_PER_DIM = "bits_per_dim"
     DISAGREEMENT = "disagreement"  # of predictions for moved copies, (B, K), as a fraction of the hand size
+    OTHER_SIDE = "other_side"  # share of the weight that copies in a mirror would have, (B,)
     MIRRORED = "mirrored"  # whether the mirrored image was believed, (B,)
     CONFIDENCE = "confidence"  # that a landmark's error is small, (B, K); NaN where it is withheld
     RADIUS = "radius"  # that should hold 90 % of the true places, (B, K), of the size of the hand found; NaN likewise

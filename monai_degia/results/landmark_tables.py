@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from monai_degia.io.files import whole_file
+from monai_degia.io.spreadsheets import plain_row
 from monai_degia.results.prediction import LandmarkPrediction, Point
 
 __all__ = ["landmark_entry", "write_csv", "write_failures", "write_json"]
@@ -86,7 +87,7 @@ def write_csv(path: Path, names: Sequence[str], entries: Sequence[dict[str, Any]
                 *(f"{name}_radius" for name in names),
             ]
         )
-        writer.writerows(map(_csv_row, entries))
+        writer.writerows(plain_row(_csv_row(entry)) for entry in entries)
 
 
 def write_failures(path: Path, failures: Sequence[tuple[str, str]]) -> None:
@@ -97,7 +98,7 @@ def write_failures(path: Path, failures: Sequence[tuple[str, str]]) -> None:
     with whole_file(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["image", "reason"])
-        writer.writerows(failures)
+        writer.writerows(plain_row(row) for row in failures)
 
 
 def _by_name(names: Sequence[str], points: Sequence[Point], digits: int) -> dict[str, list[float]]:

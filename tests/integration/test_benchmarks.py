@@ -150,12 +150,12 @@ def test_rules_for_the_radius_are_told_apart() -> None:
         log = torch.randn(1) + torch.randn(4) - 4
         error = (0.5 * log + 0.5 * log.mean()).exp() * torch.randn(4, 2).norm(dim=1)
         kinds = ((), ("far",), ("dark",))[index % 3]
-        about = {"file": f"{index // 3}.png", "kinds": kinds, "bits": torch.randn(())}
+        about = {"file": f"{index // 3}.png", "kinds": kinds, "bits": torch.randn(()), "other_side": torch.rand(())}
         rows.append({"disagreement": log.exp(), "refined of found": error, **about})
     table = rules.compare(rows)
     assert [row["rule"] for row in table] == list(rules.RULES)
-    same, own, kept, shift = (row["as_is"] for row in table)
-    assert same > 1.1 * own > 1.1 * kept and shift == pytest.approx(kept, rel=0.1)
+    same, own, image, kept, shift = (row["as_is"] for row in table)
+    assert same > 1.1 * own > 1.1 * image and (kept, shift) == pytest.approx((image, image), rel=0.1)
     assert rules.markdown(table).count("\n") == 1 + len(table)
 
 

@@ -66,8 +66,21 @@ def test_other_images_are_predicted_in_pixels_of_their_files(trained: Path, data
     main(["predict", str(data / "photos" / "images"), str(tmp_path / "out"), *one_pass])
     found = errors(tmp_path / "out" / "landmarks.csv", data / "photos" / "annotations.json")
     assert np.nanmedian(found) < 5, "pixels, of vertebrae of about 45"
-    again = ["predict", str(data / "others" / "images"), str(tmp_path / "2"), *one_pass, "--formats", "overlay"]
-    main(again)
+    reference = ["--reference", str(data / "others" / "annotations.json")]
+    again = [
+        "predict",
+        str(data / "others" / "images"),
+        str(tmp_path / "2"),
+        *one_pass,
+        *reference,
+        "--formats",
+        "overlay",
+    ]
+    main([*again, "coco", "label_studio"])
+    coco = json.loads((tmp_path / "2" / "coco.json").read_text())
+    assert [entry["image_id"] for entry in coco] == list(range(6)) and len(coco[0]["keypoints"]) == 3 * len(NAMES)
+    tasks = json.loads((tmp_path / "2" / "label_studio.json").read_text())
+    assert len(tasks) == 6 and len(tasks[0]["predictions"][0]["result"]) >= len(NAMES)
     assert len(list((tmp_path / "2").rglob("*.overlay.png"))) == 6
     with pytest.raises(ValueError, match=r"landmarks\.csv is there already.*--overwrite"):
         main(again)

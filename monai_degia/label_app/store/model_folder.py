@@ -24,17 +24,21 @@ class ModelFolder:
 
     Args:
         folder: of the weights and the record; made when there is something to save.
-        bundle_dir: root of the bundle, whose weights serve until there are others.
+        trained: folder of the trained model, whose weights serve until there are others.
 
     Raises:
-        ValueError: if the bundle has no weights, or the record cannot be read.
+        ValueError: if the model has no weights, or the record cannot be read.
 
     """
 
-    def __init__(self, folder: str | Path, bundle_dir: str | Path) -> None:
-        self.folder, self.shipped = Path(folder), Path(bundle_dir) / "models" / "model.pt"
+    def __init__(self, folder: str | Path, trained: str | Path) -> None:
+        self.folder, self.trained = Path(folder), Path(trained)
+        self.shipped = self.trained / "model.pt"
         if not self.shipped.is_file():
-            raise UserError(f"There are no weights at {self.shipped}. Name the bundle: --conf bundle FOLDER.")
+            raise UserError(
+                f"There are no weights at {self.shipped}. Name the bundle, --conf bundle FOLDER, or a trained model, "
+                "--conf trained FOLDER."
+            )
         self.history()  # a record that cannot be read must stop the server, not the first request
 
     def history(self) -> list[dict[str, Any]]:

@@ -31,15 +31,14 @@ class LandmarkInferTask(InferTask):
     models in its panel, and loads what a detection gives as markups.
 
     Args:
-        bundle_dir: root of the bundle.
         model: which weights serve.
         max_pixels: largest image.
         **options: of :meth:`monai_degia.TrainedModel.load`, such as ``device``.
 
     """
 
-    def __init__(self, bundle_dir: str | Path, model: ModelFolder, max_pixels: int, **options: Any) -> None:
-        self.bundle_dir, self.model, self.max_pixels, self.options = Path(bundle_dir), model, max_pixels, options
+    def __init__(self, model: ModelFolder, max_pixels: int, **options: Any) -> None:
+        self.model, self.max_pixels, self.options = model, max_pixels, options
         self._ready: tuple[Path, ModelInference] | None = None
         names = self.inference.names
         super().__init__(
@@ -55,7 +54,7 @@ class LandmarkInferTask(InferTask):
         weights = self.model.weights
         if self._ready is None or self._ready[0] != weights:
             options = {"max_pixels": self.max_pixels, **self.options}
-            self._ready = weights, ModelInference(self.bundle_dir, weights, self.model.version, **options)
+            self._ready = weights, ModelInference(self.model.trained, weights, self.model.version, **options)
         return self._ready[1]
 
     def is_valid(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -51,7 +52,7 @@ def decode_frame(dataset: FileDataset, coded: bytes, syntax: UID) -> np.ndarray:
             raise UserError("No decoder for it is installed: pip install imagecodecs.")
         return np.asarray(imagecodecs.jpegxl_decode(coded))
     if syntax in _HIGH_THROUGHPUT or (dataset.SamplesPerPixel == 3 and syntax in _COLOUR_BY_STREAM):
-        with Image.open(io.BytesIO(coded)) as picture:
+        with suppress(OSError), Image.open(io.BytesIO(coded)) as picture:  # GDCM is less strict about damaged streams
             return np.asarray(picture if picture.mode in ("L", "I;16", "RGB") else picture.convert("RGB"))
     values = _by_gdcm(dataset, coded, syntax)
     return values[0] if values.ndim == (3 if dataset.SamplesPerPixel == 1 else 4) else values

@@ -13,9 +13,9 @@ from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from monai_degia.errors import UserError
+from monai_degia.io.discretion import discreet
 from monai_degia.io.kinds import dicom_object
 from monai_degia.reading.limits import DEFAULT_LIMITS, Limits
-from monai_degia.reading.xray.discretion import discreet
 from monai_degia.reading.xray.functional_groups import GROUP_TAGS
 from monai_degia.reading.xray.shutter import SHUTTER_TAGS
 from monai_degia.reading.xray.side import SIDE_TAGS

@@ -14,9 +14,9 @@ from monai.utils import MetaKeys, SpaceKeys, ensure_tuple
 from pydicom.dataset import FileDataset
 
 from monai_degia.errors import UserError
+from monai_degia.io.discretion import discreet
 from monai_degia.io.suffixes import is_dicom_file
 from monai_degia.reading.limits import TooLargeError, make_limits
-from monai_degia.reading.xray.discretion import discreet
 from monai_degia.reading.xray.files import XRayFileError, check_xray, open_xray
 from monai_degia.reading.xray.functional_groups import flatten_groups
 from monai_degia.reading.xray.pixels import grey_values

@@ -62,6 +62,8 @@ def stored_values(
     shape = (int((numbers(dataset, "NumberOfFrames") or [1])[0]) or 1, int(dataset.Rows), int(dataset.Columns))
     if not 0 <= frame < shape[0]:
         raise XRayFileError(f"{name} has {shape[0]} frame(s), frame {frame} was asked for. Count from 0.")
+    if "NumberOfFrames" in dataset:
+        dataset.NumberOfFrames = shape[0]  # as it is understood here, where it is no number
     limits.check_pixels(name, shape[1:], int(dataset.BitsAllocated) / 8 * int(dataset.SamplesPerPixel))
     syntax = dataset.file_meta.get("TransferSyntaxUID")
     if syntax is None:
@@ -94,7 +96,9 @@ def _is_known(syntax: UID) -> bool:
 
 
 def _undecodable(name: str, syntax: UID, error: Exception) -> XRayFileError:
-    reason = _ITK_OBJECT.sub("", (str(error).strip().splitlines() or [type(error).__name__])[-1]).strip()[:200]
+    # Other words than those of decoders and our own may quote a value of the header.
+    text = str(error) if isinstance(error, (UserError, RuntimeError)) or "bytes" in str(error) else ""
+    reason = _ITK_OBJECT.sub("", (text.strip().splitlines() or [f"{type(error).__name__}."])[-1]).strip()[:200]
     return XRayFileError(
         f"{name}: the pixels ({syntax_name(syntax)}) cannot be decoded: {reason} "
         "The file may be cut short; otherwise convert it to an uncompressed transfer syntax."

@@ -25,7 +25,9 @@ function shape(tag, attributes, parent) {
 
 function format(key, value) {
   if (value === null || value === undefined) return "unknown";
-  return key === "shift" ? value.toFixed(value < 10 ? 1 : 0) : `${(100 * value).toFixed(key === "confidence" ? 0 : 1)} %`;
+  if (key === "shift") return value.toFixed(value < 10 ? 1 : 0);
+  const rough = key === "confidence" || (key === "radius" && value >= 0.1);
+  return `${(100 * value).toFixed(rough ? 0 : 1)} %`;
 }
 
 // A confidence that is withheld, and the radius with it, is no unknown one: it is what to look at first.

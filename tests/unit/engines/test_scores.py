@@ -19,8 +19,8 @@ from monai_degia.flows.source_likelihood import source_bits_per_dim
 from monai_degia.inferers.self_consistent import SelfConsistentInferer
 from monai_degia.metrics.calibration import ErrorModel, ScoreCalibration
 
-MODEL = ErrorModel((-3.0, -1.5, -0.5), (1.0, 0.5, 0.25))
-OTHER = ErrorModel((-2.0, -0.5, 0.0), (0.5, 0.75, 0.0))
+MODEL = ErrorModel((-3.0, -1.5, -0.5, -2.0), (1.0, 0.5, 0.25, 0.75))
+OTHER = ErrorModel((-2.0, -0.5, 0.0, 0.0), (0.5, 0.75, 0.0, 0.0))
 
 
 class Network(nn.Module):
@@ -65,8 +65,9 @@ def test_scores_reach_the_output(make_flow: Callable[..., FlowPrior]) -> None:
     expected = inferer.predict(images, network.eval())
     assert_close(found["pred"], expected.landmarks)
     assert_close(found["disagreement"], expected.disagreement)
-    assert_close(found["confidence"], calibration.confidence(expected.disagreement))
-    assert_close(found["radius"], calibration.radius(expected.disagreement))
+    side = inferer.predict(images, network, judge_side=True).other_side
+    assert_close(found["confidence"], calibration.confidence(expected.disagreement, side))
+    assert_close(found["radius"], calibration.radius(expected.disagreement, side))
     assert_close(found["bits_per_dim"], source_bits_per_dim(flow, images))
     assert_close(found["domain_shift"], (found["bits_per_dim"] - 6).abs() / 0.5)
 

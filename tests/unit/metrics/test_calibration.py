@@ -9,23 +9,33 @@ from torch.testing import assert_close
 
 from monai_degia.metrics.calibration import ErrorModel, ScoreCalibration
 
-MODEL = ErrorModel((-3.0, -1.5, -0.5), (1.0, 0.5, 0.25))
-OTHER = ErrorModel((-2.0, -0.5, 0.0), (0.5, 0.75, 0.0))
+MODEL = ErrorModel((-3.0, -1.5, -0.5, -2.0), (1.0, 0.5, 0.25, 0.75))
+SIDE = torch.tensor([0.75, 0.25])
+OTHER = ErrorModel((-2.0, -0.5, 0.0, 0.0), (0.5, 0.75, 0.0, 0.0))
 DISAGREEMENT = torch.tensor([[0.1, 0.2], [0.01, 0.04]])
 
 
 def test_values_by_hand() -> None:
     calibration = ScoreCalibration(MODEL, 0.1)
     mean = (math.log(0.01) + math.log(0.04)) / 2
-    found = calibration.confidence(DISAGREEMENT)[1, 0]
-    assert_close(found, torch.tensor(-3 - 1.5 * math.log(0.01) - 0.5 * mean).sigmoid())
-    assert_close(calibration.radius(DISAGREEMENT)[1, 0], torch.tensor(1 + 0.5 * math.log(0.01) + 0.25 * mean).exp())
+    found = calibration.confidence(DISAGREEMENT, SIDE)[1, 0]
+    assert_close(found, torch.tensor(-3 - 1.5 * math.log(0.01) - 0.5 * mean - 2 * 0.25).sigmoid())
+    found = calibration.radius(DISAGREEMENT, SIDE)[1, 0]
+    assert_close(found, torch.tensor(1 + 0.5 * math.log(0.01) + 0.25 * mean + 0.75 * 0.25).exp())
+
+
+def test_what_it_goes_by_must_be_there() -> None:
+    calibration = ScoreCalibration(MODEL, 0.1, one_look=OTHER)
+    for told in (calibration.confidence, calibration.radius):
+        with pytest.raises(ValueError, match="goes by how much speaks for the other side: pass other_side"):
+            told(DISAGREEMENT)
+        assert told(DISAGREEMENT, one_look=True).shape == (2, 2), "that of one look does not go by it"
 
 
 def test_an_image_does_not_depend_on_those_beside_it() -> None:
     calibration = ScoreCalibration(MODEL, 0.1, label_error=0.03)
     for told in (calibration.confidence, calibration.radius):
-        assert_close(told(DISAGREEMENT)[1:], told(DISAGREEMENT[1:]))
+        assert_close(told(DISAGREEMENT, SIDE)[1:], told(DISAGREEMENT[1:], SIDE[1:]))
 
 
 def test_one_look_has_numbers_of_its_own() -> None:
@@ -35,14 +45,14 @@ def test_one_look_has_numbers_of_its_own() -> None:
     assert_close(both.radius(DISAGREEMENT, one_look=True), (0.5 + 0.75 * DISAGREEMENT.log()).exp())
     for told in (ScoreCalibration(MODEL, 0.1).confidence, ScoreCalibration(MODEL, 0.1).radius):
         with pytest.raises(ValueError, match="knows no confidence of one look: make it anew"):
-            told(DISAGREEMENT, one_look=True)
+            told(DISAGREEMENT, SIDE, one_look=True)
 
 
 def test_a_radius_holds_the_error_of_the_labels_too() -> None:
     """Places that labels miss by a mean of 4 % are found within the radius as often as it says."""
     torch.manual_seed(0)
     spread = 0.1 / math.sqrt(-2 * math.log(0.1))  # 90 % of the errors against labels are within 0.1
-    flat = ErrorModel((0.0, -1.0, 0.0), (math.log(0.1), 0.0, 0.0))
+    flat = ErrorModel((0.0, -1.0, 0.0, 0.0), (math.log(0.1), 0.0, 0.0, 0.0))
     of_labels = 0.04 / math.sqrt(math.pi / 2)
     errors = (spread * torch.randn(200000, 2) + of_labels * torch.randn(200000, 2)).norm(dim=1)
     radius = float(ScoreCalibration(flat, 0.1, label_error=0.04).radius(DISAGREEMENT)[0, 0])
@@ -95,10 +105,10 @@ def test_a_file_gives_back_what_was_saved(tmp_path: Path) -> None:
         "[1]",
         '{"slope": 1}',
         "no json",
-        '{"tolerance": 0.1, "refined": {"confidence": [1, 2], "radius": [1, 2, 3]}}',
-        '{"tolerance": 0.1, "refined": {"confidence": [1, 2, "3"], "radius": [1, 2, 3]}}',
-        '{"tolerance": 0.1, "refined": {"confidence": [1, 2, 3]}}',
-        '{"tolerance": 0.1, "refined": {"confidence": [1, 2, 3], "radius": [1, 2, 3]}, "bits_range": [1]}',
+        '{"tolerance": 0.1, "refined": {"confidence": [1, 2, 3], "radius": [1, 2, 3, 4]}}',
+        '{"tolerance": 0.1, "refined": {"confidence": [1, 2, 3, "4"], "radius": [1, 2, 3, 4]}}',
+        '{"tolerance": 0.1, "refined": {"confidence": [1, 2, 3, 4]}}',
+        '{"tolerance": 0.1, "refined": {"confidence": [1, 2, 3, 4], "radius": [1, 2, 3, 4]}, "bits_range": [1]}',
     ],
 )
 def test_files_that_are_none(tmp_path: Path, content: str | None) -> None:
@@ -111,4 +121,4 @@ def test_files_that_are_none(tmp_path: Path, content: str | None) -> None:
 
 def test_one_row_of_landmarks_is_no_batch() -> None:
     with pytest.raises(ValueError, match=r"disagreement must have shape \(B, K\), got \(2,\)"):
-        ScoreCalibration(MODEL, 0.1).confidence(DISAGREEMENT[0])
+        ScoreCalibration(MODEL, 0.1).confidence(DISAGREEMENT[0], SIDE[:1])

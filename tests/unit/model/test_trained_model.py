@@ -45,7 +45,7 @@ def test_what_is_saved_is_all_that_loading_needs(network: LandmarkRegressor, ima
     flow = FlowPrior((32, 48), 1, num_classes=2, shift_scale=0.3)
     model = small(network, flow=flow, name="triple")
     calibration = ScoreCalibration(
-        ErrorModel((-3.0, -1.0, 0.0), (-1.0, 0.5, 0.5)),
+        ErrorModel((-3.0, -1.0, 0.0, -1.0), (-1.0, 0.5, 0.5, 0.5)),
         0.1,
         bits_mean=5.0,
         bits_std=0.5,

@@ -125,3 +125,17 @@ def test_options_out_of_range(options: dict[str, object], message: str) -> None:
 def test_images_of_other_shapes(shape: tuple[int, ...], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         FitToSized("image", (8, 8), 3)({"image": torch.zeros(shape)})
+
+
+@pytest.mark.parametrize("aspect", [2.0, 0.5, 1.5])
+def test_pixels_that_are_not_square_become_so(aspect: float) -> None:
+    """A disc that was stored squashed is round again, and points follow."""
+    columns, rows = 60, round(60 / aspect)
+    x, y = np.meshgrid(np.arange(columns), np.arange(rows), indexing="ij")
+    disc = (np.hypot(x - 29.5, (y - (rows - 1) / 2) * aspect) < 20).astype(np.float32)
+    image = MetaTensor(torch.as_tensor(disc[None]), meta={"pixel_aspect": aspect})
+    fitted = FitToSized("image", (60, 60), 1)({"image": image})["image"]
+    across, down = (float(fitted[0].sum(axis).max()) for axis in (0, 1))
+    assert across == pytest.approx(40, abs=2) and down == pytest.approx(40, abs=2)
+    centre = fitted.affine @ torch.tensor([29.5, 29.5, 0, 1], dtype=torch.float64)
+    np.testing.assert_allclose(centre[:2], [29.5, (rows - 1) / 2], atol=0.5)

@@ -382,7 +382,7 @@ def test_whatever_goes_wrong_with_one_file_is_listed(images: Path, tmp_path: Pat
     with (out / "landmarks.csv").open(newline="", encoding="utf-8") as file:
         assert [row["image"] for row in csv.DictReader(file)] == names
     assert [image for image, _ in writer.failures] == ["a.png"]
-    assert "there is a folder of that name" in (out / "failures.csv").read_text()
+    assert "a.mrk.json: there is a folder of that name" in (out / "failures.csv").read_text()
     assert {path.name for path in out.glob("*.mrk.json") if path.is_file()} == {
         f"{stem}.mrk.json" for stem in ("c", long.stem, escaped)
     }

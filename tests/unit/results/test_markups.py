@@ -173,3 +173,22 @@ def test_a_description_tells_the_radius_or_that_nothing_is_told(tmp_path: Path, 
     assert first(**told, spacing_mm=(0.5, 0.5)) == "confidence 0.900; 90 % within 12.3 px (6.2 mm)"
     assert first(**told).startswith("confidence 0.900; 90 % within 12.3 px; no millimetres")
     assert first(withheld=True).startswith("confidence withheld")
+
+
+@pytest.mark.parametrize("compression", [None, "tiff_lzw"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_points_lie_on_a_tiff_that_itk_reverses(
+    tmp_path: Path, make_record: Make, orientation: int, compression: str | None
+) -> None:
+    pixels = np.zeros((80, 60), dtype=np.uint8)
+    points = ((7, 11), (50, 20), (3, 77))
+    for value, (x, y) in zip((100, 150, 200), points, strict=True):
+        pixels[y, x] = value
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(pixels).save(tmp_path / "a.tif", exif=exif, compression=compression)
+    found = positions(written(make_record(tmp_path / "a.tif", points_px=points), tmp_path))
+    image = SimpleITK.ReadImage(str(tmp_path / "a.tif"))
+    values = SimpleITK.GetArrayFromImage(image).reshape(80, 60, -1)[..., 0]
+    index = [image.TransformPhysicalPointToIndex(place[:2]) for place in found.tolist()]
+    assert [values[y, x] for x, y in index] == [100, 150, 200]
