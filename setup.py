@@ -1,14 +1,37 @@
 """Package metadata of monai_degia; tool tables live in pyproject.toml."""
 
 import re
+import shutil
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+?)"', (ROOT / "monai_degia" / "__init__.py").read_text(encoding="utf-8"))
 if VERSION is None:
     raise RuntimeError("monai_degia/__init__.py holds no __version__ line.")
+
+# Beside the package in a checkout, inside it where it is installed.
+FOLDERS = {"bundle": ("configs", "docs", "models", "LICENSE"), "configs": (".",)}
+
+
+class BuildWithBundle(build_py):
+    """Put the bundle and the overlays into the wheel, so that the commands have them."""
+
+    def run(self) -> None:
+        """Build, then copy."""
+        super().run()
+        if self.editable_mode:
+            return
+        for folder, parts in FOLDERS.items():
+            for part in parts:
+                target = Path(self.build_lib) / "monai_degia" / folder / part
+                if (ROOT / folder / part).is_dir():
+                    shutil.copytree(ROOT / folder / part, target, dirs_exist_ok=True)
+                else:
+                    shutil.copyfile(ROOT / folder / part, target)
+
 
 EXTRAS = {
     # The bundle's own checks: the metadata schema and the command line of monai.bundle.
@@ -64,6 +87,7 @@ setup(
     packages=find_packages(include=["monai_degia", "monai_degia.*"]),
     package_data={"monai_degia": ["py.typed", "data/lists/sets/*.json", "reports/report_page/*"]},
     install_requires=[
+        "filelock>=3.12",
         "jinja2>=3.1",
         "markupsafe",
         "matplotlib>=3.7",
@@ -83,6 +107,8 @@ setup(
         *EXTRAS["bundle"],
     ],
     extras_require=EXTRAS,
+    entry_points={"console_scripts": ["monai_degia = monai_degia.cli.main:main"]},
+    cmdclass={"build_py": BuildWithBundle},
     classifiers=[
         "Programming Language :: Python :: 3",
         "Topic :: Scientific/Engineering :: Medical Science Apps.",

@@ -77,7 +77,8 @@ from monai_degia.losses.degia import gaussian_wasserstein, negative_log_likeliho
 from monai_degia.losses.heatmap import HeatmapLoss, heatmap_divergence, landmark_loss
 from monai_degia.losses.landmark import LandmarkMSELoss, landmark_mse
 from monai_degia.losses.objective import AscentObjective
-from monai_degia.metrics.calibration import ScoreCalibration, fit_calibration
+from monai_degia.metrics.calibration import ErrorModel, ScoreCalibration
+from monai_degia.metrics.calibration_fit import ObservedErrors, fit_calibration
 from monai_degia.metrics.errors import (
     hand_size,
     landmark_size,
@@ -140,7 +141,7 @@ from monai_degia.reports.html_report import HtmlReport
 from monai_degia.reports.landmark_files import LandmarkFileWriter
 from monai_degia.reports.report import LandmarkReport
 from monai_degia.reports.score_report import ScoreReport
-from monai_degia.results.keys import DeGIAKeys, MaximizationEvents, scalar_output, stacked_from_engine
+from monai_degia.results.keys import DeGIAKeys, MaximizationEvents, RunEvents, scalar_output, stacked_from_engine
 from monai_degia.results.markups import MarkupsWriter
 from monai_degia.results.overlay import draw_landmarks, save_overlay_grid
 from monai_degia.results.overlay_files import OverlayWriter
@@ -148,18 +149,20 @@ from monai_degia.results.prediction import LandmarkPrediction
 from monai_degia.results.prediction import LandmarkPrediction as LandmarkRecord
 from monai_degia.results.structured_report import StructuredReportWriter
 from monai_degia.shifts.appearance import AppearanceShiftd, shifted_copies
+from monai_degia.shifts.copies import calibration_copies
 from monai_degia.shifts.framing import Reframed
 from monai_degia.shifts.pose import PoseShiftd
 
 __version__ = "0.1.0"
 
 from monai_degia.engines.bundle_config import bundle_root, check_config, component_config
-from monai_degia.engines.run_folder import check_training_folder
+from monai_degia.engines.run_folder import check_training_folder, claim_run, release_run
 from monai_degia.engines.training_log import TrainingLog
 from monai_degia.errors import UserError
 from monai_degia.flows.source_likelihood import source_bits_per_dim
 from monai_degia.inferers.one_look import OneLookInferer
 from monai_degia.model.description import ModelDescription
+from monai_degia.model.initial_weights import initial_weights
 from monai_degia.model.trained_model import TrainedModel, trained_network
 from monai_degia.networks.precision import native_bfloat16
 from monai_degia.reading.modality import ScaleBytesd
@@ -199,6 +202,7 @@ __all__ = [
     "DigitImages",
     "DigitLeNet",
     "EpochSeedHandler",
+    "ErrorModel",
     "FileGeometryd",
     "FitToSized",
     "FlipMarkedd",
@@ -238,6 +242,7 @@ __all__ = [
     "NormalizeLandmarksd",
     "NormalizedMeanError",
     "NormalizedMeanErrorMetric",
+    "ObservedErrors",
     "OneLookInferer",
     "OnnxNetwork",
     "OverlayWriter",
@@ -265,6 +270,7 @@ __all__ = [
     "ReflectedParametrization",
     "Reframed",
     "RunCheckpoint",
+    "RunEvents",
     "ScaleBytesd",
     "ScaleModalityd",
     "ScoreCalibration",
@@ -283,9 +289,11 @@ __all__ = [
     "WaveletFlow",
     "XRayReader",
     "bundle_root",
+    "calibration_copies",
     "check_config",
     "check_training_folder",
     "checked_splits",
+    "claim_run",
     "classes_by_extended_fingers",
     "component_config",
     "consistency_loss",
@@ -303,6 +311,7 @@ __all__ = [
     "hand_size",
     "heatmap_divergence",
     "inference_copy",
+    "initial_weights",
     "landmark_loss",
     "landmark_mse",
     "landmark_names",
@@ -340,6 +349,7 @@ __all__ = [
     "random_convolution",
     "read_annotations",
     "read_digits",
+    "release_run",
     "render_faded_hand",
     "render_hand",
     "save_overlay_grid",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-__all__ = ["MissingExtraError", "UserError", "did_you_mean"]
+__all__ = ["MissingExtraError", "UserError", "WriteError", "did_you_mean"]
 
 
 class UserError(ValueError, TypeError):
@@ -19,6 +19,10 @@ class UserError(ValueError, TypeError):
 
 class MissingExtraError(UserError, ImportError):
     """A package that only some users need is not installed; the message names the extra."""
+
+
+class WriteError(UserError, OSError):
+    """A file or folder cannot be written; the message names it and the cause, such as a full disk."""
 
 
 def did_you_mean(name: object, choices: Iterable[str]) -> str:

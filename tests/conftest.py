@@ -1,5 +1,6 @@
 """What several test files share: a seed, float64, a small flow whose weights are not those of a fresh one."""
 
+import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,6 +16,19 @@ from monai_degia.flows.flow_prior import FlowPrior
 def seed() -> None:
     torch.manual_seed(0)
     np.random.seed(0)
+
+
+@pytest.fixture(autouse=True)
+def loggers_as_before() -> Iterator[None]:
+    """A bundle's logging.conf replaces the handlers of the root logger and silences loggers that are there already."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    for logger in logging.Logger.manager.loggerDict.values():
+        if isinstance(logger, logging.Logger):
+            logger.disabled = False
 
 
 @pytest.fixture

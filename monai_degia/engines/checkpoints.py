@@ -18,44 +18,57 @@ from torch import nn
 from monai_degia.data.lists.landmark_sets import Landmarks
 from monai_degia.engines.errors import on_interrupt
 from monai_degia.engines.ranks import is_first_rank
+from monai_degia.engines.run_folder import mark_run, no_checkpoint, run_of
 from monai_degia.errors import UserError
 from monai_degia.flows.flow_prior import FlowPrior
 from monai_degia.io.files import whole_file
 from monai_degia.model.description import DESCRIPTION_FILE, ModelDescription
+from monai_degia.results.keys import RunEvents
 
-__all__ = ["BestModelSaver", "RunCheckpoint"]
+__all__ = ["BestModelSaver", "RunCheckpoint", "check_finite"]
 
 _logger = logging.getLogger(__name__)
 
 
 class RunCheckpoint:
-    """Save everything a run needs to go on after each epoch; load it on request.
+    """Save everything a run needs to go on after each epoch and before each round; load it on request.
 
     MONAI's ``CheckpointSaver`` deletes the last checkpoint before it writes the next, and cannot hold the trainer that
     holds it. This one keeps one file, replaced in one step, and adds the trainer when it is attached. Attach it last,
-    so that the state saved is that after validation and maximisation.
+    so that the state saved is that after validation and maximisation. Weights that are not finite never take the place
+    of those of the last epoch.
 
     Args:
         path: file of the checkpoint.
         state: name to object with ``state_dict`` and ``load_state_dict``: networks, optimisers, the training set ...
         resume: continue from ``path``.
         map_location: device to load to.
+        run_id: of the run, see :func:`monai_degia.claim_run`; it is saved, and the checkpoint of another run refused.
 
     Raises:
-        ValueError: at the start of training, if ``resume`` is set and there is no checkpoint or it does not fit.
+        ValueError: at the start of training, if ``resume`` is set and there is no checkpoint or it does not fit; when
+            it saves, if weights are not finite or the file cannot be written: the last checkpoint stays.
 
     """
 
     def __init__(
-        self, path: str | Path, state: Mapping[str, Any], resume: bool = False, map_location: Any = None
+        self,
+        path: str | Path,
+        state: Mapping[str, Any],
+        resume: bool = False,
+        map_location: Any = None,
+        run_id: str | None = None,
     ) -> None:
         self.path, self.state, self.resume, self.map_location = Path(path), dict(state), resume, map_location
+        self.run_id = run_id
 
     def attach(self, engine: Engine) -> None:
         """Register with the trainer."""
         self.state = {"trainer": engine, **self.state}
+        engine.register_events(*RunEvents)
         if self.resume:
             engine.add_event_handler(Events.STARTED, self.load)
+        engine.add_event_handler(RunEvents.ROUND_DUE, self.save)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self.save)
         on_interrupt(self._how_to_go_on)
 
@@ -63,8 +76,13 @@ class RunCheckpoint:
         """Write the file; where several processes train, the first one does."""
         if not is_first_rank():
             return
+        for name, entry in self.state.items():
+            if isinstance(entry, nn.Module):
+                check_finite(name, entry, self.path)
         with whole_file(self.path) as partial:
             torch.save({name: entry.state_dict() for name, entry in self.state.items()}, partial)
+            if self.run_id is not None:
+                mark_run(partial, self.run_id)
 
     def _how_to_go_on(self) -> str:
         if not self.path.is_file():
@@ -74,10 +92,14 @@ class RunCheckpoint:
     def load(self, engine: Engine) -> None:
         """Load the file into the objects of the run; the number of epochs stays the one that is configured."""
         if not self.path.is_file():
+            raise no_checkpoint(self.path)
+        found = run_of(self.path)
+        if self.run_id is not None and found != self.run_id:
             raise UserError(
-                f"No checkpoint to resume from at {self.path.resolve()}: name the folder of a run that was started "
-                "before, or start anew without resume."
+                f"The checkpoint {self.path} belongs to run {found}, its folder to run {self.run_id}: name the folder "
+                "of the run that is to go on."
             )
+        self.run_id = found
         checkpoint = torch.load(self.path, map_location=self.map_location, weights_only=True)
         missing = sorted(set(self.state) - set(checkpoint))
         if missing:
@@ -99,6 +121,7 @@ class RunCheckpoint:
                 "max_epochs to train on."
             )
         engine.state.max_epochs = max_epochs
+        engine.fire_event(RunEvents.RESUMED)
 
     def _check_fits(self, name: str, module: nn.Module, state: Mapping[str, Any]) -> None:
         wanted, found = ({key: tuple(value.shape) for key, value in s.items()} for s in (module.state_dict(), state))
@@ -109,6 +132,29 @@ class RunCheckpoint:
                 "resume with the configs that the run was started with; the flow of runs from before the wavelet flow "
                 "has flow_def::kind real_nvp."
             )
+
+
+def check_finite(name: str, module: nn.Module, path: Path) -> None:
+    """Refuse to save weights that are not finite.
+
+    Args:
+        name: of the module.
+        module: what would be saved; its buffers may be infinite, as masks are, but not NaN.
+        path: file that stays as it is.
+
+    Raises:
+        ValueError: if there are such weights; it names the first.
+
+    """
+    learnt = {key for key, _ in module.named_parameters()}
+    tensors = {key: value for key, value in module.state_dict().items() if torch.is_tensor(value)}
+    bad = [k for k, v in tensors.items() if not torch.isfinite(v).all() and (k in learnt or torch.isnan(v).any())]
+    if bad:
+        raise UserError(
+            f"The weights of {name} are no longer finite (first {bad[0]}): training cannot go on, and {path} stays as "
+            f"it was. Lower the learning rate of {name} and go on from there, or check the images and landmarks of the "
+            "data list."
+        )
 
 
 def _lay_out_as_parameters(optimizer: torch.optim.Optimizer) -> None:
@@ -186,6 +232,8 @@ class BestModelSaver:
             if described is None and not self._told:
                 self._told = True
                 _logger.warning("No %s beside %s: nobody could build the network again.", DESCRIPTION_FILE, self.path)
+        for path, network in files.items():
+            check_finite(path.stem, network, path)
         # All drafts first: what can fail, a full disk above all, fails before the files of the last best epoch change.
         with ExitStack() as drafts:
             for path, network in files.items():

@@ -14,6 +14,7 @@ from monai_degia.data.pool.seeds import derive_seed
 from monai_degia.engines.augmented_batch import PrepareAugmentedBatch
 from monai_degia.engines.maximizer import AdversarialMaximizer
 from monai_degia.errors import UserError
+from monai_degia.results.keys import RunEvents
 
 __all__ = ["EpochSeedHandler", "MaximizationHandler"]
 
@@ -22,7 +23,8 @@ class MaximizationHandler:
     """Run a round of maximisation from inside the trainer, at an interval of epochs.
 
     Put it behind the validation handler and before the one that saves checkpoints, so that a checkpoint knows the
-    images of its round. After the last epoch nothing would train on new images, so no round is run.
+    images of its round. After the last epoch nothing would train on new images, so no round is run. A run that resumes
+    from a checkpoint without the round of its epoch, as one that was killed inside the round does, runs it first.
 
     Args:
         maximizer: the workflow of the maximisation phase.
@@ -43,13 +45,23 @@ class MaximizationHandler:
 
     def attach(self, engine: Engine) -> None:
         """Register with the trainer."""
+        engine.register_events(*RunEvents)
         engine.add_event_handler(Events.EPOCH_COMPLETED(every=self.interval), self)
+        engine.add_event_handler(RunEvents.RESUMED, self._catch_up)
 
     def __call__(self, engine: Engine) -> None:
         """Run one round, unless all rounds are done or training ends here."""
+        if self._due(engine):
+            engine.fire_event(RunEvents.ROUND_DUE)
+            self.maximizer.run()
+
+    def _due(self, engine: Engine) -> bool:
         last = engine.state.max_epochs is not None and engine.state.epoch >= engine.state.max_epochs
-        done = self.maximizer.dataset.rounds
-        if not last and (self.max_rounds is None or done < self.max_rounds):
+        return not last and (self.max_rounds is None or self.maximizer.dataset.rounds < self.max_rounds)
+
+    def _catch_up(self, engine: Engine) -> None:
+        epoch, interval = engine.state.epoch, self.interval
+        if epoch % interval == 0 and self.maximizer.dataset.rounds < epoch // interval and self._due(engine):
             self.maximizer.run()
 
 

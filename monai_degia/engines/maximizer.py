@@ -16,6 +16,7 @@ from monai_degia.ascent.adversarial import AdversarialAscent
 from monai_degia.data.pool.growing import GrowingDataset
 from monai_degia.data.pool.seeds import derive_seed
 from monai_degia.engines.batches import PrepareLandmarkBatch, batch_classes
+from monai_degia.engines.ranks import is_first_rank
 from monai_degia.errors import UserError
 from monai_degia.results.keys import DeGIAKeys, MaximizationEvents
 
@@ -148,6 +149,9 @@ class AdversarialMaximizer(Workflow):
             self.logger.warning("The pool of generated images is full (max_generated): this round adds none.")
             self.dataset.end_round(order)
             return
+        if is_first_rank():
+            self.dataset.reserve(len(order))
+        idist.barrier()  # the first process says whose the pool is before the others open it
         self.fire_event(MaximizationEvents.ROUND_STARTED)
         if batches:
             super().run()

@@ -20,11 +20,11 @@ __all__ = ["ScoresHandler"]
 class ScoresHandler:
     """Add to an evaluator's output ``disagreement`` (B, K) and, with a flow, ``bits_per_dim`` (B,).
 
-    With a calibration also ``confidence`` (B, K), of the landmarks in the output, and, with a flow, ``domain_shift``
-    (B,), which :class:`monai_degia.LandmarkFileWriter` writes. Where a :class:`monai_degia.LandmarkEvaluator` has left
-    the disagreement of the copies that its landmarks come from, that is taken; else the landmarks are those of one
-    look, and copies are asked for their disagreement alone. A calibration that was fitted to refined landmarks says
-    nothing of those of one look. Attach it before whatever reads the scores.
+    With a calibration also ``confidence`` and ``radius`` (B, K), of the landmarks in the output, and, with a flow,
+    ``domain_shift`` (B,), which :class:`monai_degia.LandmarkFileWriter` writes. Where a
+    :class:`monai_degia.LandmarkEvaluator` has left the disagreement of the copies that its landmarks come from, that is
+    taken; else the landmarks are those of one look, and copies are asked for their disagreement alone. A calibration
+    that was fitted to refined landmarks says nothing of those of one look. Attach it before whatever reads the scores.
 
     Args:
         network: the task network.
@@ -61,4 +61,11 @@ class ScoresHandler:
             if self.one_look:
                 size = self.inferer.image_size or images.shape[2:]
                 output[DeGIAKeys.ONE_LOOK] = self.network(Frames.whole(images).cut(images, size))
+            if self.calibration is not None and DeGIAKeys.OTHER_SIDE not in output:
+                output[DeGIAKeys.OTHER_SIDE] = self._asked(engine).other_side(images, self.network)
         add_scores(output, images, self.flow, self.calibration, one_look=not refined)
+
+    def _asked(self, engine: Engine) -> SelfConsistentInferer:
+        """Whose copies the disagreement is of."""
+        own = getattr(engine, "inferer", None)
+        return own if isinstance(own, SelfConsistentInferer) else self.inferer

@@ -72,8 +72,7 @@ class TrainingLog:
         _logger.info("Done: best %s %.4g, in epoch %d. The weights are in %s.", name, best.best, best.epoch, folder)
         if (folder / DESCRIPTION_FILE).is_file():
             _logger.info(
-                "Use them: python -m monai.bundle run --config_file bundle/configs/inference.json --ckpt_dir %s "
-                "--dataset_dir FOLDER_OF_IMAGES --output_dir FOLDER_OF_RESULTS",
+                "Use them: monai_degia predict FOLDER_OF_IMAGES FOLDER_OF_RESULTS --model %s",
                 folder,
             )
 

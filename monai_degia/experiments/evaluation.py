@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from monai_degia.engines.workflow import run_configs
 from monai_degia.errors import UserError
-from monai_degia.experiments.runner import EVALUATION_CONFIG, run_configs
+from monai_degia.experiments.runner import EVALUATION_CONFIG
 
 __all__ = ["DATASETS", "evaluate_digits"]
 

@@ -18,12 +18,14 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
+from monai_degia.engines.workflow import run_configs, whole_config
 from monai_degia.errors import UserError
 from monai_degia.experiments.grids import Run
+from monai_degia.experiments.orphans import end_with_parent
 from monai_degia.experiments.stopped import epochs_done, start_anew
 from monai_degia.io.files import whole_file
 
-__all__ = ["EVALUATION_CONFIG", "evaluate_grid", "finished", "read_results", "run_configs", "run_grid"]
+__all__ = ["EVALUATION_CONFIG", "evaluate_grid", "finished", "read_results", "run_grid"]
 
 #: In the folder of a run: the whole config of its evaluation.
 EVALUATION_CONFIG = "evaluate.json"
@@ -93,7 +95,7 @@ def _in_processes(
     threads = max(1, (os.cpu_count() or 1) // jobs)
     failures = []
     with (
-        ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool,
+        ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=end_with_parent) as pool,
         tqdm(total=total, initial=total - len(runs), desc=what, unit="run") as bar,
     ):
         futures = {pool.submit(work, run, threads, *arguments): run for run in runs}
@@ -175,12 +177,14 @@ def _run(run: Run, threads: int, root: Path, output_dir: Path, dataset_dir: Path
             start_anew(folder, config)
         start, processor_start = time.perf_counter(), time.process_time()
         if not before or before < epochs:
-            run_configs(run.configs(root), root, **overrides, output_dir=str(folder), resume=before > 0)
+            run_configs(run.configs(root), root / "bundle", **overrides, output_dir=str(folder), resume=before > 0)
         seconds, processor_seconds = time.perf_counter() - start, time.process_time() - processor_start
         with whole_file(folder / EVALUATION_CONFIG) as partial:
             # One file that says all: a finished run can be evaluated again when the configs have changed or are gone.
             partial.write_text(_whole_config(run, root, evaluate=True), encoding="utf-8")
-        run_configs([str(folder / EVALUATION_CONFIG)], root, **overrides, output_dir=str(folder / "evaluation"))
+        run_configs(
+            [str(folder / EVALUATION_CONFIG)], root / "bundle", **overrides, output_dir=str(folder / "evaluation")
+        )
     metrics = json.loads((folder / "evaluation" / "metrics.json").read_text(encoding="utf-8"))
     result = {
         "run": run.name,
@@ -211,7 +215,7 @@ def _evaluate(run: Run, threads: int, root: Path, output_dir: Path, dataset_dir:
         }
         overrides = {**folders, "seed": run.seed, **run.row.overrides}
         configs = [str(folder / EVALUATION_CONFIG), str(_overlay(root, overlay))]
-        run_configs(configs, root, **overrides, output_dir=str(folder / f"evaluation_{name}"))
+        run_configs(configs, root / "bundle", **overrides, output_dir=str(folder / f"evaluation_{name}"))
     metrics = json.loads((folder / f"evaluation_{name}" / "metrics.json").read_text(encoding="utf-8"))
     labels = {**result["labels"], "inference": name}
     configs = [*result["configs"], str(_overlay(root, overlay).relative_to(root))]
@@ -236,38 +240,8 @@ def _write(result: dict[str, Any], path: Path) -> None:
         partial.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
-def run_configs(configs: Sequence[str], root: Path | None = None, **overrides: Any) -> None:
-    """Initialise, run and finalise a bundle workflow.
-
-    Args:
-        configs: config files, later ones override earlier ones.
-        root: checkout whose ``logging.conf`` and ``metadata.json`` apply; ``None`` for neither.
-        **overrides: entries on top of the configs.
-
-    """
-    # Imported in the worker: the parent only waits.
-    from monai.bundle import ConfigWorkflow
-
-    folder = None if root is None else root / "bundle" / "configs"
-    workflow = ConfigWorkflow(
-        config_file=list(configs),
-        # An empty list: None would look for a file beside the configs, and complain that there is none.
-        meta_file=[] if folder is None else str(folder / "metadata.json"),
-        logging_file=False if folder is None else str(folder / "logging.conf"),
-        workflow_type="train",
-        **overrides,
-    )
-    workflow.initialize()
-    workflow.run()
-    workflow.finalize()
-
-
 def _whole_config(run: Run, root: Path, evaluate: bool = False) -> str:
-    from monai.bundle import ConfigParser
-
-    parser = ConfigParser(ConfigParser.load_config_files(run.configs(root, evaluate)))
-    parser.update(run.row.overrides)
-    return json.dumps(parser.get(), indent=1) + "\n"
+    return json.dumps(whole_config(run.configs(root, evaluate), run.row.overrides), indent=1) + "\n"
 
 
 def _timing(seconds: float, processor_seconds: float, epochs_before: int) -> dict[str, Any]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import torch
 
+from monai_degia.engines.run_folder import RUN_FILE
 from monai_degia.io.files import whole_file
 
 __all__ = ["TRAINING_CONFIG", "epochs_done", "start_anew"]
@@ -36,9 +38,10 @@ def epochs_done(folder: Path, config: str) -> tuple[int, int]:
 
 
 def start_anew(folder: Path, config: str) -> None:
-    """Write the config that the run starts with, and leave no checkpoint or weights of another one beside it."""
+    """Write the config that the run starts with, and leave nothing of another run beside it."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name in (_CHECKPOINT, "model.pt", "model.json", "flow.pt"):
+    for name in (_CHECKPOINT, "model.pt", "model.json", "flow.pt", RUN_FILE):
         (folder / name).unlink(missing_ok=True)
+    shutil.rmtree(folder / "generated", ignore_errors=True)
     with whole_file(folder / TRAINING_CONFIG) as partial:
         partial.write_text(config, encoding="utf-8")

@@ -34,12 +34,16 @@ class SelfConsistent(NamedTuple):
         disagreement: root mean square distance from their mean of the predictions of neighbouring copies, weighed as
             the landmarks are, as a fraction of the hand size, shape (B, K), positive.
         mirrored: whether the mirrored copies were believed, shape (B,).
+        other_side: share of the weight that would go to copies of the picture in a mirror, beside those of the picture
+            that was believed, in [0, 1], shape (B,): near 1, the object may be one of the other side, about which
+            copies agree on a wrong answer. ``None`` if nobody asked.
 
     """
 
     landmarks: Tensor
     disagreement: Tensor
     mirrored: Tensor
+    other_side: Tensor | None = None
 
 
 class SelfConsistentInferer(Inferer):
@@ -169,7 +173,13 @@ class SelfConsistentInferer(Inferer):
 
     @torch.no_grad()
     def predict(
-        self, inputs: Tensor, network: Network, *args: Any, side_known: Tensor | None = None, **kwargs: Any
+        self,
+        inputs: Tensor,
+        network: Network,
+        *args: Any,
+        side_known: Tensor | None = None,
+        judge_side: bool = False,
+        **kwargs: Any,
     ) -> SelfConsistent:
         """Predict landmarks, and tell how far the copies that were believed are apart.
 
@@ -179,10 +189,13 @@ class SelfConsistentInferer(Inferer):
             *args: further arguments of the network, the same for all copies.
             side_known: images that show the trained side for certain and are not asked mirrored, boolean, shape (B,);
                 default: none.
+            judge_side: also tell ``other_side``, which takes the copies of one whole picture more and changes nothing
+                else.
             **kwargs: further arguments of the network.
 
         Returns:
-            Landmarks, how far they disagree, and which images were believed mirrored.
+            Landmarks, how far they disagree, which images were believed mirrored, and, if asked, how much speaks for
+            the other side.
 
         """
         pictures = convert_to_tensor(inputs, track_meta=False)
@@ -203,6 +216,7 @@ class SelfConsistentInferer(Inferer):
                 kept[mirrored] = others[better]
             # From here on, mirrored pictures stand in the place of those that were believed mirrored.
             pictures = torch.where(mirrored[:, None, None, None], pictures.flip(2), pictures)
+        other_side = self._other_side(pictures, found.log_weight[:, 0], ask) if judge_side else None
         chosen = found.log_weight.topk(self.num_curves, 1).indices
         for step in range(1, len(self.steps)):
             frames = Frames.around(found.landmarks, self.margin)
@@ -210,11 +224,32 @@ class SelfConsistentInferer(Inferer):
             found = found._replace(landmarks=frames.to_picture(found.landmarks))
         landmarks = found.landmarks
         landmarks[mirrored, :, 0] = 1 - landmarks[mirrored, :, 0]
-        return SelfConsistent(landmarks, found.variance.sqrt().clamp_min(SMALLEST_SPREAD), mirrored)
+        return SelfConsistent(landmarks, found.variance.sqrt().clamp_min(SMALLEST_SPREAD), mirrored, other_side)
+
+    @torch.no_grad()
+    def other_side(self, inputs: Tensor, network: Network) -> Tensor:
+        """What :meth:`predict` tells with ``judge_side``, by itself.
+
+        Args:
+            inputs: pictures, shape (B, C, X, Y).
+            network: images to landmarks (B, K, 2), normalised to the image side.
+
+        """
+        pictures = convert_to_tensor(inputs, track_meta=False)
+        ask = self._copies(network) if isinstance(network, nn.Module) else network
+        first = torch.zeros(len(pictures), 1, dtype=torch.long, device=pictures.device)
+        own = self._look(pictures, Frames.whole(pictures), first, 0, ask)
+        return self._other_side(pictures, own.log_weight[:, 0], ask)
 
     def _whole(self, pictures: Tensor, ask: Network) -> Agreement:
         every = torch.arange(len(self.curves), device=pictures.device).expand(len(pictures), -1)
         return self._look(pictures, Frames.whole(pictures), every, 0, ask)
+
+    def _other_side(self, pictures: Tensor, log_weight: Tensor, ask: Network) -> Tensor:
+        """Share of the mirrored copies' weight, given that of the pictures' own (B,), all under the first curve."""
+        first = torch.zeros(len(pictures), 1, dtype=torch.long, device=pictures.device)
+        mirror = self._look(pictures.flip(2), Frames.whole(pictures), first, 0, ask)
+        return torch.sigmoid(mirror.log_weight[:, 0] - log_weight)
 
     def _look(self, pictures: Tensor, frames: Frames, chosen: Tensor, step: int, ask: Network) -> Agreement:
         """What copies of each picture's frame say under the chosen curves (B, C), in coordinates of the frame."""

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from monailabel.interfaces.app import MONAILabelApp
 from monailabel.interfaces.datastore import Datastore, DefaultLabelTag
@@ -15,6 +16,8 @@ from monailabel.interfaces.tasks.strategy import Strategy
 from monailabel.interfaces.tasks.train import TrainTask
 
 from monai_degia.errors import UserError, did_you_mean
+from monai_degia.io.packaged import packaged_folder
+from monai_degia.label_app.server.access import AccessRules, read_tokens
 from monai_degia.label_app.server.refusals import RefusedRequest
 from monai_degia.label_app.server.request_guard import guard_requests
 from monai_degia.label_app.server.request_rules import RequestRules
@@ -25,24 +28,27 @@ from monai_degia.label_app.tasks.fine_tuning import TuningOptions
 from monai_degia.label_app.tasks.infer_task import LandmarkBatchInferTask, LandmarkInferTask
 from monai_degia.label_app.tasks.strategies import MostDoubtfulFirst, RandomUnlabelled
 from monai_degia.label_app.tasks.train_task import LandmarkTrainTask
+from monai_degia.model.description import DESCRIPTION_FILE, ModelDescription
 
 __all__ = ["MyApp"]
 
 logger = logging.getLogger(__name__)
 
-MODEL = "hand_landmark_degia"
 _BYTES = 8  # a pixel of four channels of 16 bit: no file of an image is larger than its pixels
-_CONF = {"bundle", "device", "max_pixels", "model_dir"}
+_CONF = {"allow_hosts", "allow_origins", "bundle", "device", "max_pixels", "model_dir", "token_file", "trained"}
 
 
 class MyApp(MONAILabelApp):
-    """Hand landmarks by the bundle: inference, the next image to label, training on corrected landmarks.
+    """Landmarks by a trained model: inference, the next image to label, training on corrected landmarks.
 
     Args:
         app_dir: folder of the app.
         studies: folder of images, or address of a DICOMweb server.
-        conf: ``bundle``, root of the bundle (that of the repository); ``device`` (the first GPU, else the CPU);
-            ``max_pixels``, largest image (64 million); ``model_dir``, for fine-tuned weights (``model`` in the app).
+        conf: ``bundle``, root of the bundle (that which comes with the package); ``trained``, folder
+            of the model (that of the bundle); ``device`` (the first GPU, else the CPU);
+            ``max_pixels``, largest image (64 million); ``model_dir``, for fine-tuned weights (``model`` in the app);
+            ``allow_hosts`` and ``allow_origins``, names of this server and pages that may use it, with commas between
+            them; ``token_file``, tokens of which each request needs one.
 
     Raises:
         ValueError: if an entry of ``conf`` is unknown or cannot be used.
@@ -54,18 +60,25 @@ class MyApp(MONAILabelApp):
             hint = did_you_mean(key, _CONF)
             raise UserError(f"--conf {key} means nothing to this app.{hint} It takes {', '.join(sorted(_CONF))}.")
         keep_uploads_apart()
-        bundle = Path(conf.get("bundle") or Path(__file__).resolve().parents[2] / "bundle").expanduser().resolve()
-        model = ModelFolder(Path(conf.get("model_dir") or Path(app_dir) / "model").expanduser().resolve(), bundle)
+        bundle = Path(conf.get("bundle") or packaged_folder("bundle")).expanduser().resolve()
+        trained = Path(conf.get("trained") or bundle / "models").expanduser().resolve()
+        model = ModelFolder(Path(conf.get("model_dir") or Path(app_dir) / "model").expanduser().resolve(), trained)
+        self.access = AccessRules(
+            hosts=_names(conf.get("allow_hosts", "")),
+            origins=_origins(conf.get("allow_origins", "")),
+            tokens=read_tokens(conf["token_file"]) if conf.get("token_file") else (),
+        )
         self.max_pixels = _positive("max_pixels", conf.get("max_pixels", "64000000"))
         options = {"device": conf["device"]} if conf.get("device") else {}
-        self.landmarks = LandmarkInferTask(bundle, model, self.max_pixels, **options)
+        self.landmarks = LandmarkInferTask(model, self.max_pixels, **options)
+        self.model_name = ModelDescription.load(trained / DESCRIPTION_FILE).name
         self.training = LandmarkTrainTask(bundle, model, self.landmarks.inference.names, **options)
         super().__init__(
             app_dir=app_dir,
             studies=studies,
             conf=dict(conf),
-            name=MODEL,
-            description="Hand landmarks learnt on photographs, found on radiographs too. Research only.",
+            name=self.model_name,
+            description="Landmarks learnt on one kind of images, found on others too. Research only.",
         )
 
     def init_datastore(self) -> Datastore:
@@ -73,12 +86,12 @@ class MyApp(MONAILabelApp):
         return open_datastore(self.studies, self.landmarks.inference.names, self.max_pixels)
 
     def init_infers(self) -> dict[str, InferTask]:
-        """The bundle's network."""
-        return {MODEL: self.landmarks}
+        """The trained network."""
+        return {self.model_name: self.landmarks}
 
     def init_trainers(self) -> dict[str, TrainTask]:
         """Its fine-tuning."""
-        return {MODEL: self.training}
+        return {self.model_name: self.training}
 
     def init_strategies(self) -> dict[str, Strategy]:
         """What to label next."""
@@ -94,10 +107,12 @@ class MyApp(MONAILabelApp):
         rules = RequestRules(
             names={**names, "activelearning": self._strategies, "scoring": self._scoring_methods},
             has_image=lambda image: image in self.datastore().list_images(),
+            has_labels=lambda: bool(self.datastore().datalist()),
             check_training=self._check_training,
             max_body=_BYTES * self.max_pixels,
+            has_proxy=self.studies.startswith(("http://", "https://")),
         )
-        guard_requests(sys.modules["monailabel.app"].app, rules)
+        guard_requests(sys.modules["monailabel.app"].app, rules, self.access)
         super().on_init_complete()
 
     def infer(self, request: Mapping[str, Any], datastore: Datastore | None = None) -> dict[str, Any]:
@@ -115,12 +130,12 @@ class MyApp(MONAILabelApp):
         asked, label = request.get("label_tag") or DefaultLabelTag.ORIGINAL, path
         tag = asked.value if isinstance(asked, DefaultLabelTag) else str(asked)
         if known and request.get("save_label"):
-            info = {"model": MODEL, "params": entry, "instance": str(request.get("instance") or "")}
+            info = {"model": self.model_name, "params": entry, "instance": str(request.get("instance") or "")}
             label = store.save_label(image, path, tag, info)
         return {"label": label, "tag": tag, "file": path, "params": entry}
 
     def _check_training(self, options: Mapping[str, Any]) -> None:
-        own = options.get(MODEL)
+        own = options.get(self.model_name)
         TuningOptions.of_request(own if isinstance(own, Mapping) else options)
         if not self.datastore().get_labeled_images():
             raise RefusedRequest("There is no corrected label yet. Put one with PUT /datastore/label?image=ID.", 409)
@@ -130,3 +145,16 @@ def _positive(name: str, text: str) -> int:
     if not str(text).isdecimal() or int(text) < 1:
         raise UserError(f"--conf {name} must be a positive integer, got {text!r}.")
     return int(text)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip().lower() for name in text.split(",") if name.strip())
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    origins = tuple(name.rstrip("/") for name in _names(text))
+    for origin in origins:
+        parts = urlsplit(origin)
+        if parts.scheme not in ("http", "https") or not parts.netloc or origin != f"{parts.scheme}://{parts.netloc}":
+            raise UserError(f"--conf allow_origins takes origins such as http://viewer:3000, got {origin!r}.")
+    return origins

@@ -1,21 +1,46 @@
-"""From what a network and its flow say of an image to numbers with a meaning: confidence, and shift of the domain."""
+"""From what a network and its flow say of an image to numbers with a meaning: confidence, radius, domain shift."""
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from scipy.optimize import minimize
 from torch import Tensor
 
 from monai_degia.errors import UserError
 from monai_degia.io.files import whole_file
 
-__all__ = ["ScoreCalibration", "fit_calibration"]
+__all__ = ["ErrorModel", "ScoreCalibration", "score_features"]
+
+#: A radius that holds a share p of the errors of mean 1, if both coordinates are normal and alike (Rayleigh).
+_MEAN = math.sqrt(math.pi / 2)
+
+
+@dataclass(frozen=True)
+class ErrorModel:
+    """How far landmarks may be off, from how far the copies of their image disagree.
+
+    Args:
+        confidence: of the logistic regression of "the error is small": intercept, and slopes on the logarithm of the
+            landmark's disagreement, on the mean of that over the image, and on how much speaks for the other side.
+        radius: the same four of the logarithm of the radius, as a fraction of the size of the hand that was found.
+
+    """
+
+    confidence: tuple[float, float, float, float]
+    radius: tuple[float, float, float, float]
+
+    def __post_init__(self) -> None:
+        for name in ("confidence", "radius"):
+            values = getattr(self, name)
+            if len(values) != 4 or not all(isinstance(value, (int, float)) for value in values):
+                raise ValueError(f"{name} must be four numbers, got {values}")
+            object.__setattr__(self, name, tuple(float(value) for value in values))
 
 
 @dataclass(frozen=True)
@@ -23,33 +48,48 @@ class ScoreCalibration:
     """What turns disagreement and likelihood into numbers with a meaning, fitted on validation images of the source.
 
     Args:
-        intercept: of the logistic regression of "the error of refined landmarks is small" on the logarithm of the
-            disagreement.
-        slope: of the same; negative where disagreement goes with errors.
+        refined: of landmarks that copies of the image have refined.
         tolerance: the error that counts as small, as a fraction of the hand size.
+        one_look: as ``refined``, for landmarks of one look at the image as it is; ``None`` if not fitted.
+        coverage: share of the errors that a radius should hold.
+        label_error: mean distance of the labels from the true places, as a fraction of the hand size: where these are
+            known to be off, a radius has to hold that too.
         bits_mean: mean bits per dimension of source images under the flow, ``None`` without a flow.
         bits_std: their standard deviation.
-        one_look_intercept: as ``intercept``, for landmarks of one look at the image as it is; ``None`` if not fitted.
-        one_look_slope: as ``slope``, for those.
+        bits_range: least and greatest bits per dimension of all that it was fitted on, shifted images included.
+        largest_disagreement: greatest mean disagreement of an image that it was fitted on; ``None`` for no bound.
+        level: at which quantile of the errors the radius of refined landmarks lies, above ``coverage`` where kinds of
+            shift that were left out asked for it.
+        left_out: kind of shift to the share of its errors that the radius held when the kind was left out.
         weights: hash of the weights that it was fitted to, empty if it does not say.
+        flow_weights: hash of the weights of the flow, empty without one.
         copies: what decided how far the copies disagreed, see ``SelfConsistentInferer.options``; ``None`` if it does
             not say.
 
     """
 
-    intercept: float
-    slope: float
+    refined: ErrorModel
     tolerance: float
+    one_look: ErrorModel | None = None
+    coverage: float = 0.9
+    label_error: float = 0.0
     bits_mean: float | None = None
     bits_std: float | None = None
-    one_look_intercept: float | None = None
-    one_look_slope: float | None = None
+    bits_range: tuple[float, float] | None = None
+    largest_disagreement: float | None = None
+    level: float | None = None
+    left_out: dict[str, float] | None = None
     weights: str = ""
+    flow_weights: str = ""
     copies: dict[str, Any] | None = None
 
     def fits(self, weights: str) -> bool:
         """Whether it was fitted to these weights, given by their hash; not if it does not say."""
         return bool(self.weights) and self.copies is not None and self.weights == weights
+
+    def fits_flow(self, flow_weights: str) -> bool:
+        """Whether it needs no flow, or was fitted with this one, given by the hash of its weights."""
+        return self.bits_mean is None or (bool(self.flow_weights) and self.flow_weights == flow_weights)
 
     def other_copies(self, copies: Mapping[str, Any]) -> str:
         """In what the copies that it was fitted for differ from these; empty if in nothing.
@@ -68,28 +108,62 @@ class ScoreCalibration:
     @property
     def knows_one_look(self) -> bool:
         """Whether it was fitted to landmarks of one look as well."""
-        return self.one_look_intercept is not None and self.one_look_slope is not None
+        return self.one_look is not None
 
-    def confidence(self, disagreement: Tensor, one_look: bool = False) -> Tensor:
+    def confidence(self, disagreement: Tensor, other_side: Tensor | None = None, one_look: bool = False) -> Tensor:
         """Estimated probability that a landmark's error is at most ``tolerance``; same shape, in [0, 1].
 
         Args:
-            disagreement: of copies of the image, positive.
+            disagreement: of copies of the image, shape (B, K), positive.
+            other_side: how much speaks for the other side, see :class:`SelfConsistent`, shape (B,); may be left out if
+                the calibration was fitted without.
             one_look: of landmarks of one look, in place of those refined by the copies.
 
         Raises:
-            ValueError: if one look is asked for and was not fitted.
+            ValueError: if one look is asked for and was not fitted, or the other side is missing.
 
         """
-        intercept, slope = self.intercept, self.slope
-        if one_look:
-            if self.one_look_intercept is None or self.one_look_slope is None:
-                raise UserError(
-                    "This calibration was fitted to refined landmarks and knows no confidence of one look: make it "
-                    "anew with configs/run/calibrate.yaml."
-                )
-            intercept, slope = self.one_look_intercept, self.one_look_slope
-        return torch.sigmoid(intercept + slope * disagreement.log())
+        return torch.sigmoid(_linear(self._model(one_look).confidence, disagreement, other_side))
+
+    def radius(self, disagreement: Tensor, other_side: Tensor | None = None, one_look: bool = False) -> Tensor:
+        """Radius of a disc about a landmark that should hold the share ``coverage`` of the true places.
+
+        Args:
+            disagreement: of copies of the image, shape (B, K), positive.
+            other_side: how much speaks for the other side, see :class:`SelfConsistent`, shape (B,); may be left out if
+                the calibration was fitted without.
+            one_look: of landmarks of one look, in place of those refined by the copies.
+
+        Returns:
+            Fraction of the size of the hand that was found, shape (B, K).
+
+        Raises:
+            ValueError: if one look is asked for and was not fitted, or the other side is missing.
+
+        """
+        own = _linear(self._model(one_look).radius, disagreement, other_side).exp()
+        # Errors of landmark and label are independent: their squares add up, and those of the radii if both are normal.
+        of_label = self.label_error / _MEAN * math.sqrt(-2 * math.log(1 - self.coverage))
+        return (own.square() + of_label**2).sqrt()
+
+    def beyond(self, disagreement: Tensor, bits_per_dim: Tensor | None = None) -> Tensor:
+        """Whether images lie beyond all that the calibration was fitted on, boolean, shape (B,).
+
+        Nothing is known of their errors, so whoever asks should get neither confidence nor radius.
+
+        Args:
+            disagreement: of copies of the image, shape (B, K), positive.
+            bits_per_dim: of the images under the flow, shape (B,); ``None`` asks for the disagreement alone.
+
+        """
+        beyond = torch.zeros(len(disagreement), dtype=torch.bool, device=disagreement.device)
+        if self.largest_disagreement is not None:
+            mean = disagreement.log().mean(1).exp()
+            beyond |= mean > self.largest_disagreement
+        if self.bits_range is not None and bits_per_dim is not None:
+            low, high = self.bits_range
+            beyond |= ~((bits_per_dim >= low) & (bits_per_dim <= high))
+        return beyond
 
     def domain_shift(self, bits_per_dim: Tensor) -> Tensor:
         """Distance of the likelihood from that of source images, in standard deviations; same shape, 0 or more.
@@ -103,6 +177,16 @@ class ScoreCalibration:
         if self.bits_mean is None or self.bits_std is None:
             raise UserError("This calibration was made without a flow and knows no domain shift: make it with one.")
         return (bits_per_dim - self.bits_mean).abs() / self.bits_std
+
+    def _model(self, one_look: bool) -> ErrorModel:
+        if not one_look:
+            return self.refined
+        if self.one_look is None:
+            raise UserError(
+                "This calibration was fitted to refined landmarks and knows no confidence of one look: make it "
+                "anew with configs/run/calibrate.yaml."
+            )
+        return self.one_look
 
     def save(self, path: str | Path) -> None:
         """Write a JSON file."""
@@ -118,67 +202,40 @@ class ScoreCalibration:
 
         """
         try:
-            return cls(**json.loads(Path(path).read_text(encoding="utf-8")))
+            content = dict(json.loads(Path(path).read_text(encoding="utf-8")))
+            for name in ("refined", "one_look"):
+                if content.get(name) is not None:
+                    content[name] = ErrorModel(**content[name])
+            if content.get("bits_range") is not None:
+                low, high = content["bits_range"]
+                content["bits_range"] = (float(low), float(high))
+            return cls(**content)
         except (OSError, ValueError, TypeError) as error:
             raise UserError(
                 f"No calibration can be read from {path}: {error}. Make one with configs/run/calibrate.yaml."
             ) from error
 
 
-def fit_calibration(
-    disagreement: Tensor,
-    error: Tensor,
-    bits_per_dim: Tensor | None = None,
-    tolerance: float = 0.1,
-    one_look_error: Tensor | None = None,
-) -> ScoreCalibration:
-    """Fit all maps.
+def score_features(disagreement: Tensor, other_side: Tensor | None = None) -> Tensor:
+    """What errors are told by.
 
     Args:
-        disagreement: of landmarks, shape (N,), positive.
-        error: of the same landmarks, refined, as a fraction of the hand size, shape (N,).
-        bits_per_dim: of source images, shape (M,), M at least 2, or ``None`` without a flow.
-        tolerance: the error that counts as small.
-        one_look_error: of the same landmarks by one look, shape (N,), or ``None``.
+        disagreement: shape (B, K), positive.
+        other_side: shape (B,), in [0, 1]; default: 0.
 
-    Raises:
-        ValueError: if shapes differ, or all errors lie on one side of the tolerance, where nothing can be fitted.
+    Returns:
+        1, the logarithm of the disagreement, its mean over the image's landmarks, and ``other_side``; shape (B, K, 4).
 
     """
-    intercept, slope = _fit_confidence(disagreement, error, tolerance)
-    one_look = (None, None) if one_look_error is None else _fit_confidence(disagreement, one_look_error, tolerance)
-    return ScoreCalibration(
-        intercept=intercept,
-        slope=slope,
-        tolerance=tolerance,
-        bits_mean=None if bits_per_dim is None else float(bits_per_dim.double().mean()),
-        bits_std=None if bits_per_dim is None else float(bits_per_dim.double().std()),
-        one_look_intercept=one_look[0],
-        one_look_slope=one_look[1],
-    )
+    if disagreement.ndim != 2:
+        raise UserError(f"disagreement must have shape (B, K), got {tuple(disagreement.shape)}.")
+    own = disagreement.log()
+    side = own.new_zeros(len(own)) if other_side is None else other_side.to(own)
+    image = (own.mean(1, keepdim=True), side[:, None])
+    return torch.stack([torch.ones_like(own), own, *(value.expand_as(own) for value in image)], -1)
 
 
-def _fit_confidence(disagreement: Tensor, error: Tensor, tolerance: float) -> tuple[float, float]:
-    """Intercept and slope of the logistic regression."""
-    if disagreement.shape != error.shape or disagreement.ndim != 1:
-        raise UserError(f"Expected two vectors of one length, got {tuple(disagreement.shape)}, {tuple(error.shape)}.")
-    small = (error <= tolerance).double()
-    if not 0 < small.mean() < 1:
-        raise UserError(
-            f"{float(small.mean()):.0%} of {len(error)} errors are at most {tolerance}: a calibration needs both small "
-            "and large ones. Validate under shifts of appearance, or choose another tolerance."
-        )
-    x, centre = disagreement.double().log(), disagreement.double().log().mean()
-
-    def loss(parameters: Tensor) -> Tensor:
-        logits = parameters[0] + parameters[1] * (x - centre)
-        return torch.nn.functional.binary_cross_entropy_with_logits(logits, small)
-
-    def value_and_gradient(values: list[float]) -> tuple[float, list[float]]:
-        parameters = torch.tensor(values, dtype=torch.float64, requires_grad=True)
-        value = loss(parameters)
-        (gradient,) = torch.autograd.grad(value, parameters)
-        return float(value.detach()), gradient.tolist()
-
-    offset, slope = minimize(value_and_gradient, [0.0, 0.0], jac=True, method="BFGS").x
-    return float(offset - slope * centre), float(slope)
+def _linear(weights: tuple[float, ...], disagreement: Tensor, other_side: Tensor | None) -> Tensor:
+    if other_side is None and weights[-1] != 0:
+        raise UserError("This calibration also goes by how much speaks for the other side: pass other_side.")
+    return score_features(disagreement, other_side) @ torch.tensor(weights).to(disagreement)

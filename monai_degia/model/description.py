@@ -16,6 +16,7 @@ from monai_degia.data.lists.landmark_sets import Landmarks, landmark_set
 from monai_degia.errors import UserError
 from monai_degia.flows.flow_prior import FlowPrior
 from monai_degia.io.files import whole_file
+from monai_degia.io.plain_json import parse_json
 from monai_degia.networks.regressor import LandmarkRegressor
 from monai_degia.networks.weights_hash import weights_hash
 
@@ -148,7 +149,7 @@ class ModelDescription:
                 "TrainedModel(network, landmarks).save(folder)."
             )
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = parse_json(path.read_bytes())
             return cls._of_content(content)
         except (OSError, ValueError, TypeError) as error:
             raise UserError(f"{path} describes no model: {error}") from error

@@ -1,7 +1,9 @@
-"""From how far copies disagree and how likely the flow finds a picture to confidence and domain shift."""
+"""From how far copies disagree and how likely the flow finds a picture to confidence, radius and domain shift."""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor
@@ -12,7 +14,9 @@ from monai_degia.inferers.frames import Frames
 from monai_degia.metrics.calibration import ScoreCalibration
 from monai_degia.results.keys import DeGIAKeys
 
-__all__ = ["add_scores"]
+__all__ = ["add_scores", "calibration_in_use"]
+
+_logger = logging.getLogger(__name__)
 
 
 def add_scores(
@@ -23,13 +27,16 @@ def add_scores(
     one_look: bool = False,
     confident: bool = True,
 ) -> None:
-    """Add ``bits_per_dim`` (B,), ``confidence`` (B, K) and ``domain_shift`` (B,) to what was found, where known.
+    """Add ``bits_per_dim`` (B,), ``confidence`` and ``radius`` (B, K) and ``domain_shift`` (B,), where known.
+
+    Confidence and radius are NaN for pictures that lie beyond all that the calibration was fitted on: withheld.
 
     Args:
-        output: has ``disagreement`` (B, K); gets the scores.
+        output: has ``disagreement`` (B, K) and ``other_side`` (B,); gets the scores.
         pictures: shape (B, C, X, Y) in [0, 1].
         flow: trained on source images; its images may be smaller than the pictures.
-        calibration: of the network and of the copies that disagree.
+        calibration: of the network and of the copies that disagree. Without the flow that it was fitted with nobody
+            knows how far a picture lies from the source, so there is no confidence then.
         one_look: the landmarks are those of one forward pass, not of the copies.
         confident: the calibration was fitted for such copies; else there is no confidence.
 
@@ -39,7 +46,43 @@ def add_scores(
         output[DeGIAKeys.BITS_PER_DIM] = source_bits_per_dim(flow, seen)
     if calibration is None:
         return
-    if confident and (calibration.knows_one_look or not one_look):
-        output["confidence"] = calibration.confidence(output[DeGIAKeys.DISAGREEMENT], one_look=one_look)
-    if flow is not None and calibration.bits_mean is not None:
-        output["domain_shift"] = calibration.domain_shift(output[DeGIAKeys.BITS_PER_DIM])
+    bits = output.get(DeGIAKeys.BITS_PER_DIM)
+    if bits is not None and calibration.bits_mean is not None:
+        output[DeGIAKeys.DOMAIN_SHIFT] = calibration.domain_shift(bits)
+    judged = calibration.bits_range is None or bits is not None
+    if confident and judged and (calibration.knows_one_look or not one_look):
+        disagreement, other_side = output[DeGIAKeys.DISAGREEMENT], output.get(DeGIAKeys.OTHER_SIDE)
+        beyond = calibration.beyond(disagreement, bits)[:, None]
+        for key, told in (
+            (DeGIAKeys.CONFIDENCE, calibration.confidence(disagreement, other_side, one_look)),
+            (DeGIAKeys.RADIUS, calibration.radius(disagreement, other_side, one_look)),
+        ):
+            output[key] = told.masked_fill(beyond, float("nan"))
+
+
+def calibration_in_use(
+    calibration: ScoreCalibration | None, weights: str, flow_weights: str, copies: Mapping[str, Any]
+) -> tuple[ScoreCalibration | None, bool]:
+    """The calibration, if it holds for these weights, and whether it does for these copies; the log says why not.
+
+    Args:
+        calibration: that lies beside the weights.
+        weights: hash of the network's.
+        flow_weights: hash of the flow's, empty without one.
+        copies: what decides how far copies disagree.
+
+    """
+    if calibration is None:
+        return None, False
+    how = "Fit one with configs/run/calibrate.yaml."
+    if not calibration.fits(weights):
+        whose = "was fitted for other weights" if calibration.weights else "does not say what it was fitted for"
+        _logger.warning("No confidence and no domain shift: the calibration %s. %s", whose, how)
+        return None, False
+    if not calibration.fits_flow(flow_weights):
+        whose = "another flow than that of flow.pt" if flow_weights else "a flow, and there is none"
+        _logger.warning("No confidence and no domain shift: the calibration was fitted with %s. %s", whose, how)
+        return None, False
+    if differing := calibration.other_copies(copies):
+        _logger.warning("No confidence: the calibration was fitted for %s. %s", differing, how)
+    return calibration, not differing

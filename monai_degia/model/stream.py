@@ -18,6 +18,7 @@ from tqdm import tqdm
 from monai_degia.data.lists.image_folders import list_images
 from monai_degia.data.pool.prefetch import PrefetchLoader
 from monai_degia.errors import UserError
+from monai_degia.model.usable import predict_each, set_aside
 from monai_degia.results.prediction import LandmarkPrediction, landmark_prediction
 
 __all__ = ["Image", "image_items", "stream_predictions"]
@@ -79,24 +80,44 @@ def stream_predictions(
     # Closed, so that no thread reads on after an error.
     with closing(iter(loader)) as batches, tqdm(total=count, desc="predict", unit="image", disable=hidden) as bar:
         for batch in batches:
+            set_aside(batch)
             pictures = decollate_batch(batch[CommonKeys.IMAGE])
             good = _readable(pictures, batch["error"], skip_unreadable)
             if good:
                 plain = batch[CommonKeys.IMAGE].as_tensor()[good].to(device)
                 sides = torch.tensor([bool(pictures[row].meta["thumb_side"]) for row in good])
-                found = predict(plain, side_known=sides)
+                found, failed = predict_each(predict, plain, sides)
+                for place, reason in failed.items():
+                    _leave_out(pictures[good[place]], reason, skip_unreadable)
+                good = [row for place, row in enumerate(good) if place not in failed]
                 for place, row in enumerate(good):
                     given = {key: batch[key][row] for key in _GIVEN if key in batch}
                     of_image = {str(key): values[place].cpu() for key, values in found.items()}
-                    yield landmark_prediction(pictures[row], given, of_image, **about)
+                    record = _record(pictures[row], given, of_image, about, skip_unreadable)
+                    if record is not None:
+                        yield record
             bar.update(len(pictures))
+
+
+def _record(
+    picture: Any, given: dict[str, Any], found: dict[str, Any], about: dict[str, Any], skip: bool
+) -> LandmarkPrediction | None:
+    try:
+        return landmark_prediction(picture, given, found, **about)
+    except UserError as error:
+        _leave_out(picture, str(error), skip)
+        return None
 
 
 def _readable(pictures: list[Any], errors: list[str], skip_unreadable: bool) -> list[int]:
     """Rows of the pictures that are some."""
     for picture, error in zip(pictures, errors, strict=True):
-        if error and not skip_unreadable:
-            raise UserError(str(error))
         if error:
-            _logger.warning("%s is left out: %s", Path(picture.meta["filename_or_obj"]).name, error)
+            _leave_out(picture, str(error), skip_unreadable)
     return [row for row, error in enumerate(errors) if not error]
+
+
+def _leave_out(picture: Any, reason: str, skip_unreadable: bool) -> None:
+    if not skip_unreadable:
+        raise UserError(reason)
+    _logger.warning("%s is left out: %s", Path(picture.meta["filename_or_obj"]).name, reason)

@@ -24,7 +24,7 @@ from monai_degia.inferers.self_consistent import SelfConsistentInferer
 from monai_degia.io.files import whole_file
 from monai_degia.metrics.calibration import ScoreCalibration
 from monai_degia.model.description import DESCRIPTION_FILE, ModelDescription
-from monai_degia.model.scoring import add_scores
+from monai_degia.model.scoring import add_scores, calibration_in_use
 from monai_degia.model.stream import Image, image_items, stream_predictions
 from monai_degia.networks.precision import native_bfloat16
 from monai_degia.networks.weights import load_weights
@@ -49,8 +49,8 @@ class TrainedModel:
         network: images (B, C, X, Y) to landmarks (B, K, 2), with ``in_channels`` and ``image_size``.
         landmarks: what it finds, see :func:`monai_degia.landmark_set`.
         flow: trained on source images, for the domain shift.
-        calibration: fitted to these weights and copies; one that was fitted to others is not used, and a warning says
-            why.
+        calibration: fitted to these weights, flow and copies; one that was fitted to others is not used, and a warning
+            says why.
         name: of the model, in results.
         version: of the model, in results; default: the first 8 digits of the hash of the weights.
         num_views: copies of an image under each tone curve in the closer look, see :func:`monai_degia.hand_inferer`.
@@ -111,7 +111,9 @@ class TrainedModel:
         self.refining = hand_inferer(self.image_size, num_views, either_side, dtype)
         self.one_look = OneLookInferer(self.image_size, dtype)
         self.inferer: Inferer = self.refining if refine else self.one_look
-        self.calibration = self._checked(calibration)
+        self.calibration, self.confident = calibration_in_use(
+            calibration if self.scores else None, self.weights_hash, self.flow_hash, self.calibrated_for
+        )
         if not self.scores:
             _logger.info("One pass an image tells neither confidence nor domain shift: scores=True adds both.")
 
@@ -197,6 +199,11 @@ class TrainedModel:
         return "" if self.description is None else self.description.weights
 
     @property
+    def flow_hash(self) -> str:
+        """SHA-256 of the flow's weights; empty without one."""
+        return "" if self.flow is None else weights_hash(self.flow.state_dict())
+
+    @property
     def picture_size(self) -> list[int]:
         """(X, Y) of the pictures that copies are cut from; that of the network's images where nobody cuts any."""
         return picture_size(self.image_size) if self.refine or self.scores else self.image_size
@@ -235,7 +242,9 @@ class TrainedModel:
 
         Returns:
             ``pred`` (B, K, 2), normalised to the picture's sides, and, where the model tells them, ``disagreement``
-            (B, K), ``mirrored`` (B,), ``bits_per_dim`` (B,), ``confidence`` (B, K) and ``domain_shift`` (B,).
+            (B, K), ``other_side`` (B,), ``mirrored`` (B,), ``bits_per_dim`` (B,), ``confidence`` (B, K), ``radius``
+            (B, K), a fraction of the size of the hand that was found, and ``domain_shift`` (B,). Confidence and radius
+            are NaN where the picture lies beyond all that the calibration was fitted on.
 
         """
         asked, how = network or self.network, inferer or self.inferer
@@ -253,8 +262,10 @@ class TrainedModel:
         refined = isinstance(inferer, SelfConsistentInferer)
         copies = inferer if isinstance(inferer, SelfConsistentInferer) else self.refining
         if refined or self.scores:
-            found = copies.predict(pictures, network, side_known=side_known)
+            found = copies.predict(pictures, network, side_known=side_known, judge_side=self.scores)
             output = {CommonKeys.PRED: found.landmarks, DeGIAKeys.DISAGREEMENT: found.disagreement}
+            if found.other_side is not None:
+                output[DeGIAKeys.OTHER_SIDE] = found.other_side
             if copies.either_side and refined:
                 output[DeGIAKeys.MIRRORED] = found.mirrored
         if not refined:
@@ -322,21 +333,6 @@ class TrainedModel:
         loader = PrefetchLoader(Dataset(image_items(images), chain), batch_size, num_workers)
         about = {"names": self.names, "image_dir": image_dir or folder, "model_version": self.model_version}
         return stream_predictions(loader, self.predict_batch, self.device, about, skip_unreadable, progress)
-
-    def _checked(self, calibration: ScoreCalibration | None) -> ScoreCalibration | None:
-        """The calibration, if it holds for these weights; ``confident`` tells whether for these copies too."""
-        self.confident = False
-        if calibration is None or not self.scores:
-            return None
-        how = "Fit one with configs/run/calibrate.yaml."
-        if not calibration.fits(self.weights_hash):
-            whose = "was fitted for other weights" if calibration.weights else "does not say what it was fitted for"
-            _logger.warning("No confidence and no domain shift: the calibration %s. %s", whose, how)
-            return None
-        if differing := calibration.other_copies(self.calibrated_for):
-            _logger.warning("No confidence: the calibration was fitted for %s. %s", differing, how)
-        self.confident = not differing
-        return calibration
 
     @property
     def calibrated_for(self) -> dict[str, Any]:

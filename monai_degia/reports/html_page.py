@@ -29,7 +29,12 @@ __all__ = ["SORTS", "image_entry", "write_page"]
 _FOLDER = "report_page"
 _SCRIPTS = ("cards.js", "grid.js", "detail.js", "page.js")
 #: Key, name, and whether large numbers are the doubtful ones. The first that is known sorts the page at first.
-SORTS = (("confidence", "Confidence", False), ("shift", "Domain shift", True), ("error", "Error", True))
+SORTS = (
+    ("confidence", "Confidence", False),
+    ("radius", "Radius", True),
+    ("shift", "Domain shift", True),
+    ("error", "Error", True),
+)
 
 
 def image_entry(
@@ -46,7 +51,8 @@ def image_entry(
         size: (X, Y) of the picture that the points refer to, in pixels.
         points: K predicted landmarks (x, y), pixels.
         labels: K references alike, if there are any; NaN where one is missing.
-        measured: ``domain``, and ``confidence`` (K,), ``error`` (K,) and ``shift`` (1,), None where there are none.
+        measured: ``domain``, whether the confidence is ``withheld``, and ``confidence`` (K,), ``radius`` (K,),
+            ``error`` (K,) and ``shift`` (1,), None where there are none.
 
     Returns:
         One line of JSON that may stand between any two tags. What is not finite is null; ``order`` holds the means by
@@ -60,6 +66,8 @@ def image_entry(
         "points": _rounded(points),
         "labels": None if labels is None else _rounded(labels),
         "confidence": _numbers(measured["confidence"]),
+        "radius": _numbers(measured["radius"]),
+        "withheld": measured["withheld"],
         "error": _numbers(measured["error"]),
         "order": {key: _order(key, measured[key]) for key, _, _ in SORTS},
     }
@@ -90,7 +98,10 @@ def write_page(
 
     domains = [row["domain"] for row in rows]
     columns = {key: [row[key] for row in rows] for key, _, _ in SORTS}
-    known = [key for key, values in columns.items() if any(_order(key, value) is not None for value in values)]
+    told = {key for key, values in columns.items() if any(_order(key, value) is not None for value in values)}
+    if any(row["withheld"] for row in rows):
+        told.add("confidence")
+    known = [key for key, _, _ in SORTS if key in told]
     script = "\n".join(_text(name) for name in _SCRIPTS)
     stream = _template().stream(
         **about,

@@ -43,7 +43,8 @@ class HtmlReport(CollectingWriter):
     hundred bytes an image. An error ends the run without a page, and an older one stays.
 
     The evaluator's output holds normalised landmarks (B, K, 2) and, optionally, labels alike, ``confidence`` (B, K) in
-    [0, 1] and ``domain_shift`` (B,), which :class:`monai_degia.ScoresHandler` adds if it is attached before. Batches
+    [0, 1], ``radius`` (B, K) as a fraction of the hand size, both NaN where they are withheld, and ``domain_shift``
+    (B,), which :class:`monai_degia.ScoresHandler` adds if it is attached before. Batches
     may hold a ``domain``, or else a ``modality``, to filter by, and an ``error`` for images that could not be read
     (:class:`monai_degia.GuardedCompose`), which are counted only. The evaluator must not decollate.
 
@@ -97,13 +98,20 @@ class HtmlReport(CollectingWriter):
     def _collect(self, engine: Engine) -> None:
         batch, output = engine.state.batch, engine.state.output
         columns = {key: batch.get(key) for key in ("domain", "modality", "error", "picture", "picture_affine")}
-        columns |= {key: output.get(key) for key in (CommonKeys.PRED, CommonKeys.LABEL, "confidence", "domain_shift")}
+        found = (CommonKeys.PRED, CommonKeys.LABEL, "confidence", "radius", "domain_shift")
+        columns |= {key: output.get(key) for key in found}
         for index, image in enumerate(decollate_batch(batch[CommonKeys.IMAGE])):
             row = {key: None if values is None else values[index] for key, values in columns.items()}
             if row["error"]:
                 self._unread += 1
-            else:
+                continue
+            try:
                 self._add(engine, image, row)
+            except Exception as error:  # whatever is odd about this image: the others are shown
+                if row["error"] is None:  # nobody asked to go on
+                    raise
+                self._unread += 1
+                engine.logger.warning(f"{Path(image.meta['filename_or_obj']).name} is not in the report: {error}")
 
     def _add(self, engine: Engine, image: Tensor, row: dict[Any, Any]) -> None:
         file = getattr(image, "meta", {}).get("filename_or_obj")
@@ -116,12 +124,14 @@ class HtmlReport(CollectingWriter):
         measured = {
             "domain": str(row["domain"] or row["modality"] or "all"),
             "confidence": None if row["confidence"] is None else np.asarray(row["confidence"].cpu(), np.float32),
+            "radius": None if row["radius"] is None else np.asarray(row["radius"].cpu(), np.float32),
+            "withheld": row["confidence"] is not None and bool(row["confidence"].isnan().all()),
             "error": error,
             "shift": None if shift is None else np.array([shift], np.float32),
         }
-        self._rows.append(measured)
         picture, size, (prediction, *labels) = self._picture(engine, image, name, row, points)
         entry = image_entry(name, size, prediction, labels[0] if labels else None, measured)
+        self._rows.append(measured)
         if self._spool is not None:
             self._spool.write(f"{entry}\n{base64.b64encode(picture).decode()}\n".encode("ascii"))
 

@@ -49,10 +49,12 @@ class LandmarkFileWriter(CollectingWriter):
 
     ``landmarks.csv`` has a row an image: ``image``, ``<joint>_x`` and ``<joint>_y`` in pixels (pixel centres at
     integers), ``outside`` (1 if any landmark lies beyond the image's edge), ``spacing_mm`` (mm a pixel, or x and y
-    where they differ), ``spacing_source``, ``confidence`` (mean of the landmarks, in [0, 1]), ``domain_shift``,
-    ``modality``, ``mirrored``, ``thumb_side``, ``thumb_side_source``, ``sop_instance_uid`` and ``model_version``; what
-    is unknown is empty. ``load_datalist`` reads it, modality, sides and spacing included, so corrected predictions can
-    be trained on. ``landmarks.json`` adds millimetres and the confidence of each landmark.
+    where they differ), ``spacing_source``, ``confidence`` (mean of the landmarks, in [0, 1]), ``radius_px`` and
+    ``radius_mm`` (means of the landmarks), ``domain_shift``, ``withheld`` (1 if the image is unlike all that confidence
+    and radius were fitted on), ``modality``, ``mirrored``, ``thumb_side``, ``thumb_side_source``,
+    ``sop_instance_uid``, ``model_version`` and, for each joint, ``<joint>_radius`` in pixels; what is unknown is empty.
+    ``load_datalist`` reads it, modality, sides and spacing included, so corrected predictions can be trained on.
+    ``landmarks.json`` adds millimetres, and confidence and radius of each landmark.
     Both come at the end of the run, or with what there is if an error ends it; in a long run also now and then, so that
     one that is killed leaves them too. Images whose ``error`` in the batch says that they could not be read
     (:class:`monai_degia.GuardedCompose`), and images one of whose files could not be written, are listed with the
@@ -62,9 +64,9 @@ class LandmarkFileWriter(CollectingWriter):
 
     The evaluator's batches hold images from :class:`FileGeometryd` and, optionally, their ``spacing`` in mm,
     ``spacing_source``, ``sop_instance_uid`` and ``modality``, of which the middle two may also be in the image's meta
-    data. Its output holds normalised landmarks (B, K, 2) and, optionally, ``confidence`` (B, K) in [0, 1],
-    ``domain_shift`` (B,) and ``mirrored`` (B,), for images that were mirrored inside the network. It must not
-    decollate.
+    data. Its output holds normalised landmarks (B, K, 2) and, optionally, ``confidence`` (B, K) in [0, 1], ``radius``
+    (B, K) as a fraction of the size of the hand found, both NaN where withheld, ``domain_shift`` (B,) and ``mirrored``
+    (B,), for images that were mirrored inside the network. It must not decollate.
 
     Args:
         output_dir: folder of the files.
@@ -127,17 +129,26 @@ class LandmarkFileWriter(CollectingWriter):
                 self._remove(self._output_name(name), self.writers.values())
                 continue
             name = relative_name(image.meta["filename_or_obj"], self.image_dir)
-            record = landmark_prediction(
-                image,
-                given,
-                _row(output, index),
-                self.names,
-                image_dir=self.image_dir,
-                output_name=self._output_name(name),
-                model_version=self.model_version,
-                modality=self.modality,
-            )
-            self._rows.append(landmark_entry(record))
+            output_name = self._output_name(name)
+            try:
+                record = landmark_prediction(
+                    image,
+                    given,
+                    _row(output, index),
+                    self.names,
+                    image_dir=self.image_dir,
+                    output_name=output_name,
+                    model_version=self.model_version,
+                    modality=self.modality,
+                )
+                entry = landmark_entry(record)
+            except Exception as error:  # whatever is odd about this image: the others have their results
+                if "error" not in given:  # nobody asked for a list of failures
+                    raise
+                self._fail(engine, name, _reason(error))
+                self._remove(output_name, self.writers.values())
+                continue
+            self._rows.append(entry)
             for writer in self.writers.values():
                 self._write_one(engine, writer, record)
         if time.monotonic() - self._saved_at >= self.save_interval:
@@ -157,8 +168,7 @@ class LandmarkFileWriter(CollectingWriter):
         try:
             writer.write(record)
         except Exception as error:  # whatever a library finds wrong with this image: the others have to be written
-            reason = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
-            self._fail(engine, record.image, reason)
+            self._fail(engine, record.image, _reason(error))
             self._remove(record.output_name, [writer])
 
     def _remove(self, output_name: str, writers: Iterable[RecordWriter]) -> None:
@@ -208,6 +218,10 @@ def _record_writer(name: str, output_dir: Path) -> RecordWriter:
         hint = did_you_mean(name, RECORD_WRITERS)
         raise UserError(f"Unknown format {name!r}.{hint} Available: {', '.join(RECORD_WRITERS)}.")
     return RECORD_WRITERS[name](output_dir)
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
 
 
 def _row(columns: dict[Any, Any], index: int) -> dict[Any, Any]:

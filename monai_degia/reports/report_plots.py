@@ -46,6 +46,7 @@ _STYLE: dict[Any, Any] = {
 #: What is plotted, how its axis is called, and the factor from the stored number.
 _MEASURES = {
     "confidence": ("confidence (%)", 100.0),
+    "radius": ("radius (% of {size_name})", 100.0),
     "error": ("error (% of {size_name})", 100.0),
     "shift": ("domain shift (standard deviations)", 1.0),
 }
@@ -75,22 +76,22 @@ def report_plots(
     Args:
         landmarks: the K landmarks.
         domains: domain of each of the N images.
-        measures: ``confidence`` and ``error`` give each image K numbers, ``shift`` one; NaN or None where unknown. A
-            measure that no image has is left out.
+        measures: ``confidence``, ``radius`` and ``error`` give each image K numbers, ``shift`` one; NaN or None where
+            unknown. A measure that no image has is left out.
 
     Returns:
         The plots.
 
     """
     plots = []
-    for key in ("confidence", "error"):
+    for key in ("confidence", "radius", "error"):
         groups = _by_domain(domains, measures.get(key, ()))
         if groups:
             # More series than colours would not be told apart.
             series = groups if len(groups) <= len(_SERIES) else {"all domains": np.concatenate(list(groups.values()))}
             note = "Marks are medians over the images, lines reach from the lower to the upper quartile."
             plots.append(ReportPlot(f"{key.capitalize()} of each landmark", note, _landmarks(landmarks, series, key)))
-    for key in ("confidence", "shift", "error"):
+    for key in ("confidence", "radius", "shift", "error"):
         groups = _by_domain(domains, measures.get(key, ()))
         if groups:
             title = f"{'Domain shift' if key == 'shift' else key.capitalize()} in each domain"

@@ -10,7 +10,7 @@ from ignite.engine import EventEnum
 from monai.utils import CommonKeys, StrEnum
 from torch import Tensor
 
-__all__ = ["DeGIAKeys", "MaximizationEvents", "scalar_output", "stacked_from_engine"]
+__all__ = ["DeGIAKeys", "MaximizationEvents", "RunEvents", "scalar_output", "stacked_from_engine"]
 
 
 class DeGIAKeys(StrEnum):
@@ -19,7 +19,11 @@ class DeGIAKeys(StrEnum):
     NLL = "nll"  # negative log-likelihood, nats a dimension
     BITS_PER_DIM = "bits_per_dim"
     DISAGREEMENT = "disagreement"  # of predictions for moved copies, (B, K), as a fraction of the hand size
+    OTHER_SIDE = "other_side"  # share of the weight that copies in a mirror would have, (B,)
     MIRRORED = "mirrored"  # whether the mirrored image was believed, (B,)
+    CONFIDENCE = "confidence"  # that a landmark's error is small, (B, K); NaN where it is withheld
+    RADIUS = "radius"  # that should hold 90 % of the true places, (B, K), of the size of the hand found; NaN likewise
+    DOMAIN_SHIFT = "domain_shift"  # distance of the likelihood from that of source images, (B,)
     ONE_LOOK = "one_look"  # the prediction (B, K, 2) for the image as it is, beside that of its copies
     GENERATED = "generated"  # images (B, C, X, Y) that an ascent reached
 
@@ -29,6 +33,13 @@ class MaximizationEvents(EventEnum):
 
     ROUND_STARTED = "round_started"
     ROUND_COMPLETED = "round_completed"
+
+
+class RunEvents(EventEnum):
+    """Fired by the trainer: where :class:`monai_degia.RunCheckpoint` and the handler of rounds meet."""
+
+    ROUND_DUE = "round_due"  # all else of the epoch is done
+    RESUMED = "resumed"  # behind the checkpoint's load; the round of its epoch may not have been done
 
 
 def scalar_output(output: dict[str, Any] | list[dict[str, Any]]) -> dict[str, float]:

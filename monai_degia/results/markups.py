@@ -90,24 +90,35 @@ def _remark(record: LandmarkPrediction, frame: ViewerFrame | None) -> tuple[str,
 
 
 def _control_points(record: LandmarkPrediction, positions: np.ndarray, remark: str) -> list[dict[str, Any]]:
-    confidences = [""] * len(record.names)
-    if record.confidence is not None:
-        confidences = [f"confidence {value:.3f}" for value in record.confidence]
+    trust = [_trust(record, index) for index in range(len(record.names))]
     outside = ["outside the image" if flag else "" for flag in record.landmark_outside]
-    columns = (record.names, positions, confidences, outside)
+    columns = (record.names, positions, trust, outside)
     return [
         {
             "id": str(index),
             "label": name,
-            "description": "; ".join(filter(None, [confidence, beyond, remark])),
+            "description": "; ".join(filter(None, [told, beyond, remark])),
             "position": [round(float(value), 4) for value in position],
             "selected": True,
             "locked": False,
             "visibility": True,
             "positionStatus": "defined",
         }
-        for index, (name, position, confidence, beyond) in enumerate(zip(*columns, strict=True), start=1)
+        for index, (name, position, told, beyond) in enumerate(zip(*columns, strict=True), start=1)
     ]
+
+
+def _trust(record: LandmarkPrediction, index: int) -> str:
+    """What is known of how far the landmark may be off."""
+    if record.withheld:
+        return "confidence withheld: unlike the images it was fitted on"
+    parts = []
+    if record.confidence is not None:
+        parts.append(f"confidence {record.confidence[index]:.3f}")
+    if record.radius_px is not None:
+        metric = "" if record.radius_mm is None else f" ({record.radius_mm[index]:.1f} mm)"
+        parts.append(f"90 % within {record.radius_px[index]:.1f} px{metric}")
+    return "; ".join(parts)
 
 
 def _positions(record: LandmarkPrediction, frame: ViewerFrame | None) -> np.ndarray:

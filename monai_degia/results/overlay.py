@@ -39,6 +39,7 @@ def draw_landmarks(
     target: Tensor | NDArray[np.floating] | None = None,
     doubtful: Sequence[bool] | None = None,
     mark_size: float = 1.0,
+    radii: Sequence[float] | None = None,
 ) -> NDArray[np.uint8]:
     """Draw landmarks as dots, and reference landmarks as white rings joined to them by white lines.
 
@@ -51,6 +52,7 @@ def draw_landmarks(
         target: the reference, shape (K, 2), pixels; NaN where a landmark has no label.
         doubtful: K flags; such a landmark is a ring that lets the image through, and its bones are thin.
         mark_size: how large dots and lines are against the picture; 1 suits small pictures.
+        radii: K radii in pixels, each drawn as a thin circle about its landmark.
 
     Returns:
         RGB picture, shape (H, W, 3), uint8, rows from top to bottom (y, x): the image enlarged by a whole factor until
@@ -66,6 +68,8 @@ def draw_landmarks(
     hollow = [False] * len(points) if doubtful is None else [bool(flag) for flag in doubtful]
     if len(hollow) != len(points):
         raise UserError(f"doubtful must hold a flag for each of the {len(points)} landmarks, got {len(hollow)}.")
+    if radii is not None and (len(radii) != len(points) or not all(0 <= radius < np.inf for radius in radii)):
+        raise UserError(f"radii must hold a number >= 0 for each of the {len(points)} landmarks, got {radii}.")
     scale = max(1, -(-MIN_SIDE // min(pixels.shape[:2])))
     size = (pixels.shape[1] * scale, pixels.shape[0] * scale)
     large = (size[0] * SUPERSAMPLING, size[1] * SUPERSAMPLING)
@@ -75,6 +79,9 @@ def draw_landmarks(
     spots = (points + 0.5) * scale * SUPERSAMPLING
     unit = mark_size * max(large) / 256
     colors = _colors(known.names if known else None, len(points))
+    for spot, radius, color in zip(spots, radii or (), colors, strict=False):
+        # Beneath all else, and thin: twenty of them overlap.
+        draw.ellipse(_box(spot, radius * scale * SUPERSAMPLING), outline=color, width=max(1, round(0.45 * unit)))
     if skeleton and known is not None:
         for start, end in known.skeleton:
             thickness = 0.6 if hollow[start] or hollow[end] else 1.4

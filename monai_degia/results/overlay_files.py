@@ -13,6 +13,7 @@ from torch.nn.functional import interpolate
 
 from monai_degia.errors import UserError
 from monai_degia.io.files import whole_file
+from monai_degia.metrics.errors import hand_size
 from monai_degia.results.overlay import draw_landmarks
 from monai_degia.results.prediction import LandmarkPrediction
 from monai_degia.results.upright_image import UprightImage
@@ -27,8 +28,9 @@ _MARK_SIZE = 0.65  # the joint itself should be seen
 class OverlayWriter:
     """Write ``<output_name>.overlay.png``: the image, upright and at a size to look at, its landmarks and bones.
 
-    A landmark of low confidence is a ring instead of a dot. The caption below says so, and that this is for research
-    only; no name of a file or a person is written, but what is burned into the pixels stays.
+    A landmark of low confidence, or whose confidence is withheld, is a ring instead of a dot, and a thin circle about
+    each landmark should hold nine of ten true places. The caption below says so, and that this is for research only; no
+    name of a file or a person is written, but what is burned into the pixels stays.
 
     Args:
         output_dir: folder of the files.
@@ -64,16 +66,20 @@ class OverlayWriter:
         path = self.output_dir / f"{record.output_name}{self.ending}"
         points = torch.tensor(record.points_px, dtype=torch.float64)
         if record.picture is None:
-            image, points = self._resize(*self._upright(record.file, points, record.modality))
+            image, shown = self._resize(*self._upright(record.file, points, record.modality))
         else:
-            image, points = self._resize(record.picture.image, record.picture.carry(points))
-        doubtful = None
-        if record.confidence is not None:
+            image, shown = self._resize(record.picture.image, record.picture.carry(points))
+        doubtful, radii = None, None
+        if record.withheld:
+            doubtful = [True] * len(record.names)
+        elif record.confidence is not None:
             doubtful = [value < self.doubtful_below for value in record.confidence]
-        picture = draw_landmarks(image, points, record.names, doubtful=doubtful, mark_size=_MARK_SIZE)
-        caption = "Research use only"
-        if doubtful is not None and any(doubtful):
-            caption += f". Rings: confidence below {100 * self.doubtful_below:g} %"
+        if record.radius_px is not None:
+            # By how much the points have come apart on the way from the file to the picture.
+            factor = float(hand_size(shown[None]) / hand_size(points[None]).clamp_min(1e-9))
+            radii = [factor * radius for radius in record.radius_px]
+        picture = draw_landmarks(image, shown, record.names, doubtful=doubtful, mark_size=_MARK_SIZE, radii=radii)
+        caption = _caption(record, doubtful, self.doubtful_below)
         with whole_file(path) as partial:
             Image.fromarray(_with_caption(picture, caption)).save(partial)
         return path
@@ -84,6 +90,17 @@ class OverlayWriter:
         resized = interpolate(image[None], size, mode="bilinear", antialias=True)[0].clamp(0, 1)
         scale = torch.tensor(size, dtype=torch.float64) / torch.tensor(image.shape[1:], dtype=torch.float64)
         return resized, (points + 0.5) * scale - 0.5
+
+
+def _caption(record: LandmarkPrediction, doubtful: list[bool] | None, doubtful_below: float) -> str:
+    if record.withheld:
+        return "Research use only. Rings: unlike the images that confidence was fitted on, so it is withheld"
+    caption = "Research use only"
+    if record.radius_px is not None:
+        caption += ". Circles: should hold 9 of 10 true places"
+    if doubtful is not None and any(doubtful):
+        caption += f". Rings: confidence below {100 * doubtful_below:g} %"
+    return caption
 
 
 def _with_caption(picture: NDArray[np.uint8], caption: str) -> NDArray[np.uint8]:

@@ -16,6 +16,7 @@ from torch import Tensor
 from monai_degia.errors import UserError
 from monai_degia.io.files import printable
 from monai_degia.io.suffixes import PICTURE_SUFFIXES
+from monai_degia.metrics.errors import hand_size
 from monai_degia.reading.picture import Picture, picture_of
 from monai_degia.reading.preprocessing import LandmarkPreprocessing
 from monai_degia.reading.upright import is_stored_mirrored
@@ -40,7 +41,10 @@ class LandmarkPrediction:
         spacing_source: where the spacing comes from, such as ``PixelSpacing``; empty if unknown.
         affine: 4 x 4 rows of the file's own map from pixel index (x, y, 0) to RAS in mm, whichever plane that is; None
             for files without one.
-        confidence: K numbers in [0, 1], None if the model gives none.
+        confidence: K numbers in [0, 1], None if the model gives none, or withholds it.
+        radius_px: K radii in pixels of the file, each of a disc about the landmark that should hold nine of ten true
+            places; None if the model gives none, or withholds them.
+        withheld: the image lies beyond all that confidence and radius were fitted on, so neither is told.
         disagreement: K distances between the predictions for neighbouring copies of the image, as fractions of the
             hand size, None if no copies were made. It ranks images where there is no calibration.
         domain_shift: distance of the image from the training domain, None if not computed.
@@ -67,6 +71,8 @@ class LandmarkPrediction:
     spacing_source: str = ""
     affine: tuple[tuple[float, ...], ...] | None = None
     confidence: tuple[float, ...] | None = None
+    radius_px: tuple[float, ...] | None = None
+    withheld: bool = False
     disagreement: tuple[float, ...] | None = None
     domain_shift: float | None = None
     mirrored: bool = False
@@ -90,6 +96,12 @@ class LandmarkPrediction:
             raise UserError(
                 f"{self.image}: confidence must be {len(self.names)} numbers in [0, 1], got {self.confidence}."
             )
+        if self.radius_px is not None and (
+            len(self.radius_px) != len(self.names) or not all(0 <= value < math.inf for value in self.radius_px)
+        ):
+            raise UserError(f"{self.image}: radius_px must be {len(self.names)} numbers >= 0, got {self.radius_px}.")
+        if self.withheld and not (self.confidence is None and self.radius_px is None):
+            raise UserError(f"{self.image}: confidence and radius are withheld, so pass None for both.")
         if self.domain_shift is not None and not math.isfinite(self.domain_shift):
             raise UserError(f"{self.image}: domain_shift must be finite, got {self.domain_shift}.")
 
@@ -100,6 +112,13 @@ class LandmarkPrediction:
             return None
         width, height = self.spacing_mm
         return tuple((x * width, y * height) for x, y in self.points_px)
+
+    @property
+    def radius_mm(self) -> tuple[float, ...] | None:
+        """K radii in mm, by the longer side of a pixel; None where the spacing or the radius is unknown."""
+        if self.spacing_mm is None or self.radius_px is None:
+            return None
+        return tuple(max(self.spacing_mm) * radius for radius in self.radius_px)
 
     @property
     def landmark_outside(self) -> tuple[bool, ...]:
@@ -173,7 +192,8 @@ def landmark_prediction(
         image: the network's picture (C, X, Y) with the meta data of :class:`monai_degia.FileGeometryd`.
         given: further fields of the sample: ``spacing`` of the file in mm if the meta data do not have it, and
             optionally ``spacing_source``, ``sop_instance_uid``, ``modality``, ``picture`` and ``picture_affine``.
-        found: normalised landmarks ``pred`` (K, 2), and optionally ``confidence`` (K,), ``disagreement`` (K,),
+        found: normalised landmarks ``pred`` (K, 2), and optionally ``confidence`` (K,) and ``radius`` (K,), a fraction
+            of the size of the hand that was found, both NaN where they are withheld; ``disagreement`` (K,),
             ``domain_shift`` and ``mirrored``.
         names: K landmark names.
         image_dir: folder that the image's name is relative to; None takes the last part.
@@ -193,19 +213,23 @@ def landmark_prediction(
     name = relative_name(file, image_dir)
     spacing = torch.as_tensor(meta.get("file_spacing", given.get("spacing", torch.nan))).double()
     known = bool(torch.isfinite(spacing).all())
-    confidence, disagreement = (_numbers(found.get(key)) for key in ("confidence", "disagreement"))
+    points = original_points(found["pred"], image, names, name)
+    confidence, radius, disagreement = (_numbers(found.get(key)) for key in ("confidence", "radius", "disagreement"))
+    withheld = confidence is not None and all(math.isnan(value) for value in confidence)
     shift = found.get("domain_shift")
     return LandmarkPrediction(
         image=name,
         file=Path(file),
         output_name=name if output_name is None else output_name,
         names=tuple(names),
-        points_px=original_points(found["pred"], image, names, name),
+        points_px=points,
         size_px=(int(meta["spatial_shape"][0]), int(meta["spatial_shape"][1])),
         spacing_mm=(float(spacing[0]), float(spacing[1])) if known else None,
         spacing_source=_text("spacing_source", given, meta) if known else "",
         affine=None if str(file).lower().endswith(PICTURE_SUFFIXES) else _rows(meta["file_affine"]),
-        confidence=confidence,
+        confidence=None if withheld else confidence,
+        radius_px=None if withheld or radius is None else _of_hand(radius, points),
+        withheld=withheld,
         disagreement=disagreement,
         domain_shift=None if shift is None else float(shift),
         mirrored=is_mirrored(image) != bool(found.get("mirrored", False)),
@@ -220,6 +244,11 @@ def landmark_prediction(
 
 def _numbers(values: Any) -> tuple[float, ...] | None:
     return None if values is None else tuple(float(value) for value in values)
+
+
+def _of_hand(fractions: Sequence[float], points: Sequence[Point]) -> tuple[float, ...]:
+    size = float(hand_size(torch.tensor([points], dtype=torch.float64)))
+    return tuple(fraction * size for fraction in fractions)
 
 
 def _text(key: str, given: Mapping[str, Any], meta: Mapping[Any, Any]) -> str:

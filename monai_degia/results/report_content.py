@@ -72,9 +72,15 @@ def _image_group(record: LandmarkPrediction, source: pydicom.Dataset) -> Any:
             sr.QualitativeEvaluation(_code("intended_use", "Intended use"), _code("research_only", RESEARCH_ONLY)),
             sr.QualitativeEvaluation(_code("mirrored", "Image mirrored for the model"), _yes_no(record.mirrored)),
             sr.QualitativeEvaluation(_code("any_outside", "Landmark outside the image"), _yes_no(record.outside)),
+            *([_withheld()] if record.withheld else []),
         ],
         source_images=[sr.SourceImageForMeasurementGroup(*_reference(source))],
     )
+
+
+def _withheld() -> Any:
+    name = _code("withheld", "Confidence withheld, image unlike those fitted on")
+    return sr.QualitativeEvaluation(name, _yes_no(True))
 
 
 def _landmark_group(record: LandmarkPrediction, source: pydicom.Dataset, index: int) -> Any:
@@ -85,8 +91,13 @@ def _landmark_group(record: LandmarkPrediction, source: pydicom.Dataset, index: 
         "finding_sites": _sites(name),
         "algorithm_id": _algorithm(record),
     }
+    measurements = []
     if record.confidence is not None:
-        common["measurements"] = [_percent(codes.DCM.CertaintyOfFeature, record.confidence[index])]
+        measurements.append(_percent(codes.DCM.CertaintyOfFeature, record.confidence[index]))
+    if record.radius_px is not None:
+        measurements.append(_radius(record, index))
+    if measurements:
+        common["measurements"] = measurements
     if record.landmark_outside[index]:
         outside = sr.QualitativeEvaluation(_code("any_outside", "Landmark outside the image"), _yes_no(True))
         images = [sr.SourceImageForMeasurementGroup(*_reference(source))]
@@ -123,6 +134,15 @@ def _sites(name: str) -> Any:
 
 def _percent(name: Any, fraction: float) -> Any:
     return sr.Measurement(name=name, value=round(100 * fraction, 2), unit=codes.UCUM.Percent)
+
+
+def _radius(record: LandmarkPrediction, index: int) -> Any:
+    name = _code("radius_90", "Radius that should hold 9 of 10 true places")
+    if record.radius_mm is not None:
+        return sr.Measurement(name=name, value=round(record.radius_mm[index], 3), unit=codes.UCUM.Millimeter)
+    radii = record.radius_px or ()
+    pixels = sr.CodedConcept(value="{pixels}", scheme_designator="UCUM", meaning="pixels")
+    return sr.Measurement(name=name, value=round(radii[index], 2), unit=pixels)
 
 
 def _yes_no(value: bool) -> Any:

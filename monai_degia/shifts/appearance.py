@@ -50,6 +50,24 @@ def _clutter(image: Tensor) -> Tensor:
     return (image + 0.5 * (1 + waves)) / 2
 
 
+def _soft(image: Tensor) -> Tensor:
+    return tvf.gaussian_blur(image, 2 * (image.shape[-1] // 20) + 1)
+
+
+def _noise(image: Tensor) -> Tensor:
+    drawn = torch.randn(image.shape, generator=torch.Generator().manual_seed(0))
+    return image + 0.25 * drawn.to(image)
+
+
+def _flat(image: Tensor) -> Tensor:
+    return 0.5 + 0.15 * (image.mean(0, keepdim=True).expand_as(image) - 0.5)
+
+
+def _silhouette(image: Tensor) -> Tensor:
+    grey = image.mean(0, keepdim=True)
+    return (grey > grey.mean()).to(image).expand_as(image)
+
+
 #: Name to a map of images (C, X, Y) in [0, 1]. None of them is in the family of maps that training draws from
 #: (convolution, mixture, tone curve, bias field), so that they can judge it.
 SHIFTS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -60,6 +78,14 @@ SHIFTS: dict[str, Callable[[Tensor], Tensor]] = {
     "edges": _edges,
     "clutter": _clutter,
 }
+#: More of them, for :func:`monai_degia.calibration_copies`: settings and checkpoints were never chosen by these.
+FURTHER_SHIFTS: dict[str, Callable[[Tensor], Tensor]] = {
+    "soft": _soft,
+    "noise": _noise,
+    "flat": _flat,
+    "silhouette": _silhouette,
+}
+_KNOWN = {**SHIFTS, **FURTHER_SHIFTS}
 #: What :func:`shifted_copies` takes if it is not told. Clutter stands for domains whose background is not even.
 DEFAULT_SHIFTS = ("negative", "dark", "solarize", "equalize", "edges")
 
@@ -69,7 +95,7 @@ class AppearanceShiftd(MapTransform):
 
     Args:
         keys: images (C, X, Y) in [0, 1].
-        shift_key: key of the name, one of ``SHIFTS`` or "".
+        shift_key: key of the name, one of ``SHIFTS``, ``FURTHER_SHIFTS`` or "".
         allow_missing_keys: do nothing where an image is missing.
 
     Raises:
@@ -90,7 +116,7 @@ class AppearanceShiftd(MapTransform):
         _check_name(name)
         for key in self.key_iterator(d):
             plain = convert_to_tensor(d[key], track_meta=False)
-            d[key] = convert_to_dst_type(SHIFTS[name](plain).clamp(0, 1).contiguous(), d[key])[0]
+            d[key] = convert_to_dst_type(_KNOWN[name](plain).clamp(0, 1).contiguous(), d[key])[0]
         return d
 
 
@@ -126,5 +152,5 @@ def shifted_copies(items: Sequence[dict[str, Any]], shifts: Sequence[str] = DEFA
 
 
 def _check_name(name: str) -> None:
-    if name not in SHIFTS:
-        raise UserError(f"Unknown shift {name!r}. Available: {', '.join(SHIFTS)}.")
+    if name not in _KNOWN:
+        raise UserError(f"Unknown shift {name!r}. Available: {', '.join(_KNOWN)}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Mapping
 from typing import Any, NamedTuple
 
@@ -10,7 +11,7 @@ from monai.transforms import Affine, MapTransform
 
 from monai_degia.errors import UserError
 
-__all__ = ["FRAMINGS", "Framing", "Reframed"]
+__all__ = ["FRAMINGS", "FURTHER_FRAMINGS", "Framing", "Reframed"]
 
 
 class Framing(NamedTuple):
@@ -41,6 +42,12 @@ FRAMINGS: dict[str, Framing] = {
     "aside": Framing(view=1.1, right=0.12),
     "turned": Framing(view=1.2, turn=0.6),
 }
+#: More of them, for :func:`monai_degia.calibration_copies`: as a camera, or a hand, may also be held.
+FURTHER_FRAMINGS: dict[str, Framing] = {
+    "on its side": Framing(turn=math.pi / 2),
+    "upside down": Framing(turn=math.pi),
+}
+_KNOWN = {**FRAMINGS, **FURTHER_FRAMINGS}
 
 
 class Reframed(MapTransform):
@@ -48,7 +55,7 @@ class Reframed(MapTransform):
 
     Args:
         keys: images (C, X, Y).
-        framing_key: key of the name, one of ``FRAMINGS``; a sample without it is left as it is.
+        framing_key: key of the name, one of ``FRAMINGS`` or ``FURTHER_FRAMINGS``; a sample without it is left as it is.
         allow_missing_keys: do nothing where an image is missing.
 
     Raises:
@@ -64,9 +71,9 @@ class Reframed(MapTransform):
         """Reframe the images."""
         d = dict(data)
         name = d.get(self.framing_key, "as is")
-        if name not in FRAMINGS:
-            raise UserError(f"Unknown framing {name!r}. Available: {', '.join(FRAMINGS)}.")
-        framing = FRAMINGS[name]
+        if name not in _KNOWN:
+            raise UserError(f"Unknown framing {name!r}. Available: {', '.join(_KNOWN)}.")
+        framing = _KNOWN[name]
         if framing == Framing():
             return d
         for key in self.key_iterator(d):

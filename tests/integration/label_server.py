@@ -27,8 +27,8 @@ _START = 300  # seconds, for a machine that does other things too
 class Client:
     """Requests to one server; the answer is the status and the body, decoded if it is JSON."""
 
-    def __init__(self, port: int) -> None:
-        self.address = f"http://127.0.0.1:{port}"
+    def __init__(self, port: int, headers: dict[str, str] | None = None) -> None:
+        self.address, self.headers = f"http://127.0.0.1:{port}", headers or {}
 
     def __call__(
         self,
@@ -37,6 +37,7 @@ class Client:
         body: str | None = None,
         form: dict[str, str] | None = None,
         files: dict[str, tuple[str, bytes]] | None = None,
+        headers: dict[str, str] | None = None,
         **query: str,
     ) -> tuple[int, Any]:
         url = self.address + path + ("?" + urllib.parse.urlencode(query) if query else "")
@@ -45,6 +46,7 @@ class Client:
             request.data, request.headers["Content-type"] = body.encode(), "application/json"
         if form or files:
             request.data, request.headers["Content-type"] = multipart(form or {}, files or {})
+        request.headers |= {**self.headers, **(headers or {})}
         try:
             with urllib.request.urlopen(request, timeout=120) as answer:
                 return answer.status, decode(answer.headers, answer.read())
@@ -77,11 +79,13 @@ def multipart(form: dict[str, str], files: dict[str, tuple[str, bytes]]) -> tupl
 
 
 def decode(headers: Any, body: bytes) -> Any:
-    return json.loads(body) if headers.get("Content-Type", "").startswith("application/json") else body
+    return json.loads(body) if body and headers.get("Content-Type", "").startswith("application/json") else body
 
 
 @contextmanager
-def label_server(studies: str | Path, folder: Path, *conf: str, **settings: str) -> Iterator[Client]:
+def label_server(
+    studies: str | Path, folder: Path, *conf: str, headers: dict[str, str] | None = None, **settings: str
+) -> Iterator[Client]:
     """Start the command, as in the documentation; stop it and what it has started."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -95,7 +99,7 @@ def label_server(studies: str | Path, folder: Path, *conf: str, **settings: str)
             command, cwd=REPO, env={**os.environ, **own}, stdout=log, stderr=log, start_new_session=True
         )
         try:
-            client = Client(port)
+            client = Client(port, headers)
             wait_for(client, server, folder / "server.log")
             yield client
             assert server.poll() is None, "the server has died\n" + (folder / "server.log").read_text()[-3000:]

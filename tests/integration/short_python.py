@@ -36,6 +36,8 @@ def shortened(arguments: list[str]) -> list[str]:
             *options,
             *more,
         ]
+    if "monai_degia train" in text:
+        return [*arguments, *(part for key, value in HANDS.items() for part in (f"--{key}", str(value)))]
     if "monai.bundle run" in text and "train.json" in text:
         entries = DIGITS if "digits/task" in text else HANDS
         if "data/hands.yaml" in text:

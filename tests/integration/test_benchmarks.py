@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import monai_degia
 
@@ -135,6 +136,27 @@ def test_training_is_timed(run_python: Any, photographs: Path, tmp_path: Path) -
     options = (str(BENCHMARKS.parents[1]), str(photographs), str(tmp_path / "run"), "1", "0")
     printed = json.loads(run_python("-W", "ignore", str(BENCHMARKS / "train_epochs.py"), *options).stdout)
     assert printed["cpu"] > 0 and 0 < printed["best_val_nme"] < 2
+
+
+@pytest.mark.docs
+def test_rules_for_the_radius_are_told_apart() -> None:
+    """Errors that go with the disagreement of the landmark and of the image, and not with the likelihood."""
+    spec = importlib.util.spec_from_file_location("rules", BENCHMARKS / "confidence_rules.py")
+    assert spec is not None and spec.loader is not None
+    rules = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(rules)
+    rows = []
+    for index in range(600):
+        log = torch.randn(1) + torch.randn(4) - 4
+        error = (0.5 * log + 0.5 * log.mean()).exp() * torch.randn(4, 2).norm(dim=1)
+        kinds = ((), ("far",), ("dark",))[index % 3]
+        about = {"file": f"{index // 3}.png", "kinds": kinds, "bits": torch.randn(()), "other_side": torch.rand(())}
+        rows.append({"disagreement": log.exp(), "refined of found": error, **about})
+    table = rules.compare(rows)
+    assert [row["rule"] for row in table] == list(rules.RULES)
+    same, own, image, kept, shift = (row["as_is"] for row in table)
+    assert same > 1.1 * own > 1.1 * image and (kept, shift) == pytest.approx((image, image), rel=0.1)
+    assert rules.markdown(table).count("\n") == 1 + len(table)
 
 
 def test_every_benchmark_is_run_here() -> None:

@@ -182,8 +182,11 @@ def same(left: Any, right: Any) -> bool:
     return torch.equal(left, right) if isinstance(left, Tensor) else left == right
 
 
-@pytest.mark.parametrize("stop", [stop_inside_an_epoch, stop_inside_a_round])
-def test_resumed_run_equals_one_that_was_never_stopped(uninterrupted: Path, tmp_path: Path, stop: Any) -> None:
+@pytest.mark.parametrize(("stop", "iteration"), [(stop_inside_an_epoch, 3), (stop_inside_a_round, 6)])
+def test_resumed_run_equals_one_that_was_never_stopped(
+    uninterrupted: Path, tmp_path: Path, stop: Any, iteration: int
+) -> None:
+    """Inside a round the epoch before it is in the checkpoint already, and the round is run anew."""
     monai_degia.write_synthetic_dataset(tmp_path / "data", "photo", 24, image_size=64)
     first = train(tmp_path)
     stop(first)
@@ -191,7 +194,7 @@ def test_resumed_run_equals_one_that_was_never_stopped(uninterrupted: Path, tmp_
         first.run()
     assert isinstance(error.value.__cause__, Killed)
     half = torch.load(tmp_path / "models" / "checkpoint.pt", weights_only=True)
-    assert half["trainer"]["iteration"] == 3 and half["dataset"]["rounds"] == 1
+    assert half["trainer"]["iteration"] == iteration and half["dataset"]["rounds"] == 1
     train(tmp_path, resume=True).run()
 
     one, two = (torch.load(root / "models" / "checkpoint.pt", weights_only=True) for root in (uninterrupted, tmp_path))
@@ -279,6 +282,53 @@ def test_landmarks_lie_in_the_pixels_of_any_file(tmp_path: Path, mirror: bool) -
     assert [entry["spacing_mm"] for entry in entries] == [None] * 4 + [pytest.approx([0.3, 0.3])]
     written = "".join(path.read_text() for path in (tmp_path / "eval").iterdir())
     assert "Doe" not in written and "19700101" not in written
+
+
+def test_files_of_no_use_are_listed_and_the_others_have_their_results(tmp_path: Path) -> None:
+    """They can be read, and still nothing can be found in them, or no result be built for them."""
+    images = tmp_path / "images"
+    images.mkdir()
+    values, flat = spot(48, 64, 33.0, 47.0).T[..., None].astype(np.float64), np.diag([0.3, 0.0, 1, 1])
+    for name, content, affine in (
+        ("a_flat.nii", values, flat),
+        ("a_flat_too.nii", values, np.diag([0.0, 0.3, 1, 1])),
+        ("a_one_line.nii", values, np.array([[1.0, 1, 0, 0], [1, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])),
+        ("b_too_large.nii", values * 1e300, np.eye(4)),
+        ("c_not_a_number.nii", values * np.nan, np.eye(4)),
+        ("d_tiny_pixels.nii", values, np.diag([1e-200, 1e-200, 1, 1])),
+        ("e_good.nii", values, np.eye(4)),
+    ):
+        file = nibabel.Nifti1Image(content, None)
+        file.header.set_sform(affine, code=1)
+        nibabel.save(file, images / name)
+    Image.fromarray(spot(100, 100, 71.0, 23.0)).save(images / "f_good.png")
+    workflow = ConfigWorkflow(
+        config_file=str(CONFIGS / "inference.json"),
+        workflow_type="infer",
+        logging_file=False,
+        bundle_root=str(tmp_path),
+        dataset_dir=str(images),
+        model=monai_degia.TrainedModel(BrightestSpot(), ["spot"], name="spots", version="7"),
+        write_report=True,
+        formats=["markups", "overlay"],
+    )
+    workflow.initialize()
+    workflow.run()
+    with pytest.raises(RuntimeError) as error:
+        workflow.finalize()
+    assert "of 8 images have no complete result" in str(error.value.__cause__)
+    entries = {entry["image"]: entry for entry in json.loads((tmp_path / "eval" / "landmarks.json").read_text())}
+    failures = dict(list(csv.reader((tmp_path / "eval" / "failures.csv").open()))[1:])
+    assert {"e_good.nii", "f_good.png"} <= set(entries) and not set(failures) & {"e_good.nii", "f_good.png"}
+    assert {"b_too_large.nii", "c_not_a_number.nii", "d_tiny_pixels.nii"} <= set(failures)
+    assert set(entries) | set(failures) == {path.name for path in images.iterdir()}
+    for name in {"a_flat.nii", "a_flat_too.nii", "a_one_line.nii"} & set(entries):
+        assert entries[name]["landmarks"]["spot"] == pytest.approx([33, 47], abs=0.25), name
+    assert entries["f_good.png"]["landmarks"]["spot"] == pytest.approx([71, 23], abs=0.25)
+    assert (tmp_path / "eval" / "report.html").is_file()
+    model = workflow.parser.get_parsed_content("model")
+    found = [prediction.image for prediction in model.stream(images, skip_unreadable=True, progress=False)]
+    assert found == list(entries)
 
 
 def test_one_list_of_pictures_and_dicom_files_trains(tmp_path: Path) -> None:

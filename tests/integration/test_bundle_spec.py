@@ -134,7 +134,7 @@ def test_weights_that_come_along_are_whole() -> None:
     assert model.flow is not None and model.calibration is not None, "the calibration holds for these weights"
     for module in (model.network, model.flow):
         assert all(torch.isfinite(values).all() for values in module.state_dict().values())
-    low, high = model.calibration.confidence(torch.tensor([0.5, 0.005]))
+    ((low,), (high,)) = model.calibration.confidence(torch.tensor([[0.5], [0.005]]), torch.zeros(2))
     assert low < 0.5 < high and (model.calibration.bits_std or 0) > 0
 
 

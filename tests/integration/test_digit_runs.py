@@ -13,10 +13,11 @@ from ignite.engine import Events
 from monai.bundle import ConfigWorkflow
 from torch import Tensor
 
+from monai_degia.engines.workflow import run_configs
 from monai_degia.experiments.__main__ import main
 from monai_degia.experiments.catalogue import GRIDS, PEERS, TABLE1
 from monai_degia.experiments.grids import Grid, Row, Run
-from monai_degia.experiments.runner import run_configs, run_grid
+from monai_degia.experiments.runner import run_grid
 
 ROOT = Path(__file__).parents[2]
 TINY: dict[str, Any] = {

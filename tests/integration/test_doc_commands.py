@@ -3,6 +3,7 @@
 import csv
 import os
 import re
+import runpy
 import shlex
 import shutil
 import subprocess
@@ -72,6 +73,10 @@ def assumed(tmp_path_factory: pytest.TempPathFactory, write_digits: Any) -> Path
         monai_degia.write_synthetic_dataset(folder / "rendered", "xray", 3)
         shutil.copytree(folder / "rendered" / "images", folder / name)
     shutil.copytree(REPO / "bundle" / "models", folder / "MODELS")
+    write = runpy.run_path(str(REPO / "docs" / "examples" / "own_anatomy" / "draw_vertebrae.py"))["write"]
+    for drawn, name, other in (("photos", "my", False), ("others", "other", True)):
+        write(folder / drawn, 24 if drawn == "photos" else 3, seed=0, other=other).rename(folder / f"{name}_coco.json")
+        (folder / drawn / "images").rename(folder / f"{name}_images")
     np.savez(folder / "usps.npz", images=np.zeros((20, 16, 16), np.uint8), labels=np.arange(20) % 10)
     return folder
 
@@ -123,6 +128,7 @@ def test_commands_of_a_page_run(page: str, assumed: Path, tmp_path: Path) -> Non
     short, path = shlex.quote(str(Path(__file__).with_name("short_python.py"))), shlex.quote(sys.executable)
     start = [
         f'python() {{ {path} {short} "$@"; }}',
+        'monai_degia() { python -m monai_degia "$@"; }',
         'torchrun() { python -m torch.distributed.run "$@"; }',
         "set -euo pipefail",
     ]

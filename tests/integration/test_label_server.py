@@ -59,7 +59,9 @@ def expected(studies: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
 @pytest.fixture(scope="module")
 def client(studies: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     folder, temporary = tmp_path_factory.mktemp("server"), str(tmp_path_factory.mktemp("temporary"))
-    with server.label_server(studies, folder, "--conf", "max_pixels", "20000", TMPDIR=temporary) as client:
+    conf = ["--conf", "max_pixels", "20000", "--conf", "allow_hosts", "hands.example"]
+    conf += ["--conf", "allow_origins", "http://viewer:3000"]
+    with server.label_server(studies, folder, *conf, TMPDIR=temporary) as client:
         client.temporary = Path(temporary)
         yield client
 
@@ -151,7 +153,41 @@ BAD = [
     (409, "no corrected label yet", "POST", TRAIN, {"body": "{}"}),
     (400, "plain name", "POST", f"/batch/infer/{MODEL}", {"body": '{"images": ["/etc/passwd"]}'}),
     (405, "Weights come from training", "DELETE", f"/model/{MODEL}", {}),
+    (400, "name of a file must be", "POST", INFER, {"files": {"file": ("a." + "x" * 300, TEXT)}}),
+    (400, "send no label", "POST", INFER, {"image": "hand_00", "files": {"label": ("a.bin", TEXT)}}),
+    (400, "too large at a", "POST", INFER, {"image": "hand_00", "form": {"params": '{"a": 1e999}'}}),
+    (400, "64 levels", "POST", INFER, {"image": "hand_00", "form": {"params": '{"a":' + "[" * 50_000}}),
+    (400, "at most 200 bytes", "PUT", IMAGE, {"image": "\u00e9" * 150, "files": {"file": ("a.png", huge_png())}}),
+    (400, "the server itself keeps", "PUT", f"{IMAGE}/info", {"image": "hand_00", "form": {"info": '{"strategy": 7}'}}),
+    (400, "Infinity is no number", "PUT", f"{IMAGE}/info", {"image": "hand_00", "form": {"info": '{"a": Infinity}'}}),
+    (400, "", "HEAD", IMAGE, {"image": "hand_00", "check_sum": "CRC:1"}),
+    (404, "no label yet", "GET", "/datastore/dataset", {}),
+    (404, "There is no strategy '5'", "POST", "/activelearning/random", {"body": '{"strategy": 5}'}),
+    (400, "name of a file must be", "PUT", "/session/", {"files": {"files": ("a." + "x" * 300, TEXT)}}),
+    (404, "no DICOMweb server", "GET", "/proxy/dicom/studies", {}),
+    (400, "without dots", "GET", "/ohif/%2e%2e", {}),
+    (400, "must be a JSON object of options", "POST", "/train/", {"body": f'{{"{MODEL}": [1]}}'}),
+    (400, "max_workers must be", "POST", f"/batch/infer/{MODEL}", {"body": '{"max_workers": "x"}', "run_sync": "true"}),
+    (400, "images must be a list", "POST", f"/batch/infer/{MODEL}", {"body": '{"images": 5}', "run_sync": "true"}),
+    (405, "Restart the server", "POST", "/reload", {}),
 ]
+
+
+def test_foreign_pages_and_hosts_are_refused_by_the_server_itself(client: Any) -> None:
+    """MONAI Label answers every origin with credentials, and any host."""
+    evil, other_port = {"Origin": "http://evil.example"}, {"Origin": "http://127.0.0.1:9"}
+    embedded = {"Sec-fetch-site": "cross-site", "Sec-fetch-dest": "image"}
+    preflight = {**evil, "Access-control-request-method": "DELETE"}
+    for headers in (evil, other_port, embedded, {"Host": "evil.example"}, {"Origin": "null"}):
+        for method, path in (("GET", "/info/"), ("GET", "/"), ("GET", IMAGE), ("DELETE", IMAGE), ("POST", TRAIN)):
+            assert client(method, path, headers=headers, image="hand_00", id="hand_00")[0] == 403, (headers, path)
+    assert client("OPTIONS", IMAGE, headers=preflight)[0] == 403
+    for headers in ({}, {"Host": "hands.example"}, {"Origin": client.address}, {"Origin": "http://viewer:3000"}):
+        assert client("GET", "/info/", headers=headers)[0] == 200
+    request = server.urllib.request.Request(f"{client.address}/info/", headers={"Origin": "http://viewer:3000"})
+    with server.urllib.request.urlopen(request) as answer:
+        assert answer.headers["Access-Control-Allow-Origin"] == "http://viewer:3000"
+    assert set(client("GET", "/datastore/", output="all")[1]["objects"]) == {"hand_00", "hand_01", "hand_02"}
 
 
 def test_bad_requests_get_a_reason_and_the_server_lives_on(
@@ -160,7 +196,8 @@ def test_bad_requests_get_a_reason_and_the_server_lives_on(
     before = client("GET", "/datastore/", output="all")[1]["objects"]
     for status, reason, method, path, more in BAD:
         found, answer = client(method, path, **more)
-        assert (found, reason in str(answer["detail"])) == (status, True), (method, path, more.keys(), found, answer)
+        told = str(answer["detail"]) if method != "HEAD" else ""
+        assert (found, reason in told) == (status, True), (method, path, more.keys(), found, answer)
         assert str(studies) not in str(answer)
     (studies / "broken.dcm").write_bytes(TEXT)  # in the folder itself
     for image in ("broken", "hand_00"):
@@ -193,8 +230,9 @@ def corrected(client: Any, image: str, pixels: float) -> dict[str, Any]:
 
 
 def test_corrected_landmarks_train_the_network_and_survive_a_restart(tmp_path: Path) -> None:
-    studies = tmp_path / "studies"
+    studies, tokens = tmp_path / "studies", tmp_path / "tokens.txt"
     write_sample_images(studies, count=4, image_size=120)
+    tokens.write_text("ada 0123456789abcdef\n")
     with server.label_server(studies, tmp_path) as client:
         doubtful = client("POST", "/activelearning/doubtful")[1]
         doubts = {f"hand_0{index}": client.infer(f"hand_0{index}")["disagreement"] for index in range(4)}
@@ -218,7 +256,9 @@ def test_corrected_landmarks_train_the_network_and_survive_a_restart(tmp_path: P
         stats = client("GET", "/info/")[1]["train_stats"][MODEL]
         assert stats["labels"] == 3 and stats["improved"] and stats["error_after"] < stats["error_before"]
 
-    with server.label_server(studies, tmp_path) as client:
+    bearer = {"Authorization": "Bearer 0123456789abcdef"}
+    with server.label_server(studies, tmp_path, "--conf", "token_file", str(tokens), headers=bearer) as client:
+        assert client("GET", "/info/", headers={"Authorization": "Bearer another"})[0] == 401
         assert {image: client.infer(image) for image in labels} == new
         assert all(client("GET", LABEL, label=image, tag="final") == (200, labels[image]) for image in labels)
         info = client("GET", "/info/")[1]

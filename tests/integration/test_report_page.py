@@ -16,7 +16,7 @@ from monai.data import MetaTensor, list_data_collate
 from monai_degia.data.lists.landmark_sets import HAND21
 from monai_degia.data.rendered.dataset import write_synthetic_dataset
 from monai_degia.flows.flow_prior import FlowPrior
-from monai_degia.metrics.calibration import ScoreCalibration
+from monai_degia.metrics.calibration import ErrorModel, ScoreCalibration
 from monai_degia.model.trained_model import TrainedModel
 from monai_degia.networks.regressor import LandmarkRegressor
 from monai_degia.reports.html_report import HtmlReport
@@ -153,6 +153,43 @@ def test_doubtful_images_come_first_and_order_follows_click_and_key(reader: Read
     assert reader.sort("Confidence").get_attribute("aria-pressed") == "false"
     reader.sort("File order").click()
     assert reader.order() == list(range(seen))
+
+
+@needs_browser
+def test_what_is_withheld_comes_first_and_radii_are_drawn_where_an_image_is_opened(
+    chromium: Any, tmp_path: Path
+) -> None:
+    label = torch.rand(1, 21, 2) * 0.8 + 0.1
+    told = torch.tensor([0.9, torch.nan, 0.2, 0.6])[:, None].expand(4, 21)
+    found = {"pred": label.expand(4, 21, 2), "confidence": told, "radius": 1 - told, "domain_shift": torch.ones(4)}
+
+    def step(engine: Engine, batch: torch.Tensor) -> dict[str, Any]:
+        engine.state.batch = {"image": batch}
+        return found
+
+    engine = Engine(step)
+    HtmlReport(tmp_path, "hand21", pictures="network").attach(engine)
+    engine.run([torch.rand(4, 3, 32, 32)])
+    reader = Reader(chromium, tmp_path / "report.html")
+    assert reader.order() == [1, 2, 3, 0], "nobody knows how wrong it is: that comes before what is known to be bad"
+    assert "confidence withheld, radius withheld" in reader.one(".item[data-place='0'] .card").get_attribute(
+        "aria-label"
+    )
+    assert len(reader.all(".item[data-place='0'] .mark.doubtful")) == 21
+    reader.sort("Radius").click()
+    assert reader.order() == [1, 2, 3, 0]
+    reader.sort("Radius").click()
+    assert reader.order() == [0, 3, 2, 1]
+    reader.one(".item[data-place='0'] .card").click()
+    assert len(reader.all("#detail .reach")) == 21 and not reader.all("#grid .reach")
+    radius, size = reader.do(
+        "const points = images[0].points, span = (axis) => Math.max(...points.map((p) => p[axis])) "
+        "- Math.min(...points.map((p) => p[axis]));"
+        "return [Number(document.querySelector('#detail .reach').getAttribute('r')), Math.max(span(0), span(1))]"
+    )
+    assert radius == pytest.approx(0.1 * size, rel=1e-3)
+    assert [cell.text for cell in reader.all("#detail-columns th")] == ["Landmark", "Confidence", "Radius"]
+    assert not chromium.get_log("browser")
 
 
 @needs_browser
@@ -325,13 +362,21 @@ def test_inference_and_evaluation_write_it_on_request(tmp_path: Path, monkeypatc
     # The flow's classes are those of its weights, whatever the data at hand are divided into.
     shutil.rmtree(tmp_path / "models")
     model = TrainedModel(network, "hand21", FlowPrior((64, 64), 3, 2))
-    calibration = ScoreCalibration(-3.0, -1.0, 0.1, 5.0, 0.5, weights=model.weights_hash, copies=model.calibrated_for)
+    calibration = ScoreCalibration(
+        ErrorModel((-3.0, -1.0, 0.0, -1.0), (-1.0, 0.5, 0.5, 0.5)),
+        0.1,
+        bits_mean=5.0,
+        bits_std=0.5,
+        weights=model.weights_hash,
+        flow_weights=model.flow_hash,
+        copies=model.calibrated_for,
+    )
     TrainedModel(network, "hand21", model.flow, calibration).save(tmp_path / "models")
     for files, options in ((("inference.json",), {"dataset_dir": str(images)}), (("train.json", "evaluate.json"), {})):
         run_bundle(tmp_path, *files, **options)
         keys = [sort["key"] for sort in _settings(found.read_text(encoding="utf-8"))["sorts"]]
         # The confidence is one of refined landmarks; evaluation looks once.
-        assert keys == (["confidence", "shift"] if len(files) == 1 else ["shift", "error"])
+        assert keys == (["confidence", "radius", "shift"] if len(files) == 1 else ["shift", "error"])
     run_bundle(
         tmp_path,
         "train.json",

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.io import loadmat
 
 from monai_degia.data.digits.images import DigitImages, digit_images
 from monai_degia.errors import MissingExtraError, UserError
+from monai_degia.io.mat_files import read_mat
 
 __all__ = ["ARRAY_SUFFIXES", "read_array_file"]
 
@@ -91,13 +91,7 @@ def _npz(path: Path) -> Iterator[Mapping[str, Any]]:
 
 @contextmanager
 def _mat(path: Path) -> Iterator[Mapping[str, Any]]:
-    try:
-        content = {key: value for key, value in loadmat(path).items() if not key.startswith("__")}
-    except NotImplementedError as error:
-        raise UserError(f"{path} is a MATLAB 7.3 file. Save it with -v7, or as .npz or .h5.") from error
-    except Exception as error:  # the reader raises whatever it stumbles over
-        raise UserError(f"{path} is no MATLAB file, or truncated ({type(error).__name__}: {error}).") from error
-    yield _flat(path, content)
+    yield _flat(path, read_mat(path))
 
 
 def _flat(path: Path, content: dict[str, Any]) -> dict[str, Any]:

@@ -5,14 +5,24 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from monai_degia.data.formats.annotations import AnnotatedImage, AnnotationSet
+from monai_degia.data.formats.coco_exporters import exporter_of, joined_by_image, landmark_categories
 from monai_degia.data.formats.content import Content
-from monai_degia.data.formats.image_files import stated_or_read_size
-from monai_degia.data.formats.objects import LabelledObject, annotation_set, number_or_nan, which_of
+from monai_degia.data.formats.image_files import paths_of_address, stated_or_read_size
+from monai_degia.data.formats.objects import (
+    LabelledObject,
+    annotation_set,
+    identity,
+    mappings,
+    number_or_nan,
+    stated_size,
+    which_of,
+)
 from monai_degia.data.formats.options import AnnotationFormat, ReadOptions, WriteOptions
 from monai_degia.data.formats.wording import listed
 from monai_degia.errors import UserError
@@ -36,45 +46,55 @@ def _read(content: Content, options: ReadOptions) -> AnnotationSet:
 
     A key point is x, y and v: 0 is not labelled (whatever x and y are), 1 labelled and not visible, 2 visible
     (cocodataset.org, "Data format"). Coordinates count pixels from 0 and are centres: Detectron2 adds 0.5 to them, and
-    to nothing else, to come from centres to corners (detectron2/data/datasets/coco.py, load_coco_json). Exporters that
-    take over the numbers of a tool whose origin is the corner (CVAT through Datumaro, Label Studio's converter) are
-    half a pixel off; ``origin='corner'`` puts that right.
+    to nothing else, to come from centres to corners (detectron2/data/datasets/coco.py, load_coco_json).
+
+    Exporters take over the numbers of tools whose origin is the corner. Label Studio's names itself, and half a pixel
+    is taken off (label_studio_sdk 2.1.2, converter/keypoints.py, which rounds to whole pixels too). Datumaro's, through
+    which CVAT exports, does not say where its points are from, so the log asks for ``origin='corner'``.
+
+    Where all categories have a single point without a name, as Datumaro writes points that are in no skeleton, the
+    categories are the landmarks.
 
     Crowds, other categories and objects without a labelled point are left out and counted.
     """
     if isinstance(content.value, list):
         raise UserError(f"{content.path} is a COCO results file: it names no images. Pass the file of the annotations.")
-    images = {image.get("id"): image for image in _objects(content.value["images"])}
+    images = {identity(image.get("id")): image for image in mappings(content.value["images"])}
     entries = content.value["annotations"]
-    category = _category(content, options)
-    names = _names(content, category, options)
+    exporter = exporter_of(content)
+    landmarks = landmark_categories(content) if options.category is None else {}
+    category = {} if landmarks else _category(content, options)
+    names = tuple(landmarks.values()) if landmarks else _names(content, category, options)
     objects, left_out = [], Counter[str]()
     for index, entry in enumerate(entries):
         if not isinstance(entry, dict):
             objects.append(LabelledObject("", {}, where=f"annotations[{index}]", problem=f"{entry!r:.40} is no object"))
             continue
         reason = _passed_over(entry, category)
+        own = (landmarks[identity(entry.get("category_id"))],) if landmarks and not reason else names
         if reason:
             left_out[reason] += 1
         else:
-            objects.append(_object(f"annotations[{index}]", entry, images, names))
+            objects.append(_object(f"annotations[{index}]", entry, images, own, exporter))
+    objects = joined_by_image(objects) if landmarks else objects
     named = {labelled.image for labelled in objects}
-    bare = sum(str(image.get("file_name", "")) not in named for image in images.values())
+    bare = sum(_paths(image)[0] not in named for image in images.values())
     if bare:
         left_out["image without a labelled point"] = bare
     notes = [f"Left out, {reason}: {number}." for reason, number in left_out.items()]
-    return annotation_set("coco", objects, options, names, _bones(category, names), notes)
-
-
-def _objects(value: Any) -> list[dict[str, Any]]:
-    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
+    if exporter == "datumaro" and options.origin is None:
+        notes.append("Written by Datumaro: pass origin='corner' if the points were set in CVAT, or 'centre' if not.")
+    found = annotation_set("coco", objects, options, names, _bones(category, names), notes)
+    if exporter != "label_studio":
+        return found
+    return replace(found.moved(-0.5) if options.origin is None else found, upright=True)
 
 
 def _category(content: Content, options: ReadOptions) -> dict[str, Any]:
     """The category that has the key points; an empty one if the file describes none."""
-    entries = _objects(content.value["annotations"])
-    used = {entry.get("category_id") for entry in entries if entry.get("keypoints")}
-    categories = [c for c in _objects(content.value.get("categories")) if c.get("id") in used]
+    entries = mappings(content.value["annotations"])
+    used = {identity(entry.get("category_id")) for entry in entries if entry.get("keypoints")}
+    categories = [c for c in mappings(content.value.get("categories")) if identity(c.get("id")) in used]
     if not used:
         raise UserError(f"{content.path} is a COCO file without key points: no annotation has 'keypoints'.")
     if not categories:
@@ -101,18 +121,20 @@ def _names(content: Content, category: Mapping[str, Any], options: ReadOptions) 
 
 
 def _passed_over(entry: Mapping[str, Any], category: Mapping[str, Any]) -> str:
-    if category and entry.get("category_id") != category.get("id"):
+    if category and identity(entry.get("category_id")) != identity(category.get("id")):
         return "annotation of another category"
     if entry.get("iscrowd"):
         return "annotation of a crowd"
     values = entry.get("keypoints")
-    if not values or (isinstance(values, list) and len(values) % 3 == 0 and not any(values[2::3])):
+    if not values or (isinstance(values, list) and len(values) % 3 == 0 and all(v == 0 for v in values[2::3])):
         return "annotation without a labelled point"
     return ""
 
 
-def _object(where: str, entry: Mapping[str, Any], images: Mapping[Any, Any], names: Sequence[str]) -> LabelledObject:
-    image, problem = images.get(entry.get("image_id"), {}), ""
+def _object(
+    where: str, entry: Mapping[str, Any], images: Mapping[str, Any], names: Sequence[str], exporter: str
+) -> LabelledObject:
+    image, problem = images.get(identity(entry.get("image_id")), {}), ""
     given = entry["keypoints"] if isinstance(entry["keypoints"], list) else []
     values = np.array([number_or_nan(value) for value in given], dtype=np.float64)
     if not image:
@@ -124,30 +146,34 @@ def _object(where: str, entry: Mapping[str, Any], images: Mapping[Any, Any], nam
     elif not np.isfinite(values.reshape(-1, 3)[values[2::3] > 0]).all():
         problem = "a coordinate is not a number"
     triples = values.reshape(-1, 3).tolist() if not problem else []
+    paths = _paths(image)
     return LabelledObject(
-        image=str(image.get("file_name", "")),
+        image=paths[0],
         points={name: (x, y) for name, (x, y, v) in zip(names, triples, strict=False) if v > 0},
         hidden=frozenset(name for name, (_, _, v) in zip(names, triples, strict=False) if v == 1),
         where=where,
-        size=_size(image),
+        size=None if exporter == "label_studio" else stated_size(image.get("width"), image.get("height")),
         fields={
             **{key: value for key, value in image.items() if key not in _IMAGE_KEYS},
             **{key: value for key, value in entry.items() if key not in _ANNOTATION_KEYS},
         },
         problem=problem,
+        aliases=tuple(paths[1:]),
     )
 
 
-def _size(image: Mapping[str, Any]) -> tuple[int, int] | None:
-    sides = image.get("width"), image.get("height")
-    return (int(sides[0]), int(sides[1])) if all(number_or_nan(side) > 0 for side in sides) else None  # type: ignore[arg-type]
+def _paths(image: Mapping[str, Any]) -> list[str]:
+    """The picture's path; Label Studio's exports have its address on the server instead."""
+    name = str(image.get("file_name") or "")
+    return paths_of_address(name) if "://" in name or name.startswith("/data/") else [name]
 
 
 def _bones(category: Mapping[str, Any], names: Sequence[str]) -> list[tuple[str, str]]:
     """Pairs of names; the skeleton counts key points from 1."""
-    pairs = category.get("skeleton") or []
-    ok = [p for p in pairs if isinstance(p, list) and len(p) == 2 and all(n in range(1, len(names) + 1) for n in p)]
-    return [(names[a - 1], names[b - 1]) for a, b in ok]
+    numbers = range(1, len(names) + 1)
+    pairs = category.get("skeleton") if isinstance(category.get("skeleton"), list) else []
+    ok = [p for p in pairs or [] if isinstance(p, list) and len(p) == 2 and all(n in numbers for n in p)]
+    return [(names[int(a) - 1], names[int(b) - 1]) for a, b in ok]
 
 
 def coco_content(annotations: AnnotationSet, options: WriteOptions) -> dict[str, Any]:

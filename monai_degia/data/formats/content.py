@@ -105,5 +105,5 @@ def _json(path: Path, text: str) -> Any:
 def _xml(path: Path, data: bytes) -> ElementTree.Element:
     try:
         return ElementTree.fromstring(data)
-    except ElementTree.ParseError as error:
+    except (ElementTree.ParseError, LookupError, ValueError) as error:
         raise UserError(f"{path} is not valid XML ({error}). Correct it at that place.") from error

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 from monai_degia.data.formats.annotations import AnnotatedImage, AnnotationSet
 from monai_degia.data.formats.content import Content
 from monai_degia.data.formats.image_files import stated_or_read_size
-from monai_degia.data.formats.objects import LabelledObject, annotation_set, number_or_nan, which_of
+from monai_degia.data.formats.objects import LabelledObject, annotation_set, number_or_nan, stated_size, which_of
 from monai_degia.data.formats.options import AnnotationFormat, ReadOptions, WriteOptions
 from monai_degia.errors import UserError
 
@@ -69,8 +69,7 @@ def _is_read(child: ElementTree.Element, label: str | None) -> bool:
 
 
 def _about(image: ElementTree.Element) -> tuple[str, tuple[int, int] | None, str]:
-    sides = [number_or_nan(image.get(side)) for side in ("width", "height")]
-    size = (int(sides[0]), int(sides[1])) if all(side > 0 for side in sides) else None
+    size = stated_size(image.get("width"), image.get("height"))
     return image.get("name", ""), size, f"image id={image.get('id')}"
 
 

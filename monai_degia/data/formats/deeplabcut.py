@@ -103,6 +103,9 @@ def _of_table(content: Content) -> _Frame:
     header = {cells[0]: cells for _, cells in rows[:4] if cells[0] in _LEVELS}
     data = rows[len(header) :]
     width = len(header["coords"])
+    uneven = [level for level, cells in header.items() if len(cells) != width]
+    if uneven:
+        raise UserError(f"{content.path} has {len(header[uneven[0]])} cells in {uneven[0]} and {width} in coords.")
     first = next((i for i in range(1, width) if header["coords"][i]), width)
     if len({scorer for scorer in header["scorer"][first:] if scorer}) > 1:
         raise UserError(f"{content.path} has labels of several scorers. Keep those of one.")

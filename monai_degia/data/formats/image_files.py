@@ -2,33 +2,69 @@
 
 from __future__ import annotations
 
+import posixpath
+import re
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from PIL import Image
 
 from monai_degia.data.formats.annotations import AnnotatedImage
 from monai_degia.errors import UserError
 
-__all__ = ["find_image", "size_of_picture", "stated_or_read_size"]
+__all__ = ["find_image", "paths_of_address", "size_of_picture", "stated_or_read_size"]
 
 
 def find_image(image: AnnotatedImage, folders: Sequence[Path]) -> Path | None:
     """The file of an image.
 
     Args:
-        image: its path and aliases are tried in this order, each in all folders; an absolute path goes before a folder.
+        image: its path and aliases are tried in this order, each in all folders; an absolute path goes before a folder,
+            and if it is of another machine, its last part is tried.
         folders: where to look.
 
     Returns:
         The first file that is there, None if none is.
 
     """
-    for name in (image.image, *image.aliases):
+    absolute = image.image.startswith("/") or image.image[1:3] == ":/"
+    for name in (image.image, *image.aliases, *([posixpath.basename(image.image)] if absolute else [])):
         for folder in folders:
             if name and (folder / name).is_file():
                 return folder / name
     return None
+
+
+def paths_of_address(address: str) -> list[str]:
+    """Paths under which a picture may be found, from its address in Label Studio or on the web.
+
+    ``/data/local-files/?d=`` gives the path below a storage; uploads lie flat under ``<8 hex digits>-<name>``; of any
+    other address the path is kept, and its last part is tried too.
+
+    Args:
+        address: as a task or an export of it has it; a plain path is one too.
+
+    Returns:
+        Paths with forward slashes, the likeliest first.
+
+    """
+    address = address.strip().replace("\\", "/")
+    try:
+        parts = urlsplit(address)
+    except ValueError:  # a bracket where the name of a host belongs
+        return [address]
+    local = parse_qs(parts.query).get("d") if parts.path.endswith("/data/local-files/") else None
+    if local:
+        path = local[0]
+    elif "://" in address:
+        path = unquote(parts.path).lstrip("/")
+    elif address.startswith("/data/"):
+        path = posixpath.basename(unquote(parts.path))
+    else:
+        path = address
+    last = posixpath.basename(path)
+    return list(dict.fromkeys([path, last, re.sub(r"^[0-9a-f]{8}-", "", last)]))
 
 
 def size_of_picture(path: Path) -> tuple[int, int] | None:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
-import posixpath
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import parse_qs, quote, unquote, urlsplit
+from urllib.parse import quote
 
 import numpy as np
 
 from monai_degia.data.formats.annotations import AnnotatedImage, AnnotationSet
 from monai_degia.data.formats.content import Content
-from monai_degia.data.formats.image_files import stated_or_read_size
-from monai_degia.data.formats.objects import LabelledObject, annotation_set, number_or_nan
+from monai_degia.data.formats.image_files import paths_of_address, stated_or_read_size
+from monai_degia.data.formats.objects import (
+    LabelledObject,
+    annotation_set,
+    identity,
+    mappings,
+    number_or_nan,
+    stated_size,
+)
 from monai_degia.data.formats.options import AnnotationFormat, ReadOptions, WriteOptions
 from monai_degia.io.suffixes import IMAGE_SUFFIXES
 
@@ -75,28 +80,28 @@ def _task(where: str, entry: dict[str, Any], left_out: Counter[str]) -> Iterator
     truth = [annotation for annotation in kept if annotation.get("ground_truth")]
     left_out["cancelled annotation"] += len(given) - len(kept)
     left_out["annotation beside a ground truth"] += len(kept) - len(truth) if truth else 0
-    left_out["prediction"] += len(entry.get("predictions") or [])
+    left_out["prediction"] += len(mappings(entry.get("predictions")))
     for number, annotation in enumerate(truth or kept):
         place = where if len(truth or kept) == 1 else f"{where}.annotations[{number}]"
-        regions = _regions(annotation.get("result") or [], left_out)
+        regions = _regions(mappings(annotation.get("result")), left_out)
         yield from _objects(place, data, regions)
 
 
 def _min_task(where: str, entry: Mapping[str, Any]) -> Iterator[LabelledObject]:
     lists = {key: value for key, value in entry.items() if _is_min_result(value)}
     data = {key: value for key, value in entry.items() if key not in lists and key not in _MIN_KEYS}
-    regions = [region for value in lists.values() for region in value if "x" in region and "y" in region]
+    regions = [region for value in lists.values() for region in mappings(value) if "x" in region and "y" in region]
     yield from _objects(where, data, regions)
 
 
 def _regions(result: Sequence[Any], left_out: Counter[str]) -> list[dict[str, Any]]:
     """Points with their labels in one dictionary each; a label may be an entry of its own with the id of the region."""
     entries = [entry for entry in result if isinstance(entry, dict) and isinstance(entry.get("value"), dict)]
-    labels = {entry.get("id"): entry["value"]["labels"] for entry in entries if "labels" in entry["value"]}
+    labels = {identity(e.get("id")): e["value"]["labels"] for e in entries if "labels" in e["value"]}
     regions = []
     for entry in entries:
         if str(entry.get("type", "")).startswith("keypoint"):
-            regions.append({"labels": labels.get(entry.get("id"), []), **entry, **entry["value"]})
+            regions.append({"labels": labels.get(identity(entry.get("id")), []), **entry, **entry["value"]})
         elif "labels" not in entry["value"]:
             left_out[f"region of type {entry.get('type')}"] += 1
     return regions
@@ -104,17 +109,17 @@ def _regions(result: Sequence[Any], left_out: Counter[str]) -> list[dict[str, An
 
 def _objects(where: str, data: Mapping[str, Any], regions: Sequence[dict[str, Any]]) -> Iterator[LabelledObject]:
     key = _image_key(data)
-    names = _paths(str(data.get(key, ""))) if key else [""]
-    groups: dict[Any, list[dict[str, Any]]] = {}
+    names = paths_of_address(str(data.get(key, ""))) if key else [""]
+    groups: dict[str, list[dict[str, Any]]] = {}
     for region in regions:
-        groups.setdefault(region.get("parentID"), []).append(region)
+        groups.setdefault(identity(region.get("parentID") or ""), []).append(region)
     for group, members in groups.items():
         points: dict[str, tuple[float, float]] = {}
         hidden, problem, size = set(), "" if names[0] else "the task names no image", None
         for region in members:
             label = region.get("keypointlabels") or region.get("labels") or []
             name = str(label[0]) if isinstance(label, list) and len(label) == 1 else ""
-            size = _size(region)
+            size = stated_size(region.get("original_width"), region.get("original_height"))
             if not name:
                 problem = problem or f"a point has the labels {label!r:.40}, and one is expected"
             elif name in points:
@@ -127,44 +132,19 @@ def _objects(where: str, data: Mapping[str, Any], regions: Sequence[dict[str, An
                     number_or_nan(region.get("y")) / 100 * size[1],
                 )
                 hidden |= {name} if region.get("hidden") is True else set()
-        place = where if group is None else f"{where}, inside region {group}"
+        place = f"{where}, inside region {group}" if group else where
         fields = {k: v for k, v in data.items() if k != key}
         yield LabelledObject(names[0], points, frozenset(hidden), place, size, fields, problem, tuple(names[1:]))
-
-
-def _size(region: Mapping[str, Any]) -> tuple[int, int] | None:
-    sides = [number_or_nan(region.get(key)) for key in ("original_width", "original_height")]
-    return (int(sides[0]), int(sides[1])) if all(side > 0 for side in sides) else None
 
 
 def _image_key(data: Mapping[str, Any]) -> str:
     """The key of a task's data that holds the picture."""
     texts = {key: value for key, value in data.items() if isinstance(value, str)}
-    pictures = [key for key, value in texts.items() if _paths(value)[0].lower().endswith(IMAGE_SUFFIXES)]
+    pictures = [key for key, value in texts.items() if paths_of_address(value)[0].lower().endswith(IMAGE_SUFFIXES)]
     for key in ("image", "img"):
         if key in pictures or (key in texts and not pictures):
             return key
     return pictures[0] if pictures else ""
-
-
-def _paths(url: str) -> list[str]:
-    """Paths under which the picture of a task may be found, from its address.
-
-    ``/data/local-files/?d=`` gives the path below the storage; uploads lie flat under ``<8 hex digits>-<name>``; of any
-    other address the path is kept, and its last part is tried too.
-    """
-    parts = urlsplit(url.replace("\\", "/"))
-    local = parse_qs(parts.query).get("d")
-    if local:
-        path = local[0]
-    elif parts.scheme and len(parts.scheme) > 1:
-        path = unquote(parts.path).lstrip("/")
-    elif parts.path.startswith("/data/"):
-        path = posixpath.basename(unquote(parts.path))
-    else:
-        path = unquote(url.replace("\\", "/"))
-    last = posixpath.basename(path)
-    return list(dict.fromkeys([path, last, re.sub(r"^[0-9a-f]{8}-", "", last)]))
 
 
 def task_name(image: AnnotatedImage) -> str:

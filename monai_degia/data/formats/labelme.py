@@ -12,7 +12,14 @@ from typing import Any
 from monai_degia.data.formats.annotations import AnnotatedImage, AnnotationSet
 from monai_degia.data.formats.content import Content, load_content
 from monai_degia.data.formats.image_files import stated_or_read_size
-from monai_degia.data.formats.objects import LabelledObject, annotation_set, image_path, number_or_nan
+from monai_degia.data.formats.objects import (
+    LabelledObject,
+    annotation_set,
+    image_path,
+    mapping,
+    number_or_nan,
+    stated_size,
+)
 from monai_degia.data.formats.options import AnnotationFormat, ReadOptions, WriteOptions
 from monai_degia.errors import UserError
 
@@ -70,16 +77,14 @@ def _read(content: Content, options: ReadOptions) -> AnnotationSet:
 
 def _objects(file: Content, root: Path, left_out: Counter[str]) -> Iterator[LabelledObject]:
     value, where = file.value, file.path.relative_to(root).as_posix()
-    groups: dict[Any, list[dict[str, Any]]] = {}
+    groups: dict[str, list[dict[str, Any]]] = {}
     for shape in value["shapes"]:
         kind = shape.get("shape_type") if isinstance(shape, dict) else None
         if kind == "point":
-            groups.setdefault(shape.get("group_id"), []).append(shape)
+            groups.setdefault("" if shape.get("group_id") is None else str(shape["group_id"]), []).append(shape)
         else:
             left_out[f"shape of type {kind}"] += 1
-    sides = [number_or_nan(value.get(key)) for key in ("imageWidth", "imageHeight")]
-    given = value.get("flags") if isinstance(value.get("flags"), dict) else {}
-    fields = {**{key: entry for key, entry in value.items() if key not in _OWN}, **(given or {})}
+    fields = {**{key: entry for key, entry in value.items() if key not in _OWN}, **mapping(value.get("flags"))}
     for group, shapes in groups.items():
         points, problem = {}, ""
         for shape in shapes:
@@ -92,8 +97,8 @@ def _objects(file: Content, root: Path, left_out: Counter[str]) -> Iterator[Labe
             image=posixpath.normpath(posixpath.join(posixpath.dirname(where), image_path(value["imagePath"]))),
             points=points,
             hidden=frozenset(str(shape.get("label", "")) for shape in shapes if _is_hidden(shape)),
-            where=where if group is None else f"{where}, group {group}",
-            size=(int(sides[0]), int(sides[1])) if all(side > 0 for side in sides) else None,
+            where=f"{where}, group {group}" if group else where,
+            size=stated_size(value.get("imageWidth"), value.get("imageHeight")),
             fields=fields,
             problem=problem,
         )
@@ -109,8 +114,7 @@ def _place(shape: Mapping[str, Any]) -> tuple[float, float] | None:
 
 
 def _is_hidden(shape: Mapping[str, Any]) -> bool:
-    flags = shape.get("flags")
-    return isinstance(flags, dict) and any(flags.get(key) is True for key in _HIDDEN)
+    return any(mapping(shape.get("flags")).get(key) is True for key in _HIDDEN)
 
 
 def _write(annotations: AnnotationSet, options: WriteOptions) -> Mapping[str, str]:

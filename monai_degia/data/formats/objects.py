@@ -13,7 +13,10 @@ from monai_degia.data.formats.options import ReadOptions
 from monai_degia.data.formats.wording import count_of, listed
 from monai_degia.errors import UserError, did_you_mean
 
-__all__ = ["LabelledObject", "annotation_set", "image_path", "number_or_nan", "which_of"]
+__all__ = [
+    *("LabelledObject", "annotation_set", "identity", "image_path", "stated_size", "mapping", "mappings"),
+    *("number_or_nan", "which_of"),
+]
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,21 @@ def image_path(path: Any) -> str:
     return str(path or "").strip().replace("\\", "/")
 
 
+def mapping(value: Any) -> dict[str, Any]:
+    """A JSON object; an empty one for anything else."""
+    return value if isinstance(value, dict) else {}
+
+
+def mappings(value: Any) -> list[dict[str, Any]]:
+    """The objects of a JSON list; none for anything else."""
+    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
+
+
+def identity(value: Any) -> str:
+    """What stands where an id belongs, as text: 7 and "7" are one."""
+    return str(value)
+
+
 def number_or_nan(value: Any) -> float:
     """A number of a parsed file; NaN for what is none."""
     if isinstance(value, bool):
@@ -55,6 +73,12 @@ def number_or_nan(value: Any) -> float:
         return float(value)
     except (TypeError, ValueError):
         return float("nan")
+
+
+def stated_size(width: Any, height: Any) -> tuple[int, int] | None:
+    """(width, height) as a file states them; None unless both are whole numbers above 0."""
+    sides = [number_or_nan(side) for side in (width, height)]
+    return (int(sides[0]), int(sides[1])) if all(side > 0 and side % 1 == 0 for side in sides) else None
 
 
 def annotation_set(

@@ -21,6 +21,7 @@ class ReadOptions:
     individual: str | None = None
     section: str | None = None
     several: str = "refuse"
+    origin: str | None = None
     image_dir: Path | None = None
 
 
@@ -47,7 +48,7 @@ class AnnotationFormat:
             None if it cannot be written.
         corner: what the tool counts at the centre of the first pixel: 0, or 0.5 where its origin is the corner.
         upright: whether the tool shows pictures turned by their Exif orientation, and counts pixels of that.
-        options: fields of ReadOptions, but for ``names`` and ``several``, that it has a use for.
+        options: fields of ReadOptions, but for ``names``, ``several`` and ``origin``, that it has a use for.
 
     """
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from monai_degia.data.formats.annotations import AnnotatedImage, AnnotationSet
 from monai_degia.data.formats.content import Content
-from monai_degia.data.formats.objects import image_path
+from monai_degia.data.formats.objects import image_path, stated_size
 from monai_degia.data.formats.options import AnnotationFormat, ReadOptions, WriteOptions
 from monai_degia.data.formats.tables import Table, cell_number, read_rows, read_text_table
 from monai_degia.data.formats.wording import listed
@@ -91,9 +91,10 @@ def _point(name: str, cells: Sequence[str], separator: str) -> tuple[float, floa
 
 def _size(cells: dict[str, str]) -> tuple[int, int] | None:
     """Width and height, taken out of the cells if both are there."""
-    if not all(cells.get(side, "").isdigit() for side in ("width", "height")):
-        return None
-    return int(cells.pop("width")), int(cells.pop("height"))
+    size = stated_size(cells.get("width"), cells.get("height"))
+    if size is not None:
+        del cells["width"], cells["height"]
+    return size
 
 
 def _write(annotations: AnnotationSet, options: WriteOptions) -> Mapping[str, str]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from monai_degia.data.formats.annotations import AnnotatedImage, AnnotationSet
 from monai_degia.data.formats.content import Content
-from monai_degia.data.formats.objects import image_path, number_or_nan, which_of
+from monai_degia.data.formats.objects import image_path, number_or_nan, stated_size, which_of
 from monai_degia.data.formats.options import AnnotationFormat, ReadOptions, WriteOptions
 from monai_degia.errors import UserError
 
@@ -22,9 +22,15 @@ _OWN = ("image", "landmarks", "occluded", "size")
 
 def _recognise(content: Content) -> bool:
     if content.first_item():
-        return {"image", "landmarks"} <= content.first_item().keys()
+        return "image" in content.first_item() and _is_item(content.first_item())
     sections = _sections(content.value) if content.objects() else {}
-    return any("landmarks" in item for items in sections.values() for item in items[:1] if isinstance(item, dict))
+    return any(_is_item(item) for items in sections.values() for item in items[:1])
+
+
+def _is_item(item: Any) -> bool:
+    """Whether an entry has landmarks, as points: other programs have objects in lists of that name."""
+    points = item.get("landmarks", ...) if isinstance(item, dict) else ...
+    return points is not ... and not (isinstance(points, list) and any(isinstance(point, dict) for point in points))
 
 
 def _sections(value: Mapping[str, Any]) -> dict[str, list[Any]]:
@@ -47,7 +53,8 @@ def _read(content: Content, options: ReadOptions) -> AnnotationSet:
     items = sections[section]
     names = _names(about.get("landmark_names"), items, options)
     images = tuple(_image(f"{section}[{i}]" if section else f"[{i}]", item, names) for i, item in enumerate(items))
-    bones = tuple((str(a), str(b)) for a, b in about.get("bones") or ())
+    pairs = about.get("bones") if isinstance(about.get("bones"), list) else []
+    bones = tuple((str(pair[0]), str(pair[1])) for pair in pairs or [] if isinstance(pair, list) and len(pair) == 2)
     return AnnotationSet(names, images, bones, format="json")
 
 
@@ -80,12 +87,14 @@ def _image(where: str, item: Any, names: Sequence[str]) -> AnnotatedImage:
     except ValueError as error:
         problem = problem or str(error)
     hidden = list(item["occluded"]) if isinstance(item.get("occluded"), list) else []
+    sides = item.get("size")
+    size = stated_size(*sides) if isinstance(sides, list) and len(sides) == 2 else None
     return AnnotatedImage(
         image_path(image),
         points,
         np.array([name in hidden for name in names], dtype=bool),
         where,
-        _size(item.get("size")),
+        size,
         fields,
         problem,
     )
@@ -107,10 +116,6 @@ def _points(given: Any, names: Sequence[str]) -> np.ndarray:
             raise UserError(f"coordinate of {names[index]} is infinite")
         points[index] = values
     return points
-
-
-def _size(value: Any) -> tuple[int, int] | None:
-    return (value[0], value[1]) if isinstance(value, list) and [type(side) for side in value] == [int, int] else None
 
 
 def _write(annotations: AnnotationSet, options: WriteOptions) -> Mapping[str, str]:

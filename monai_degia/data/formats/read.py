@@ -19,7 +19,7 @@ __all__ = ["read_annotations"]
 _logger = logging.getLogger(__name__)
 _ORIGINS = {"centre": 0.0, "corner": 0.5}
 _SEVERAL = ("refuse", "largest", "first")
-_ALWAYS = ("names", "several")
+_ALWAYS = ("names", "several", "origin")
 
 
 def read_annotations(
@@ -68,10 +68,12 @@ def read_annotations(
         raise UserError(f"origin must be centre or corner, got {origin!r}.{did_you_mean(origin, _ORIGINS)}")
     folder = None if image_dir is None else Path(image_dir).expanduser()
     wanted = None if names is None else tuple(names)
-    options = ReadOptions(wanted, category, individual, section, several, folder)
+    options = ReadOptions(wanted, category, individual, section, several, origin, folder)
     forced = None if format is None else find_format(format)
     content = load_content(file)
     form = forced or _recognised(content)
+    if forced is not None and not forced.recognise(content):
+        raise UserError(f"{file} ({_kind(content)}) is not {forced.title}: that is {forced.sign}.")
     _check_use(file, form, options)
     found = form.read(content, options)
     if not found.images:
@@ -79,7 +81,7 @@ def read_annotations(
     for note in found.notes:
         _logger.warning("%s: %s", file, note)
     found = found if wanted is None else found.select(wanted)
-    found = replace(found, upright=form.upright if upright is None else upright)
+    found = replace(found, upright=found.upright or form.upright if upright is None else upright)
     return found.moved(-(form.corner if origin is None else _ORIGINS[origin]))
 
 
@@ -101,7 +103,7 @@ def _kind(content: Content) -> str:
     if content.kind == "json" and isinstance(content.value, dict):
         return f"a JSON object with {', '.join(map(str, list(content.value)[:6])) or 'nothing in it'}"
     if content.kind == "table":
-        return f"a text that begins with {content.value.lstrip()[:40]!r}"
+        return f"a text that begins with {content.value.lstrip()[:60]!r}"
     kinds = {"json": "a JSON list", "xml": "XML", "hdf5": "HDF5", "folder": "a folder", "binary": "a binary file"}
     return kinds[content.kind]
 

@@ -13,7 +13,7 @@ import numpy as np
 from monai_degia.data.formats.annotations import AnnotatedImage, AnnotationSet
 from monai_degia.data.formats.content import Content, load_content
 from monai_degia.data.formats.image_files import find_image
-from monai_degia.data.formats.objects import LabelledObject, annotation_set, number_or_nan
+from monai_degia.data.formats.objects import LabelledObject, annotation_set, mappings, number_or_nan
 from monai_degia.data.formats.options import AnnotationFormat, ReadOptions, WriteOptions
 from monai_degia.errors import UserError
 from monai_degia.io.suffixes import IMAGE_SUFFIXES, is_dicom_file
@@ -94,7 +94,7 @@ def _is_image(path: Path, stem: str) -> bool:
 def _control_points(content: Content) -> tuple[dict[str, np.ndarray], set[str]]:
     """LPS positions (3,) of the placed points by label, and the labels of those that are described as hidden."""
     lists = content.value.get("markups") if content.objects() else None
-    fiducials = [m for m in lists or [] if isinstance(m, dict) and m.get("type") == "Fiducial"]
+    fiducials = [markup for markup in mappings(lists) if markup.get("type") == "Fiducial"]
     if len(fiducials) != 1:
         raise UserError(f"{len(fiducials)} point lists (markups of type Fiducial), and one is expected")
     markup = fiducials[0]
@@ -104,7 +104,7 @@ def _control_points(content: Content) -> tuple[dict[str, np.ndarray], set[str]]:
     flip = np.array((-1.0, -1.0, 1.0) if system == "RAS" else (1.0, 1.0, 1.0))
     positions: dict[str, np.ndarray] = {}
     hidden = set()
-    for point in markup.get("controlPoints") or []:
+    for point in mappings(markup.get("controlPoints")):
         label, given = str(point.get("label")), point.get("position")
         if point.get("positionStatus", "defined") != "defined" or given is None:
             continue

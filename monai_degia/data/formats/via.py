@@ -12,7 +12,7 @@ import numpy as np
 from monai_degia.data.formats.annotations import AnnotatedImage, AnnotationSet
 from monai_degia.data.formats.content import Content
 from monai_degia.data.formats.image_files import find_image
-from monai_degia.data.formats.objects import LabelledObject, annotation_set, number_or_nan
+from monai_degia.data.formats.objects import LabelledObject, annotation_set, mapping, mappings, number_or_nan
 from monai_degia.data.formats.options import AnnotationFormat, ReadOptions, WriteOptions
 from monai_degia.data.formats.tables import read_rows, read_text_table
 from monai_degia.data.formats.wording import listed
@@ -28,8 +28,8 @@ _YES = {"1", "true", "yes"}
 def _metadata(content: Content) -> dict[str, Any]:
     """The entries of a project or of an exported JSON, by key; empty if it is neither."""
     if content.objects("_via_img_metadata"):
-        value = content.value["_via_img_metadata"]
-        return value if isinstance(value, dict) else {}
+        value = mapping(content.value["_via_img_metadata"])
+        return {key: entry for key, entry in value.items() if isinstance(entry, dict)}
     entries = content.value if content.objects() else {}
     keys = {"filename", "regions"}
     return entries if entries and all(isinstance(e, dict) and keys <= e.keys() for e in entries.values()) else {}
@@ -74,11 +74,12 @@ _Region = tuple[Mapping[str, Any], Mapping[str, Any]]
 
 def _of_json(entries: Mapping[str, Any]) -> Iterator[tuple[str, str, list[_Region], dict[str, Any]]]:
     for key, entry in entries.items():
-        regions = entry["regions"]
+        regions = entry.get("regions")
         regions = list(regions.values()) if isinstance(regions, dict) else regions  # VIA 1 numbers them
-        pairs = [(r.get("shape_attributes") or {}, r.get("region_attributes") or {}) for r in regions or []]
-        about = entry.get("file_attributes")
-        yield repr(key), str(entry["filename"]), pairs, about if isinstance(about, dict) else {}
+        pairs: list[_Region] = [
+            (mapping(r.get("shape_attributes")), mapping(r.get("region_attributes"))) for r in mappings(regions)
+        ]
+        yield repr(key), str(entry.get("filename") or ""), pairs, mapping(entry.get("file_attributes"))
 
 
 def _of_table(content: Content) -> Iterator[tuple[str, str, list[_Region], dict[str, Any]]]:
@@ -101,7 +102,7 @@ def _cell(content: Content, line: int, text: str) -> dict[str, Any]:
         value = json.loads(text or "{}")
     except json.JSONDecodeError as error:
         raise UserError(f"{content.path}, line {line}: {text[:40]!r} is not JSON ({error}).") from None
-    return value if isinstance(value, dict) else {}
+    return mapping(value)
 
 
 def _points(regions: Sequence[_Region], left_out: Counter[str]) -> Iterator[_Region]:

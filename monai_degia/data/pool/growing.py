@@ -38,6 +38,8 @@ class GrowingDataset(Dataset, Randomizable):
         num_workers: threads that read; default: as many as torch computes with.
         progress: show a bar while files are read, where there is a terminal.
         cache_dir: folder that keeps the source samples for later runs, see :class:`ReadOnceDataset`.
+        on_error: ``fail`` or ``skip``, for source samples that cannot be read, see :class:`ReadOnceDataset`.
+        run_id: of the run, see :func:`monai_degia.claim_run`: images of another one in ``pool_dir`` are refused.
 
     Attributes:
         rounds: rounds of maximisation done.
@@ -59,12 +61,15 @@ class GrowingDataset(Dataset, Randomizable):
         num_workers: int | None = None,
         progress: bool = False,
         cache_dir: str | Path | None = None,
+        on_error: str = "fail",
+        run_id: str | None = None,
     ) -> None:
         if len(data) == 0:
             raise UserError("The training set is empty: the data list holds no sample. Check its path and its filters.")
-        self.source = ReadOnceDataset(data, transform, cache_dir, cache_rate, num_workers, progress)
+        self.source = ReadOnceDataset(data, transform, cache_dir, cache_rate, num_workers, progress, on_error)
         self.augmentation = Compose(augmentation).flatten()
         self.pool_dir, self.max_generated, self.target_key = pool_dir, max_generated, target_key
+        self.run_id = run_id
         self.pool: GeneratedPool | None = None
         self.rounds = 0
 
@@ -167,6 +172,10 @@ class GrowingDataset(Dataset, Randomizable):
         pool = self._pool_for(images, targets)
         pool.write(len(pool) + position, images, targets, classes, sources, self.rounds)
 
+    def reserve(self, count: int) -> None:
+        """Ask the disk for the room of a round before it is climbed, see :meth:`GeneratedPool.reserve`."""
+        self._own_pool().reserve(count)
+
     def end_round(self, sources: Sequence[int]) -> None:
         """Take the images of a round, written by whatever process, into the set.
 
@@ -178,9 +187,12 @@ class GrowingDataset(Dataset, Randomizable):
 
         """
         if len(sources) > 0:
-            first = self.bare_sample(0)
-            self._pool_for(first["image"][None], first[self.target_key][None]).extend(sources)
+            self._own_pool().extend(sources)
         self.rounds += 1
+
+    def _own_pool(self) -> GeneratedPool:
+        first = self.bare_sample(0)
+        return self._pool_for(first["image"][None], first[self.target_key][None])
 
     def _pool_for(self, images: Tensor, targets: Tensor) -> GeneratedPool:
         if self.pool is None:
@@ -219,7 +231,7 @@ class GrowingDataset(Dataset, Randomizable):
             raise UserError(
                 "GrowingDataset has no pool_dir, so it cannot keep generated images: name a folder for them."
             )
-        return GeneratedPool(self.pool_dir, self.max_generated, image_shape, target_shape, target_dtype)
+        return GeneratedPool(self.pool_dir, self.max_generated, image_shape, target_shape, target_dtype, self.run_id)
 
 
 class SourceView(Dataset):

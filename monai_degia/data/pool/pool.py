@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,12 +12,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from monai_degia.data.pool.pool_owner import check_owner
 from monai_degia.errors import UserError
+from monai_degia.io.files import make_folder, write_error
 
 __all__ = ["GeneratedPool"]
 
 GREY_LEVELS = 255
-IMAGE_FILE, LABEL_FILE = "images.u8", "labels.i64"
+IMAGE_FILE, LABEL_FILE, COUNT_FILE = "images.u8", "labels.i64", "count.i64"
 TARGET_FILES = {"float32": "targets.f32", "int64": "targets.i64"}
 
 
@@ -24,7 +28,8 @@ class GeneratedPool:
 
     Images in [0, 1] are stored as 8 bits a channel. Only ``size`` says what counts: files are written before it moves,
     so a run that is killed while appending loses that batch and nothing else, and a resumed run overwrites what its
-    checkpoint does not know.
+    checkpoint does not know. A pickled pool, such as that of a loader's worker process, holds no images: it opens the
+    files anew, sees what is written to them later, and counts as many images as the pool that it is a copy of.
 
     Args:
         folder: where the files are kept; made if missing.
@@ -32,9 +37,11 @@ class GeneratedPool:
         image_shape: (C, X, Y).
         target_shape: shape of one label, e.g. (K, 2) for landmarks, () for a class.
         target_dtype: ``float32``, or ``int64`` for classes.
+        run_id: of the run that the images belong to; ``None`` asks and tells nobody.
 
     Raises:
-        ValueError: if ``capacity`` is not positive, or ``target_dtype`` is another one.
+        ValueError: if ``capacity`` is not positive, ``target_dtype`` is another one, the folder holds images of another
+            run, or the files cannot be written.
 
     """
 
@@ -45,6 +52,7 @@ class GeneratedPool:
         image_shape: tuple[int, ...],
         target_shape: tuple[int, ...],
         target_dtype: str = "float32",
+        run_id: str | None = None,
     ) -> None:
         if capacity < 1:
             raise UserError(f"The pool's capacity must be positive, got {capacity}.")
@@ -52,14 +60,42 @@ class GeneratedPool:
             raise UserError(f"target_dtype must be one of {', '.join(TARGET_FILES)}, got {target_dtype!r}.")
         self.folder, self.capacity, self.target_dtype = Path(folder), capacity, target_dtype
         self.image_shape, self.target_shape = tuple(image_shape), tuple(target_shape)
-        self.size = 0
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
+        if run_id is not None:
+            check_owner(self.folder, run_id, used=self.is_in(self.folder, target_dtype))
+        self._size: int | None = 0
+        for name, kind, shape in self._files():
+            self._make(name, capacity * int(np.prod(shape)) * np.dtype(kind).itemsize)
         self._open()
+        self.size = 0
+
+    def _files(self) -> list[tuple[str, Any, tuple[int, ...]]]:
+        """Name, type and shape of a row of each file; a row of labels is class, index of the source sample, round."""
+        targets = (TARGET_FILES[self.target_dtype], np.dtype(self.target_dtype), self.target_shape)
+        return [(IMAGE_FILE, np.uint8, self.image_shape), targets, (LABEL_FILE, np.int64, (3,))]
 
     def _open(self) -> None:
-        self._images = self._map(IMAGE_FILE, np.uint8, self.image_shape)
-        self._targets = self._map(TARGET_FILES[self.target_dtype], np.dtype(self.target_dtype), self.target_shape)
-        self._labels = self._map(LABEL_FILE, np.int64, (3,))  # class, index of the source sample, round
+        self._images, self._targets, self._labels = (self._map(*file) for file in self._files())
+
+    def __getstate__(self) -> dict[str, Any]:
+        maps = ("_images", "_targets", "_labels")
+        return {**{key: value for key, value in vars(self).items() if key not in maps}, "_size": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._open()
+
+    @property
+    def size(self) -> int:
+        """Number of images; a copy from another process asks the file that the pool it is a copy of keeps."""
+        if self._size is None:
+            return int(np.fromfile(self.folder / COUNT_FILE, dtype=np.int64, count=1)[0])
+        return self._size
+
+    @size.setter
+    def size(self, value: int) -> None:
+        self._size = int(value)
+        self._put(COUNT_FILE, 0, np.array([value], dtype=np.int64))
 
     def __len__(self) -> int:
         return self.size
@@ -133,15 +169,26 @@ class GeneratedPool:
         count = len(images) if count is None else count
         if not 0 <= start <= self.capacity - count:
             raise UserError(f"The pool takes {self.capacity} images, asked to write {count} from number {start} on.")
-        part = slice(start, start + count)
         levels = (images[:count].detach().cpu() * GREY_LEVELS).round().clamp(0, GREY_LEVELS)
-        self._images[part] = levels.to(torch.uint8).numpy()
-        self._targets[part] = targets[:count].detach().cpu().numpy()
-        self._labels[part, 0] = classes[:count].cpu().numpy()
-        self._labels[part, 1] = sources[:count].cpu().numpy()
-        self._labels[part, 2] = round_index
-        for array in (self._images, self._targets, self._labels):
-            array.flush()
+        rounds = torch.full((count,), round_index, dtype=torch.int64)
+        labels = torch.stack([part[:count].cpu().long() for part in (classes, sources)] + [rounds], dim=1)
+        parts = (levels.to(torch.uint8), targets[:count].detach().cpu(), labels)
+        for (name, kind, _), part in zip(self._files(), parts, strict=True):
+            self._put(name, start, part.numpy().astype(kind, copy=False))
+
+    def reserve(self, count: int) -> None:
+        """Ask the disk for the room of the next images before they are made, where it can be asked.
+
+        Args:
+            count: of images.
+
+        Raises:
+            WriteError: if there is no such room; the message names the file.
+
+        """
+        for name, kind, shape in self._files():
+            row = int(np.prod(shape)) * np.dtype(kind).itemsize
+            _reserve(self.folder / name, self.size * row, min(count, self.room) * row)
 
     def extend(self, sources: Sequence[int]) -> None:
         """Count the images that were written behind the last one, on this process or another that shares the folder.
@@ -209,10 +256,40 @@ class GeneratedPool:
             )
         self.size = int(state["size"])
 
-    def _map(self, name: str, dtype: type | np.dtype, shape: tuple[int, ...]) -> np.memmap:
-        path = self.folder / name
-        wanted = self.capacity * int(np.prod(shape)) * np.dtype(dtype).itemsize
-        with open(path, "ab") as file:  # grows an existing pool whose maximum was raised, keeps what it holds
-            if file.tell() < wanted:
-                file.truncate(wanted)
-        return np.memmap(path, dtype=dtype, mode="r+", shape=(self.capacity, *shape))
+    def _make(self, name: str, wanted: int) -> None:
+        try:
+            with open(self.folder / name, "ab") as file:  # grows a pool whose maximum was raised, keeps what it holds
+                if file.tell() < wanted:
+                    file.truncate(wanted)
+        except OSError as error:
+            raise write_error(self.folder / name, error) from error
+
+    def _map(self, name: str, dtype: Any, shape: tuple[int, ...]) -> np.memmap:
+        return np.memmap(self.folder / name, dtype=dtype, mode="r", shape=(self.capacity, *shape))
+
+    def _put(self, name: str, row: int, values: np.ndarray) -> None:
+        """Write rows, not through the map: where the disk is full, that ends the process without a word."""
+        if not len(values):
+            return
+        path, data = self.folder / name, memoryview(np.ascontiguousarray(values).data).cast("B")
+        place = row * (len(data) // len(values))
+        _reserve(path, place, len(data))
+        try:
+            with open(path, "r+b" if path.exists() else "w+b", buffering=0) as file:
+                file.seek(place)
+                while data:
+                    data = data[file.write(data) or 0 :]
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise write_error(path, error) from error
+
+
+def _reserve(path: Path, start: int, length: int) -> None:
+    if length < 1 or not path.exists() or not hasattr(os, "posix_fallocate"):
+        return
+    with open(path, "r+b") as file:
+        try:
+            os.posix_fallocate(file.fileno(), start, length)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):  # a disk that cannot be asked
+                raise write_error(path, error) from error

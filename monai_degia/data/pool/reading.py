@@ -16,11 +16,16 @@ from monai.data import CacheDataset
 from monai.transforms import MapTransform, RandomizableTrait, Transform, convert_to_contiguous
 from tqdm import tqdm
 
+from monai_degia.errors import UserError, did_you_mean
 from monai_degia.io.disk_cache import DiskCache
+from monai_degia.io.files import printable
+from monai_degia.io.messages import root_cause, short_message
 
 __all__ = ["ReadOnceDataset"]
 
 _logger = logging.getLogger(__name__)
+
+_ON_ERROR = ("fail", "skip")
 
 
 class ReadOnceDataset(CacheDataset):
@@ -38,11 +43,20 @@ class ReadOnceDataset(CacheDataset):
         cache_rate: share of the samples to keep in memory; the others are read whenever they are asked for.
         num_workers: threads that read; default: as many as torch computes with.
         progress: show a bar while files are read, where there is a terminal.
+        on_error: what an item that cannot be read does: ``fail`` ends the reading with its error, ``skip`` leaves it
+            out. The log then says how many and names them with the reason, once; those that are not kept in memory are
+            read once to know.
+
+    Attributes:
+        skipped: name of the image, and reason, of each item that was left out.
 
     Raises:
         TypeError: if ``cache_dir`` is given and a transform does not tell its options.
+        ValueError: if ``on_error`` is something else, or no item can be read.
 
     """
+
+    data: Sequence[dict[str, Any]]
 
     def __init__(
         self,
@@ -52,13 +66,19 @@ class ReadOnceDataset(CacheDataset):
         cache_rate: float = 1.0,
         num_workers: int | None = None,
         progress: bool = True,
+        on_error: str = "fail",
     ) -> None:
-        self.cache_dir = cache_dir
+        if on_error not in _ON_ERROR:
+            hint = did_you_mean(on_error, _ON_ERROR)
+            raise UserError(f"on_error must be one of {', '.join(_ON_ERROR)}, got {on_error!r}.{hint}")
+        self.cache_dir, self.on_error = cache_dir, on_error
+        self.skipped: list[tuple[str, str]] = []
         threads = torch.get_num_threads() if num_workers is None else num_workers
         super().__init__(data, transform, cache_rate=cache_rate, num_workers=threads, progress=progress)
 
     def _fill_cache(self, indices: Sequence[int] | None = None) -> list[Any]:
-        chosen = list(range(self.cache_num)) if indices is None else list(indices)
+        kept = list(range(self.cache_num)) if indices is None else list(indices)
+        chosen = kept if self.on_error == "fail" else list(range(len(self.data)))
         if not chosen:
             return []
         disk = None if self.cache_dir is None else DiskCache(self.cache_dir, self.transform)
@@ -69,11 +89,25 @@ class ReadOnceDataset(CacheDataset):
             tqdm(total=len(chosen), desc="reading images", unit="image", disable=self._hidden()) as bar,
         ):
             for group in pool.imap_unordered(work, _groups(self.data, chosen)):
-                samples |= group
+                samples |= {index: sample for index, sample in group.items() if index < len(kept)}
                 bar.update(len(group))
         if disk is not None:
             _say_where(disk, work, len(chosen))
-        return [samples[index] for index in chosen]
+        self._leave_out(work.failed)
+        return [samples[index] for index in kept if index not in work.failed]
+
+    def _leave_out(self, failed: dict[int, str]) -> None:
+        if not failed:
+            return
+        self.skipped = [(_name(self.data[index]), failed[index]) for index in sorted(failed)]
+        if len(failed) == len(self.data):
+            raise UserError(
+                "None of the {} samples can be read. The first is {}: {}".format(len(failed), *self.skipped[0])
+            )
+        told = "\n".join(f"  {name}: {reason}" for name, reason in dict.fromkeys(self.skipped))
+        _logger.warning("%d of %d samples cannot be read and are left out:\n%s", len(failed), len(self.data), told)
+        self.cache_num -= sum(index < self.cache_num for index in failed)
+        self.data = [item for index, item in enumerate(self.data) if index not in failed]
 
     def _hidden(self) -> bool | None:
         """Whether there is no bar; ``None`` lets the terminal decide."""
@@ -106,6 +140,7 @@ class _Reader:
 
     Attributes:
         found: numbers of the samples that came from disk; likewise ``damaged`` and ``unkept``.
+        failed: reason why a sample cannot be read, by its number, where that does not end the reading.
 
     """
 
@@ -114,8 +149,20 @@ class _Reader:
         self.found: list[int] = []
         self.damaged: list[int] = []
         self.unkept: list[int] = []
+        self.failed: dict[int, str] = {}
 
     def __call__(self, indices: Sequence[int]) -> dict[int, Any]:
+        try:
+            return self._all(indices)
+        except Exception as error:
+            if self.dataset.on_error == "fail":
+                raise
+            if len(indices) > 1:  # which one of those that share a file?
+                return {index: sample for one in indices for index, sample in self([one]).items()}
+            self.failed[indices[0]] = _reason(error)
+            return {indices[0]: None}
+
+    def _all(self, indices: Sequence[int]) -> dict[int, Any]:
         items = {index: self.dataset.data[index] for index in indices}
         if self.disk is None:
             return dict(zip(indices, self.dataset.read(list(items.values())), strict=True))
@@ -141,6 +188,16 @@ def _say_where(disk: DiskCache, work: _Reader, count: int) -> None:
     damaged = f"; {len(work.damaged)} damaged files there were made anew" if work.damaged else ""
     unkept = f"; {len(work.unkept)} cannot be kept there" if work.unkept else ""
     _logger.info("%d of %d samples came from the cache in %s%s%s", len(work.found), count, disk.folder, damaged, unkept)
+
+
+def _name(item: Any) -> str:
+    image = item.get("image") if isinstance(item, dict) else None
+    return printable(os.fspath(image)) if isinstance(image, (str, os.PathLike)) else "an image in memory"
+
+
+def _reason(error: Exception) -> str:
+    cause = root_cause(error)
+    return " ".join((short_message(error) or f"{type(cause).__name__}: {cause}").split())
 
 
 def _groups(data: Sequence[dict[str, Any]], indices: Sequence[int]) -> list[list[int]]:

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.io import loadmat
 
 from monai_degia.data.lists.landmark_sets import Landmarks
 from monai_degia.data.published.joints import joint_sources, pick_joints
 from monai_degia.data.published.listing import check_choice, dataset_folder, list_items
 from monai_degia.data.published.records import Record
 from monai_degia.errors import UserError
+from monai_degia.io.mat_files import read_mat
 
 __all__ = ["NYU_FOCAL", "NYU_KINDS", "load_nyu"]
 
@@ -109,10 +109,7 @@ def _check_options(views: Sequence[int], every: int, cube_mm: float | None) -> N
 def _read_labels(path: Path) -> tuple[list[str], np.ndarray]:
     if not path.is_file():
         raise UserError(f"There is no file {path}. Pass the folder that holds train and test of NYU Hand Pose.")
-    try:
-        content = loadmat(path, variable_names=["joint_names", "joint_uvd"])
-    except Exception as error:  # the reader raises whatever it stumbles over
-        raise UserError(f"{path} is no MATLAB file, or truncated ({type(error).__name__}: {error}).") from error
+    content = read_mat(path, ["joint_names", "joint_uvd"])
     if not {"joint_names", "joint_uvd"} <= set(content):
         raise UserError(f"{path} needs joint_names and joint_uvd. Unpack the set again.")
     names = [str(np.squeeze(cell)) for cell in content["joint_names"].reshape(-1)]

@@ -10,12 +10,14 @@ from PIL import Image
 
 from monai_degia.io.suffixes import IMAGE_SUFFIXES, is_dicom_file
 from monai_degia.label_app.server.refusals import RefusedRequest
+from monai_degia.label_app.store.inflated import check_inflated
 from monai_degia.reading.xray.files import open_xray
 
 __all__ = ["SERVED_SUFFIXES", "check_image_file", "file_patterns", "single_file"]
 
 #: Endings that the server takes. MetaImage is left out: its header names the file of the pixels, any on the disk.
 SERVED_SUFFIXES = tuple(suffix for suffix in IMAGE_SUFFIXES if suffix not in (".mha", ".mhd"))
+_BYTES, _HEADER = 8, 1 << 20  # of a pixel, and of what stands before pixels
 
 
 def file_patterns() -> list[str]:
@@ -38,6 +40,7 @@ def check_image_file(file: str | Path, max_pixels: int) -> None:
     path = Path(file)
     if not path.is_file():
         raise RefusedRequest(f"There is no image {path.name}.", 404)
+    check_inflated(path, _BYTES * max_pixels + _HEADER)
     try:
         shape = _shape(path)
     except RefusedRequest:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
@@ -14,6 +12,7 @@ import numpy as np
 import torch
 
 from monai_degia.errors import UserError
+from monai_degia.io.plain_json import parse_json
 from monai_degia.io.suffixes import PICTURE_SUFFIXES
 from monai_degia.io.viewer_frame import viewer_frame
 from monai_degia.label_app.server.refusals import RefusedRequest
@@ -26,6 +25,8 @@ __all__ = ["markup_pixels", "read_markups"]
 
 _PROBE = 1000.0  # pixels; positions in the file are rounded, so the probes lie far apart
 _PLANE_TOLERANCE = 1.0  # mm; a point that was dragged in a slice view keeps to the slice
+_FARTHEST = 1e6  # mm; beyond, numbers lose the pixel
+_LARGEST = 4 << 20  # bytes of a label
 
 
 def markup_pixels(text: str | bytes, file: str | Path, names: Sequence[str], margin: float = 0.1) -> np.ndarray:
@@ -97,9 +98,11 @@ def read_markups(text: str | bytes, names: Sequence[str]) -> np.ndarray:
 
 
 def _point_list(text: str | bytes) -> dict[str, Any]:
+    if len(text) > _LARGEST:
+        raise RefusedRequest(f"A label has at most {_LARGEST} bytes, this one has {len(text)}.", 413)
     try:
-        content = json.loads(text)
-    except ValueError as error:  # also what is no UTF-8
+        content = parse_json(text, finite=False)
+    except UserError as error:
         raise RefusedRequest(f"The label is not valid JSON: {error}. Save it as .mrk.json.") from None
     markups = content.get("markups") if isinstance(content, dict) else None
     given = markups if isinstance(markups, list) else []
@@ -119,9 +122,13 @@ def _position(name: str, point: dict[str, Any]) -> list[float]:
     if point.get("positionStatus", "defined") != "defined" or position is None:
         raise RefusedRequest(f"{name} is not placed. Place every landmark, also those that are hard to see.")
     numbers = position if isinstance(position, list) and len(position) == 3 else []
-    good = [v for v in numbers if isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v)]
+    # A comparison, for integers that no float holds; nothing compares with NaN.
+    good = [v for v in numbers if isinstance(v, int | float) and not isinstance(v, bool) and abs(v) <= _FARTHEST]
     if len(good) != 3:
-        raise RefusedRequest(f"The position of {name} must be three finite numbers, it is {str(position)[:80]}.")
+        raise RefusedRequest(
+            f"The position of {name} must be three finite numbers of at most {_FARTHEST:.0e} mm, it is "
+            f"{str(position)[:80]}."
+        )
     return [float(value) for value in good]
 
 

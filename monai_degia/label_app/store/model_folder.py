@@ -9,6 +9,7 @@ from typing import Any
 
 from monai_degia.errors import UserError
 from monai_degia.io.files import whole_file
+from monai_degia.io.plain_json import parse_json
 
 __all__ = ["ModelFolder"]
 
@@ -23,17 +24,21 @@ class ModelFolder:
 
     Args:
         folder: of the weights and the record; made when there is something to save.
-        bundle_dir: root of the bundle, whose weights serve until there are others.
+        trained: folder of the trained model, whose weights serve until there are others.
 
     Raises:
-        ValueError: if the bundle has no weights, or the record cannot be read.
+        ValueError: if the model has no weights, or the record cannot be read.
 
     """
 
-    def __init__(self, folder: str | Path, bundle_dir: str | Path) -> None:
-        self.folder, self.shipped = Path(folder), Path(bundle_dir) / "models" / "model.pt"
+    def __init__(self, folder: str | Path, trained: str | Path) -> None:
+        self.folder, self.trained = Path(folder), Path(trained)
+        self.shipped = self.trained / "model.pt"
         if not self.shipped.is_file():
-            raise UserError(f"There are no weights at {self.shipped}. Name the bundle: --conf bundle FOLDER.")
+            raise UserError(
+                f"There are no weights at {self.shipped}. Name the bundle, --conf bundle FOLDER, or a trained model, "
+                "--conf trained FOLDER."
+            )
         self.history()  # a record that cannot be read must stop the server, not the first request
 
     def history(self) -> list[dict[str, Any]]:
@@ -82,8 +87,11 @@ class ModelFolder:
         if not path.is_file():
             return {"weights": None, "trainings": []}
         try:
-            record = json.loads(path.read_text(encoding="utf-8"))
-            weights, trainings = record["weights"], record["trainings"]
+            record = parse_json(path.read_bytes())
+            weights, trainings = record["weights"], [dict(entry) for entry in record["trainings"]]
+            plain = weights is None or (isinstance(weights, str) and Path(weights).name == weights)
+            if not plain:
+                raise UserError(f"weights must be the name of a file beside it, it is {str(weights)[:80]!r}")
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(
                 f"{path} is damaged ({error}). Restore it, or move {self.folder} away to start again with the weights "

@@ -96,7 +96,8 @@ class FineTuning:
     left are the best on validation, those from the start included.
 
     Args:
-        bundle_dir: root of the bundle.
+        bundle_dir: root of the bundle, for its training config.
+        trained: folder of the trained model.
         weights: state dict to start from.
         work_dir: folder of the run, for nothing else.
         options: what the request chose.
@@ -108,6 +109,7 @@ class FineTuning:
     def __init__(
         self,
         bundle_dir: str | Path,
+        trained: str | Path,
         weights: str | Path,
         work_dir: str | Path,
         options: TuningOptions,
@@ -118,7 +120,7 @@ class FineTuning:
         if not self.config.is_file():
             raise UserError(f"There is no {self.config}. Name the folder of the bundle: --conf bundle FOLDER.")
         self.weights, self.work_dir = Path(weights), Path(work_dir)
-        described = ModelDescription.load(Path(bundle_dir) / "models" / DESCRIPTION_FILE)
+        described = ModelDescription.load(Path(trained) / DESCRIPTION_FILE)
         self.overrides = {
             "bundle_root": str(bundle_dir),
             "landmarks": described.landmarks,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 from collections.abc import Callable, Mapping
@@ -12,11 +13,14 @@ from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.batch_infer import BatchInferTask
 from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
 
+from monai_degia.label_app.server.refusals import RefusedRequest
 from monai_degia.label_app.store.image_files import check_image_file, single_file
 from monai_degia.label_app.store.model_folder import ModelFolder
 from monai_degia.label_app.tasks.model_inference import ModelInference
 
 __all__ = ["LandmarkBatchInferTask", "LandmarkInferTask"]
+
+logger = logging.getLogger(__name__)
 
 
 class LandmarkInferTask(InferTask):
@@ -27,15 +31,14 @@ class LandmarkInferTask(InferTask):
     models in its panel, and loads what a detection gives as markups.
 
     Args:
-        bundle_dir: root of the bundle.
         model: which weights serve.
         max_pixels: largest image.
         **options: of :meth:`monai_degia.TrainedModel.load`, such as ``device``.
 
     """
 
-    def __init__(self, bundle_dir: str | Path, model: ModelFolder, max_pixels: int, **options: Any) -> None:
-        self.bundle_dir, self.model, self.max_pixels, self.options = Path(bundle_dir), model, max_pixels, options
+    def __init__(self, model: ModelFolder, max_pixels: int, **options: Any) -> None:
+        self.model, self.max_pixels, self.options = model, max_pixels, options
         self._ready: tuple[Path, ModelInference] | None = None
         names = self.inference.names
         super().__init__(
@@ -51,7 +54,7 @@ class LandmarkInferTask(InferTask):
         weights = self.model.weights
         if self._ready is None or self._ready[0] != weights:
             options = {"max_pixels": self.max_pixels, **self.options}
-            self._ready = weights, ModelInference(self.bundle_dir, weights, self.model.version, **options)
+            self._ready = weights, ModelInference(self.model.trained, weights, self.model.version, **options)
         return self._ready[1]
 
     def is_valid(self) -> bool:
@@ -94,5 +97,16 @@ class LandmarkBatchInferTask(BatchInferTask):
     """MONAI Label's, on machines without a GPU too: it would divide by their number."""
 
     def __call__(self, request: Mapping[str, Any], datastore: Datastore, infer: Callable[..., Any]) -> dict[str, Any]:
-        """Infer on the images that the request asks for; the device is that of the app."""
-        return super().__call__({**request, "multi_gpu": False, "device": "cpu"}, datastore, infer)
+        """Infer on the images that the request asks for; the device is that of the app.
+
+        An image of which nothing can be made has its ``error``, and the others are done.
+        """
+
+        def guarded(one: Mapping[str, Any], store: Datastore) -> dict[str, Any]:
+            try:
+                return infer(one, store)
+            except RefusedRequest as error:
+                logger.warning(f"{one.get('image')}: {error}")
+                return {"error": str(error)}
+
+        return super().__call__({**request, "multi_gpu": False, "gpus": "all", "device": "cpu"}, datastore, guarded)

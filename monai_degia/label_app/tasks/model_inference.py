@@ -20,29 +20,32 @@ class ModelInference:
     """Predict for one file after the other, as ``configs/inference.json`` does; threads wait for each other.
 
     Args:
-        bundle_dir: root of the bundle.
-        weights: state dict of the task network; the rest is that of the bundle. A calibration does not hold for weights
+        trained: folder of the trained model.
+        weights: state dict of the task network; the rest is that of the folder. A calibration does not hold for weights
             that were trained on, so these come without confidence.
         version: what to add to the model's version in results, such as ``+label.1``.
         max_pixels: largest image, see :class:`monai_degia.LoadAnyImaged`.
         **options: of :meth:`monai_degia.TrainedModel.load`, such as ``device``.
 
     Raises:
-        ValueError: if the bundle has no model.
+        ValueError: if there is no model.
 
     """
 
     def __init__(
         self,
-        bundle_dir: str | Path,
+        trained: str | Path,
         weights: str | Path,
         version: str = "",
         max_pixels: int | None = None,
         **options: Any,
     ) -> None:
-        folder = Path(bundle_dir) / "models"
+        folder = Path(trained)
         if not (folder / DESCRIPTION_FILE).is_file():
-            raise UserError(f"There is no model in {folder}. Name the folder of the bundle: --conf bundle FOLDER.")
+            raise UserError(
+                f"There is no model in {folder}. Name the bundle, --conf bundle FOLDER, or a trained model, "
+                "--conf trained FOLDER."
+            )
         whole = ModelDescription.load(folder / DESCRIPTION_FILE).version + version
         self._model = TrainedModel.load(folder, weights=weights, version=whole, **options)
         self._lock, self._max_pixels = threading.Lock(), max_pixels

@@ -57,7 +57,9 @@ class LandmarkTrainTask(TrainTask):
         items = labelled_items(_labels(datastore), self.names)
         start = datetime.now(timezone.utc)
         with tempfile.TemporaryDirectory(prefix="landmark_training_") as folder:
-            tuning = FineTuning(self.bundle_dir, self.model.weights, folder, options, **self.overrides)
+            tuning = FineTuning(
+                self.bundle_dir, self.model.trained, self.model.weights, folder, options, **self.overrides
+            )
             weights, summary = tuning.run(items)
             end = datetime.now(timezone.utc)
             seconds = round((end - start).total_seconds(), 1)

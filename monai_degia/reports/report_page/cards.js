@@ -6,7 +6,7 @@ const images = [];
 for (let block = 0; block < blocks.length; block += 2) images.push(JSON.parse(blocks[block].textContent));
 
 const SVG = "http://www.w3.org/2000/svg";
-const MEASURES = { confidence: "Confidence", shift: "Domain shift", error: "Error" };
+const MEASURES = { confidence: "Confidence", radius: "Radius", shift: "Domain shift", error: "Error" };
 const known = settings.sorts.map((sort) => sort.key);
 
 function element(tag, className = "", text = "") {
@@ -25,7 +25,17 @@ function shape(tag, attributes, parent) {
 
 function format(key, value) {
   if (value === null || value === undefined) return "unknown";
-  return key === "shift" ? value.toFixed(value < 10 ? 1 : 0) : `${(100 * value).toFixed(key === "error" ? 1 : 0)} %`;
+  if (key === "shift") return value.toFixed(value < 10 ? 1 : 0);
+  const rough = key === "confidence" || (key === "radius" && value >= 0.1);
+  return `${(100 * value).toFixed(rough ? 0 : 1)} %`;
+}
+
+// A confidence that is withheld, and the radius with it, is no unknown one: it is what to look at first.
+const isWithheld = (image, key) => image.withheld && (key === "confidence" || key === "radius");
+
+function figureOf(image, key, joint) {
+  if (isWithheld(image, key)) return "withheld";
+  return format(key, joint === undefined ? image.order[key] : image[key]?.[joint]);
 }
 
 const readable = (name) => name.replaceAll("_", " ");
@@ -37,15 +47,17 @@ function isOutside(image, joint) {
 
 function describeJoint(image, joint) {
   const parts = [readable(settings.names[joint])];
-  for (const key of ["confidence", "error"]) {
-    if (image[key]) parts.push(`${MEASURES[key].toLowerCase()} ${format(key, image[key][joint])}`);
+  for (const key of ["confidence", "radius", "error"]) {
+    if (image[key] || (key === "confidence" && image.withheld)) {
+      parts.push(`${MEASURES[key].toLowerCase()} ${figureOf(image, key, joint)}`);
+    }
   }
   if (isOutside(image, joint)) parts.push("outside the image");
   return parts.join(", ");
 }
 
 function describeImage(image) {
-  const figures = known.map((key) => `${MEASURES[key].toLowerCase()} ${format(key, image.order[key])}`);
+  const figures = known.map((key) => `${MEASURES[key].toLowerCase()} ${figureOf(image, key)}`);
   return [image.name, image.domain, ...figures].join(", ");
 }
 
@@ -71,8 +83,18 @@ function drawLabels(image, drawing, radius) {
   }
 }
 
+// Where nine of ten true places should lie.
+function drawRadii(image, drawing) {
+  const [xs, ys] = [0, 1].map((axis) => image.points.map((point) => point[axis]));
+  const size = Math.max(Math.max(...xs) - Math.min(...xs), Math.max(...ys) - Math.min(...ys));
+  image.points.forEach(([cx, cy], joint) => {
+    const [r, stroke] = [image.radius[joint] * size, settings.colors[joint]];
+    shape("circle", { class: "reach", cx, cy, r, stroke }, drawing);
+  });
+}
+
 // A picture with its landmarks. Coordinates are pixels of the file, turned upright, whatever the size of the picture.
-function drawPicture(index, radius) {
+function drawPicture(index, radius, reaches = false) {
   const image = images[index];
   const picture = element("span", "picture");
   const source = blocks[2 * index + 1].textContent;
@@ -86,10 +108,11 @@ function drawPicture(index, radius) {
   const [width, height] = image.size;
   const drawing = shape("svg", { viewBox: `-0.5 -0.5 ${width} ${height}` }, picture);
   const unit = (radius * Math.max(width, height)) / 100;
+  if (reaches && image.radius) drawRadii(image, drawing);
   drawBones(image, drawing);
   if (image.labels) drawLabels(image, drawing, 1.5 * unit);
   image.points.forEach(([cx, cy], joint) => {
-    const doubtful = image.confidence && !(image.confidence[joint] >= settings.doubtfulBelow);
+    const doubtful = image.withheld || image.confidence && !(image.confidence[joint] >= settings.doubtfulBelow);
     const look = { stroke: "#000", class: doubtful ? "mark doubtful" : "mark", cx, cy, r: unit, fill: settings.colors[joint] };
     if (doubtful) look.stroke = settings.colors[joint];
     shape("circle", { ...look, "data-joint": joint }, drawing);
@@ -107,7 +130,7 @@ function drawCard(index, sortKey) {
   name.title = image.name;
   facts.append(name);
   if (settings.domains.length > 1) facts.append(fact("Domain", image.domain));
-  for (const key of known) facts.append(fact(MEASURES[key], format(key, image.order[key]), key === sortKey));
+  for (const key of known) facts.append(fact(MEASURES[key], figureOf(image, key), key === sortKey));
   card.append(drawPicture(index, 1.5), facts);
   return card;
 }

@@ -22,7 +22,7 @@ class Detail {
       const row = event.target.closest("tr");
       if (row) this.point(Number(row.dataset.joint));
     });
-    const columns = ["confidence", "error"].filter((key) => known.includes(key));
+    const columns = ["confidence", "radius", "error"].filter((key) => known.includes(key));
     const head = element("tr");
     for (const text of ["Landmark", ...columns.map((key) => MEASURES[key])]) {
       const cell = element("th", "", text);
@@ -57,7 +57,7 @@ class Detail {
       `${place + 1} of ${this.order.length}. ${describeImage(image).slice(image.name.length + 2)}`;
     document.getElementById("previous").disabled = place === 0;
     document.getElementById("next").disabled = place === this.order.length - 1;
-    this.picture.replaceChildren(drawPicture(index, 1));
+    this.picture.replaceChildren(drawPicture(index, 1, true));
     this.marks = [...this.picture.querySelectorAll(".mark")];
     this.rows.replaceChildren(...this.marks.map((mark, joint) => this.row(image, joint)));
     this.marks.forEach((mark, joint) => {
@@ -74,7 +74,7 @@ class Detail {
     const swatch = element("span", "swatch");
     swatch.style.background = settings.colors[joint];
     name.prepend(swatch);
-    row.append(name, ...this.columns.map((key) => element("td", "", format(key, image[key]?.[joint]))));
+    row.append(name, ...this.columns.map((key) => element("td", "", figureOf(image, key, joint))));
     return row;
   }
 

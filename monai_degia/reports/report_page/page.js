@@ -13,11 +13,13 @@ const grid = new Grid(
   (place) => detail.open(grid.order, place),
 );
 
+const rank = (image) => (isWithheld(image, state.key) ? (state.key === "radius" ? 1 : -1) * Infinity : image.order[state.key]);
+
 // What is unknown comes last, whichever way the rest is sorted; equals stay as the run found them.
 function compare(one, other) {
-  const [a, b] = [images[one].order[state.key], images[other].order[state.key]];
+  const [a, b] = [rank(images[one]), rank(images[other])];
   if (a === null || b === null) return (a === null) - (b === null) || one - other;
-  return (state.descending ? b - a : a - b) || one - other;
+  return (a === b ? 0 : state.descending ? b - a : a - b) || one - other;
 }
 
 function update() {

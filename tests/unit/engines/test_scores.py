@@ -17,7 +17,10 @@ from monai_degia.engines.scores import ScoresHandler
 from monai_degia.flows.flow_prior import FlowPrior
 from monai_degia.flows.source_likelihood import source_bits_per_dim
 from monai_degia.inferers.self_consistent import SelfConsistentInferer
-from monai_degia.metrics.calibration import ScoreCalibration
+from monai_degia.metrics.calibration import ErrorModel, ScoreCalibration
+
+MODEL = ErrorModel((-3.0, -1.5, -0.5, -2.0), (1.0, 0.5, 0.25, 0.75))
+OTHER = ErrorModel((-2.0, -0.5, 0.0, 0.0), (0.5, 0.75, 0.0, 0.0))
 
 
 class Network(nn.Module):
@@ -56,13 +59,15 @@ def evaluated(
 
 def test_scores_reach_the_output(make_flow: Callable[..., FlowPrior]) -> None:
     network, flow, images = Network().train(), make_flow(), torch.rand(5, 1, 8, 8)
-    calibration = ScoreCalibration(-3.0, -1.5, 0.1, 6.0, 0.5)
+    calibration = ScoreCalibration(MODEL, 0.1, bits_mean=6.0, bits_std=0.5)
     inferer = SelfConsistentInferer(num_views=6)
     found = evaluated(network, images, inferer, [ScoresHandler(network, flow, calibration)])
     expected = inferer.predict(images, network.eval())
     assert_close(found["pred"], expected.landmarks)
     assert_close(found["disagreement"], expected.disagreement)
-    assert_close(found["confidence"], torch.sigmoid(-3 - 1.5 * expected.disagreement.log()))
+    side = inferer.predict(images, network, judge_side=True).other_side
+    assert_close(found["confidence"], calibration.confidence(expected.disagreement, side))
+    assert_close(found["radius"], calibration.radius(expected.disagreement, side))
     assert_close(found["bits_per_dim"], source_bits_per_dim(flow, images))
     assert_close(found["domain_shift"], (found["bits_per_dim"] - 6).abs() / 0.5)
 
@@ -88,15 +93,31 @@ def test_the_network_is_shown_no_image_that_nobody_asked_for() -> None:
 
 def test_confidence_is_that_of_the_landmarks_that_are_put_out() -> None:
     network, images, inferer = Network().train(), torch.rand(5, 1, 8, 8), SelfConsistentInferer(num_views=6)
-    both = ScoreCalibration(-3.0, -1.5, 0.1, one_look_intercept=-2.0, one_look_slope=-0.5)
+    both = ScoreCalibration(MODEL, 0.1, one_look=OTHER)
     first = network.eval()(images)
     network.train()
     found = output(ScoresHandler(network, None, both, inferer), images, pred=first)
     assert network.training, "the network's mode was not put back"
     assert found["pred"] is first
-    assert_close(found["confidence"], torch.sigmoid(-2 - 0.5 * found["disagreement"].log()))
-    found = output(ScoresHandler(network, None, ScoreCalibration(-3.0, -1.5, 0.1), inferer), images)
-    assert "confidence" not in found, "that of refined landmarks, beside those of one look"
+    assert_close(found["confidence"], both.confidence(found["disagreement"], one_look=True))
+    assert_close(found["radius"], both.radius(found["disagreement"], one_look=True))
+    found = output(ScoresHandler(network, None, ScoreCalibration(MODEL, 0.1), inferer), images)
+    assert not {"confidence", "radius"} & set(found), "those of refined landmarks, beside those of one look"
+
+
+def test_beyond_what_was_calibrated_nothing_is_told_but_the_shift(make_flow: Callable[..., FlowPrior]) -> None:
+    network, flow, images = Network().eval(), make_flow(), torch.rand(6, 1, 8, 8)
+    bits = source_bits_per_dim(flow, images)
+    usual = bits <= bits.median()
+    calibration = ScoreCalibration(
+        MODEL, 0.1, OTHER, bits_mean=6.0, bits_std=0.5, bits_range=(float(bits.min()), float(bits.median()))
+    )
+    found = output(ScoresHandler(network, flow, calibration, SelfConsistentInferer(num_views=6)), images)
+    for key in ("confidence", "radius"):
+        assert found[key][usual].isfinite().all() and found[key][~usual].isnan().all() and not usual.all()
+    assert found["domain_shift"].isfinite().all()
+    found = output(ScoresHandler(network, None, calibration, SelfConsistentInferer(num_views=6)), images)
+    assert not {"confidence", "radius"} & set(found), "without the flow nobody knows what lies beyond"
 
 
 def test_one_look_stands_beside_the_refined_landmarks_if_asked() -> None:

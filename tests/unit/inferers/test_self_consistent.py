@@ -83,7 +83,7 @@ def test_a_network_that_moves_along_is_left_as_it_is() -> None:
     """Which fails if a turn, a scale, a shift or an axis is carried back wrongly: each alone moves points by 5 %."""
     place = points()
     for motion in ({}, {"rotation": 0.0}, {"translation": 0.0}, {"scale_range": (1.0, 1.0)}):
-        found, spread, _ = narrow(**motion).predict(blobs(place), centres_of_mass)
+        found, spread, *_ = narrow(**motion).predict(blobs(place), centres_of_mass)
         assert_close(found, place, atol=3e-3, rtol=0)
         assert spread.max() < 0.02
 
@@ -176,6 +176,35 @@ def test_hands_of_the_other_side_are_read_in_the_mirror() -> None:
     assert found.disagreement.max() < 0.02
     assert not one.predict(blobs(place), reads_right_hands).mirrored.any()
     assert nme(one(blobs(place), reads_right_hands), place)[::2].min() > 0.2, "vacuous: one side reads them all"
+
+
+@pytest.mark.parametrize("options", [{}, {"closer_looks": 1, "margin": 3.0}, {"curves": ["x1.5", "as it is"]}])
+def test_what_speaks_for_the_other_side_is_told_and_changes_nothing(options: dict[str, Any]) -> None:
+    place = right_hands(6)
+    place[::2, :, 0] = 1 - place[::2, :, 0]
+    images, inferer, asked = blobs(place), narrow(**options), []
+
+    def network(images: Tensor) -> Tensor:
+        asked.append(len(images))
+        return reads_right_hands(images)
+
+    found = inferer.predict(images, network, judge_side=True)
+    with_side = sum(asked)
+    plain = inferer.predict(images, network)
+    views = 16  # as many as the first step has
+    assert with_side == 6 * (inferer.num_passes + views) and sum(asked) - with_side == 6 * inferer.num_passes
+    assert plain.other_side is None and torch.equal(found.landmarks, plain.landmarks)
+    assert torch.equal(found.disagreement, plain.disagreement) and found.other_side is not None
+    assert found.other_side[::2].min() > 0.9 > 0.1 > found.other_side[1::2].max(), "hands of the other side stand out"
+    assert_close(inferer.other_side(images, reads_right_hands), found.other_side)
+
+
+def test_the_other_side_is_the_one_that_was_not_believed() -> None:
+    place = right_hands(6)
+    place[::2, :, 0] = 1 - place[::2, :, 0]
+    found = narrow(either_side=True).predict(blobs(place), reads_right_hands, judge_side=True)
+    assert found.mirrored.tolist() == [True, False] * 3
+    assert found.other_side is not None and found.other_side.max() < 0.1
 
 
 def test_where_the_side_is_known_nothing_is_mirrored() -> None:

@@ -1,66 +1,116 @@
-"""The fit of confidence and domain shift against what the data were drawn from."""
+"""What a calibration tells of disagreement and likelihood, and how it is kept."""
 
 import math
 from pathlib import Path
 
 import pytest
 import torch
+from torch.testing import assert_close
 
-from monai_degia.metrics.calibration import ScoreCalibration, fit_calibration
+from monai_degia.metrics.calibration import ErrorModel, ScoreCalibration
 
-
-def drawn(count: int = 40000, intercept: float = -6.0, slope: float = -2.5) -> tuple[torch.Tensor, torch.Tensor]:
-    """Disagreements, and errors that are small with a known probability."""
-    disagreement = torch.exp(torch.randn(count) - 2.5)
-    small = torch.rand(count) < torch.sigmoid(intercept + slope * disagreement.log())
-    return disagreement, torch.where(small, 0.05, 0.3)
-
-
-def test_the_fit_finds_the_probability_that_was_drawn_from() -> None:
-    calibration = fit_calibration(*drawn())
-    assert calibration.intercept == pytest.approx(-6, abs=0.2) and calibration.slope == pytest.approx(-2.5, abs=0.1)
-    disagreement, error = drawn()
-    confidence = calibration.confidence(disagreement)
-    for low in (0.1, 0.4, 0.7):
-        chosen = (confidence > low) & (confidence < low + 0.2)
-        assert (error[chosen] <= 0.1).float().mean() == pytest.approx(float(confidence[chosen].mean()), abs=0.03)
+MODEL = ErrorModel((-3.0, -1.5, -0.5, -2.0), (1.0, 0.5, 0.25, 0.75))
+SIDE = torch.tensor([0.75, 0.25])
+OTHER = ErrorModel((-2.0, -0.5, 0.0, 0.0), (0.5, 0.75, 0.0, 0.0))
+DISAGREEMENT = torch.tensor([[0.1, 0.2], [0.01, 0.04]])
 
 
-def test_one_look_has_a_confidence_of_its_own() -> None:
-    disagreement, error = drawn()
-    one_look_error = torch.where(torch.rand(len(error)) < torch.sigmoid(-4 - 1.5 * disagreement.log()), 0.05, 0.3)
-    calibration = fit_calibration(disagreement, error, one_look_error=one_look_error)
-    assert calibration.knows_one_look and calibration.one_look_slope == pytest.approx(-1.5, abs=0.1)
-    assert calibration.slope == pytest.approx(-2.5, abs=0.1)
-    found = calibration.confidence(torch.tensor([0.1]), one_look=True)
-    torch.testing.assert_close(found, torch.sigmoid(torch.tensor([-4 - 1.5 * math.log(0.1)])), atol=0.02, rtol=0)
-    with pytest.raises(ValueError, match=r"knows no confidence of one look: make it anew"):
-        fit_calibration(disagreement, error).confidence(disagreement, one_look=True)
+def test_values_by_hand() -> None:
+    calibration = ScoreCalibration(MODEL, 0.1)
+    mean = (math.log(0.01) + math.log(0.04)) / 2
+    found = calibration.confidence(DISAGREEMENT, SIDE)[1, 0]
+    assert_close(found, torch.tensor(-3 - 1.5 * math.log(0.01) - 0.5 * mean - 2 * 0.25).sigmoid())
+    found = calibration.radius(DISAGREEMENT, SIDE)[1, 0]
+    assert_close(found, torch.tensor(1 + 0.5 * math.log(0.01) + 0.25 * mean + 0.75 * 0.25).exp())
+
+
+def test_what_it_goes_by_must_be_there() -> None:
+    calibration = ScoreCalibration(MODEL, 0.1, one_look=OTHER)
+    for told in (calibration.confidence, calibration.radius):
+        with pytest.raises(ValueError, match="goes by how much speaks for the other side: pass other_side"):
+            told(DISAGREEMENT)
+        assert told(DISAGREEMENT, one_look=True).shape == (2, 2), "that of one look does not go by it"
+
+
+def test_an_image_does_not_depend_on_those_beside_it() -> None:
+    calibration = ScoreCalibration(MODEL, 0.1, label_error=0.03)
+    for told in (calibration.confidence, calibration.radius):
+        assert_close(told(DISAGREEMENT, SIDE)[1:], told(DISAGREEMENT[1:], SIDE[1:]))
+
+
+def test_one_look_has_numbers_of_its_own() -> None:
+    both = ScoreCalibration(MODEL, 0.1, one_look=OTHER)
+    assert both.knows_one_look
+    assert_close(both.confidence(DISAGREEMENT, one_look=True), (-2 - 0.5 * DISAGREEMENT.log()).sigmoid())
+    assert_close(both.radius(DISAGREEMENT, one_look=True), (0.5 + 0.75 * DISAGREEMENT.log()).exp())
+    for told in (ScoreCalibration(MODEL, 0.1).confidence, ScoreCalibration(MODEL, 0.1).radius):
+        with pytest.raises(ValueError, match="knows no confidence of one look: make it anew"):
+            told(DISAGREEMENT, SIDE, one_look=True)
+
+
+def test_a_radius_holds_the_error_of_the_labels_too() -> None:
+    """Places that labels miss by a mean of 4 % are found within the radius as often as it says."""
+    torch.manual_seed(0)
+    spread = 0.1 / math.sqrt(-2 * math.log(0.1))  # 90 % of the errors against labels are within 0.1
+    flat = ErrorModel((0.0, -1.0, 0.0, 0.0), (math.log(0.1), 0.0, 0.0, 0.0))
+    of_labels = 0.04 / math.sqrt(math.pi / 2)
+    errors = (spread * torch.randn(200000, 2) + of_labels * torch.randn(200000, 2)).norm(dim=1)
+    radius = float(ScoreCalibration(flat, 0.1, label_error=0.04).radius(DISAGREEMENT)[0, 0])
+    assert (errors <= radius).double().mean() == pytest.approx(0.9, abs=0.003)
+    assert (errors <= 0.1).double().mean() < 0.85, "vacuous: the labels' error changes nothing"
+
+
+def test_what_lies_beyond_is_told_on_all_sides() -> None:
+    calibration = ScoreCalibration(MODEL, 0.1, None, bits_range=(2.0, 5.0), largest_disagreement=0.05)
+    far, near = DISAGREEMENT.expand(2, 2), torch.tensor([[0.01, 0.02]] * 5)
+    assert calibration.beyond(far).tolist() == [True, False], "the mean over the landmarks decides"
+    bits = torch.tensor([2.0, 5.0, 1.99, 5.01, float("nan")])
+    assert calibration.beyond(near, bits).tolist() == [False, False, True, True, True]
+    assert not ScoreCalibration(MODEL, 0.1).beyond(far, bits[:2]).any(), "nothing is known of where it ends"
 
 
 def test_domain_shift_counts_standard_deviations_on_both_sides() -> None:
-    bits = 4 + 0.5 * torch.randn(5000)
-    calibration = fit_calibration(*drawn(500), bits)
-    found = calibration.domain_shift(torch.tensor([4.0, 5.0, 3.0]))
-    torch.testing.assert_close(found, torch.tensor([0.0, 2.0, 2.0]), atol=0.15, rtol=0)
+    calibration = ScoreCalibration(MODEL, 0.1, bits_mean=4.0, bits_std=0.5)
+    assert_close(calibration.domain_shift(torch.tensor([4.0, 5.0, 3.0])), torch.tensor([0.0, 2.0, 2.0]))
+    with pytest.raises(ValueError, match="made without a flow"):
+        ScoreCalibration(MODEL, 0.1).domain_shift(torch.ones(2))
+
+
+def test_it_holds_for_its_weights_its_flow_and_its_copies() -> None:
+    calibration = ScoreCalibration(
+        MODEL, 0.1, bits_mean=4.0, bits_std=1.0, weights="a", flow_weights="f", copies={"n": 1}
+    )
+    assert calibration.fits("a") and not calibration.fits("b") and not calibration.fits("")
+    assert calibration.fits_flow("f") and not calibration.fits_flow("g") and not calibration.fits_flow("")
+    assert ScoreCalibration(MODEL, 0.1).fits_flow("any"), "one that was made without a flow asks for none"
+    assert not ScoreCalibration(MODEL, 0.1, bits_mean=4.0, bits_std=1.0).fits_flow(""), "it does not say which"
+    assert not calibration.other_copies({"n": 1}) and calibration.other_copies({"n": 2}) == "n 1, not 2"
 
 
 def test_a_file_gives_back_what_was_saved(tmp_path: Path) -> None:
     for calibration in (
-        ScoreCalibration(-1.0, -2.0, 0.1),
-        ScoreCalibration(-1.0, -2.0, 0.1, 3.5, 0.25),
-        ScoreCalibration(-1.0, -2.0, 0.1, 3.5, 0.25, -3.0, -4.0),
+        ScoreCalibration(MODEL, 0.1),
+        ScoreCalibration(
+            MODEL, 0.2, OTHER, 0.8, 0.03, 3.5, 0.25, (1.0, 7.5), 0.3, 0.95, {"far": 0.9}, "a", "b", {"n": 8}
+        ),
     ):
         calibration.save(tmp_path / "c.json")
         assert ScoreCalibration.load(tmp_path / "c.json") == calibration
 
 
-def test_without_a_flow_there_is_no_shift() -> None:
-    with pytest.raises(ValueError, match="made without a flow"):
-        ScoreCalibration(0.0, -1.0, 0.1).domain_shift(torch.ones(2))
-
-
-@pytest.mark.parametrize("content", [None, "[1]", '{"slope": 1}', "no json"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        None,
+        "[1]",
+        '{"slope": 1}',
+        "no json",
+        '{"tolerance": 0.1, "refined": {"confidence": [1, 2, 3], "radius": [1, 2, 3, 4]}}',
+        '{"tolerance": 0.1, "refined": {"confidence": [1, 2, 3, "4"], "radius": [1, 2, 3, 4]}}',
+        '{"tolerance": 0.1, "refined": {"confidence": [1, 2, 3, 4]}}',
+        '{"tolerance": 0.1, "refined": {"confidence": [1, 2, 3, 4], "radius": [1, 2, 3, 4]}, "bits_range": [1]}',
+    ],
+)
 def test_files_that_are_none(tmp_path: Path, content: str | None) -> None:
     path = tmp_path / "c.json"
     if content is not None:
@@ -69,12 +119,6 @@ def test_files_that_are_none(tmp_path: Path, content: str | None) -> None:
         ScoreCalibration.load(path)
 
 
-@pytest.mark.parametrize("error", [0.01, 0.5])
-def test_errors_on_one_side_cannot_be_fitted(error: float) -> None:
-    with pytest.raises(ValueError, match="needs both small and large ones"):
-        fit_calibration(torch.rand(10) + 0.1, torch.full((10,), error))
-
-
-def test_lengths_must_agree() -> None:
-    with pytest.raises(ValueError, match=r"two vectors of one length, got \(3,\), \(4,\)"):
-        fit_calibration(torch.rand(3), torch.rand(4))
+def test_one_row_of_landmarks_is_no_batch() -> None:
+    with pytest.raises(ValueError, match=r"disagreement must have shape \(B, K\), got \(2,\)"):
+        ScoreCalibration(MODEL, 0.1).confidence(DISAGREEMENT[0], SIDE[:1])

@@ -15,7 +15,7 @@ from PIL import Image
 from monai_degia.data.lists.landmark_sets import HAND21
 from monai_degia.data.rendered.dataset import write_synthetic_dataset
 from monai_degia.flows.flow_prior import FlowPrior
-from monai_degia.metrics.calibration import ScoreCalibration
+from monai_degia.metrics.calibration import ErrorModel, ScoreCalibration
 from monai_degia.model.description import ModelDescription
 from monai_degia.model.trained_model import TrainedModel
 from monai_degia.networks.regressor import LandmarkRegressor
@@ -44,7 +44,15 @@ def test_what_is_saved_is_all_that_loading_needs(network: LandmarkRegressor, ima
     """Nothing is typed again: not the landmarks, the channels, the size or the backbone."""
     flow = FlowPrior((32, 48), 1, num_classes=2, shift_scale=0.3)
     model = small(network, flow=flow, name="triple")
-    calibration = ScoreCalibration(-3.0, -1.0, 0.1, 5.0, 0.5, weights=model.weights_hash, copies=model.calibrated_for)
+    calibration = ScoreCalibration(
+        ErrorModel((-3.0, -1.0, 0.0, -1.0), (-1.0, 0.5, 0.5, 0.5)),
+        0.1,
+        bits_mean=5.0,
+        bits_std=0.5,
+        weights=model.weights_hash,
+        flow_weights=model.flow_hash,
+        copies=model.calibrated_for,
+    )
     saved = small(network, flow=flow, calibration=calibration, name="triple")
     saved.save(tmp_path / "model")
     loaded = TrainedModel.load(tmp_path / "model", num_views=8)
@@ -53,7 +61,7 @@ def test_what_is_saved_is_all_that_loading_needs(network: LandmarkRegressor, ima
     assert loaded.flow is not None and loaded.flow.prior.shift_scale == 0.3
     found, expected = loaded.predict(images), saved.predict(images)
     assert found == expected and len(found) == 3 and found[0].image == "hand_00000.png"
-    assert all(p.confidence and p.disagreement and p.domain_shift is not None for p in found)
+    assert all(p.confidence and p.radius_px and p.disagreement and p.domain_shift is not None for p in found)
     with pytest.raises(ValueError, match="holds a model already"):
         saved.save(tmp_path / "model")
 
@@ -125,6 +133,24 @@ def test_a_calibration_holds_for_its_own_weights_and_copies(
     stated = ScoreCalibration.load(SHIPPED / "calibration.json")
     assert not replace(stated, weights="").fits(model.weights_hash)
     assert replace(stated, copies=None).other_copies(model.calibrated_for)
+
+
+def test_a_flow_that_was_exchanged_or_is_gone_tells_nothing(
+    images: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder, image = tmp_path / "model", images / "hand_00000.png"
+    shutil.copytree(SHIPPED, folder)
+    (before,) = TrainedModel.load(folder).predict(image)
+    state = torch.load(folder / "flow.pt", weights_only=True)
+    name = next(name for name, values in state.items() if values.is_floating_point() and values.abs().sum() > 0)
+    torch.save({**state, name: state[name] * 1.001}, folder / "flow.pt")
+    for reason in ("was fitted with another flow than that of flow.pt", "was fitted with a flow, and there is none"):
+        caplog.clear()
+        (found,) = TrainedModel.load(folder).predict(image)
+        assert found.points_px == before.points_px and found.disagreement == before.disagreement
+        assert (found.confidence, found.radius_px, found.domain_shift) == (None, None, None)
+        assert sum(reason in message for message in caplog.messages) == 1
+        (folder / "flow.pt").unlink(missing_ok=True)
 
 
 def test_weights_that_were_exchanged_are_noticed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -117,8 +117,8 @@ def test_only_the_script_of_the_package_may_run(tmp_path: Path) -> None:
 
 def test_numbers_are_those_of_the_run(tmp_path: Path) -> None:
     prediction, label = torch.rand(2, 3, 2), torch.rand(2, 3, 2)
-    confidence, shift = torch.rand(2, 3), torch.tensor([1.5, 0.25])
-    found = {"pred": prediction, "label": label, "confidence": confidence, "domain_shift": shift}
+    confidence, radius, shift = torch.rand(2, 3), torch.rand(2, 3), torch.tensor([1.5, 0.25])
+    found = {"pred": prediction, "label": label, "confidence": confidence, "radius": radius, "domain_shift": shift}
     page = report_of(tmp_path, batch(["a.png", "b.png"], domain=["photo", "xray"]), found)
     pixels, target = (denormalize_landmarks(points, (20, 30)) for points in (prediction, label))
     error = nme(pixels, target)
@@ -128,10 +128,13 @@ def test_numbers_are_those_of_the_run(tmp_path: Path) -> None:
         assert np.array(image["labels"]) == pytest.approx(target[index].numpy(), abs=0.006)
         assert image["error"] == pytest.approx(error[index].tolist(), rel=1e-3)
         assert image["confidence"] == pytest.approx(confidence[index].tolist(), rel=1e-3)
+        assert image["radius"] == pytest.approx(radius[index].tolist(), rel=1e-3) and image["withheld"] is False
         means = {"confidence": confidence[index].mean(), "shift": shift[index], "error": error[index].mean()}
+        means["radius"] = radius[index].mean()
         assert image["order"] == pytest.approx({key: float(value) for key, value in means.items()}, rel=1e-4)
     assert [(s["key"], s["descending"]) for s in page.settings["sorts"]] == [
         ("confidence", False),
+        ("radius", True),
         ("shift", True),
         ("error", True),
     ]
@@ -144,7 +147,8 @@ def test_numbers_are_those_of_the_run(tmp_path: Path) -> None:
         ({"label": torch.rand(2, 3, 2)}, ["error"], 2),
         ({"confidence": torch.rand(2, 3)}, ["confidence"], 2),
         ({"confidence": None, "domain_shift": torch.rand(2), "label": None}, ["shift"], 1),
-        ({"confidence": torch.full((2, 3), torch.nan)}, [], 0),
+        ({"confidence": torch.full((2, 3), torch.nan)}, ["confidence"], 0),
+        ({"radius": torch.rand(2, 3)}, ["radius"], 2),
         ({"domain_shift": torch.full((2,), torch.inf), "label": torch.ones(2, 3, 2)}, [], 0),
     ],
 )
@@ -162,9 +166,18 @@ def test_a_number_that_is_not_finite_is_null(tmp_path: Path) -> None:
     found = {"pred": torch.rand(2, 3, 2), "confidence": confidence, "domain_shift": torch.tensor([torch.inf, 2.0])}
     page = report_of(tmp_path, batch(["a.png", "b.png"]), found)
     one, two = page.images
-    assert one["order"] == {"confidence": 0.5, "shift": None, "error": None}
-    assert two["order"] == {"confidence": None, "shift": 2.0, "error": None}
-    assert two["confidence"] == [0.5, None, None]
+    assert one["order"] == {"confidence": 0.5, "radius": None, "shift": None, "error": None}
+    assert two["order"] == {"confidence": None, "radius": None, "shift": 2.0, "error": None}
+    assert two["confidence"] == [0.5, None, None] and two["withheld"] is False
+
+
+def test_a_withheld_confidence_is_told_from_an_unknown_one(tmp_path: Path) -> None:
+    confidence = torch.tensor([[0.5, 0.25, 0.75], [torch.nan] * 3])
+    page = report_of(tmp_path, batch(["a.png", "b.png"]), {"pred": torch.rand(2, 3, 2), "confidence": confidence})
+    assert [image["withheld"] for image in page.images] == [False, True]
+    assert page.images[1]["confidence"] is None and "withheld where the image is unlike" in page.text
+    unknown = report_of(tmp_path, batch(["a.png", "b.png"]), {"pred": torch.rand(2, 3, 2)})
+    assert not any(image["withheld"] for image in unknown.images)
 
 
 @pytest.mark.parametrize(

@@ -122,9 +122,12 @@ def test_csv_is_a_data_list_with_the_same_figures(images: Path, tmp_path: Path) 
             assert np.allclose(item["spacing"], entry["spacing_mm"])
     assert [entry["spacing_mm"] for entry in entries] == [pytest.approx([0.25] * 2), pytest.approx([0.143] * 2), None]
     cells = list(csv.reader((tmp_path / "out" / "landmarks.csv").open()))
-    further = ["outside", "spacing_mm", "spacing_source", "confidence", "domain_shift", "modality", "mirrored"]
-    further += ["thumb_side", "thumb_side_source", "sop_instance_uid", "model_version"]
-    assert cells[0] == ["image", *(f"{n}_{a}" for n in NAMES for a in "xy"), *further]
+    further = ["outside", "spacing_mm", "spacing_source", "confidence", "radius_px", "radius_mm", "domain_shift"]
+    further += ["withheld", "modality", "mirrored", "thumb_side", "thumb_side_source", "sop_instance_uid"]
+    further += ["model_version"]
+    radii = [f"{name}_radius" for name in NAMES]
+    assert cells[0] == ["image", *(f"{n}_{a}" for n in NAMES for a in "xy"), *further, *radii]
+    assert all(row[-len(NAMES) :] == [""] * len(NAMES) for row in cells[1:]), "no radius is known here"
     assert all(len(cell.partition(".")[2]) == 2 for row in cells[1:] for cell in row[1:7])
     assert [row[8] for row in cells[1:]] == ["0.25", "0.143", ""]
 
@@ -275,6 +278,33 @@ def test_confidence_shift_and_mirroring_reach_both_files(images: Path, tmp_path:
             assert entry["landmarks_mm"][name] == pytest.approx(scaled, abs=0.003)
 
 
+def test_a_radius_in_hand_sizes_becomes_pixels_and_millimetres_of_the_file(images: Path, tmp_path: Path) -> None:
+    """The hand is measured where it was found, in the file, however the network saw it."""
+    nothing = torch.full((3,), torch.nan)
+    radius = torch.stack([torch.tensor([0.1, 0.2, 0.05]), torch.tensor([0.3, 0.1, 0.2]), nothing])
+    confidence = torch.stack([torch.rand(3), torch.rand(3), nothing])
+    network = Extended(torch.rand(3, 3, 2), confidence=confidence, radius=radius, domain_shift=torch.ones(3))
+    samples = [{"image": str(images / name), "spacing": [0.2, 0.4]} for name in FILES]
+    run_extended(samples, [Resized("image", (32, 32))], network, LandmarkFileWriter(tmp_path, NAMES, image_dir=images))
+    entries = json.loads((tmp_path / "landmarks.json").read_text())
+    rows = list(csv.DictReader((tmp_path / "landmarks.csv").open()))
+    for own, entry, row in zip(radius[:2].tolist(), entries, rows, strict=False):
+        size = np.ptp(np.array(list(entry["landmarks"].values())), axis=0).max()
+        expected = [size * value for value in own]
+        assert list(entry["landmark_radius_px"].values()) == pytest.approx(expected, abs=0.02)
+        assert list(entry["landmark_radius_mm"].values()) == pytest.approx(
+            [0.4 * value for value in expected], abs=0.01
+        )
+        assert entry["radius_px"] == pytest.approx(sum(expected) / 3, abs=0.02) == float(row["radius_px"])
+        assert entry["radius_mm"] == pytest.approx(0.4 * sum(expected) / 3, abs=0.01) == float(row["radius_mm"])
+        assert [float(row[f"{name}_radius"]) for name in NAMES] == list(entry["landmark_radius_px"].values())
+        assert entry["withheld"] is False and row["withheld"] == "0"
+    assert entries[2]["withheld"] is True and rows[2]["withheld"] == "1"
+    assert all(entries[2][key] is None for key in ("confidence", "radius_px", "radius_mm", "landmark_radius_px"))
+    assert all(rows[2][key] == "" for key in ("confidence", "radius_px", "radius_mm", *(f"{n}_radius" for n in NAMES)))
+    assert entries[2]["domain_shift"] == 1.0, "how far off it lies is told all the same"
+
+
 def test_what_is_collected_before_an_error_is_written(images: Path, tmp_path: Path) -> None:
     answer = torch.rand(3, 3, 2)
     answer[2] = torch.nan
@@ -352,7 +382,7 @@ def test_whatever_goes_wrong_with_one_file_is_listed(images: Path, tmp_path: Pat
     with (out / "landmarks.csv").open(newline="", encoding="utf-8") as file:
         assert [row["image"] for row in csv.DictReader(file)] == names
     assert [image for image, _ in writer.failures] == ["a.png"]
-    assert "IsADirectoryError" in (out / "failures.csv").read_text()
+    assert "a.mrk.json: there is a folder of that name" in (out / "failures.csv").read_text()
     assert {path.name for path in out.glob("*.mrk.json") if path.is_file()} == {
         f"{stem}.mrk.json" for stem in ("c", long.stem, escaped)
     }

@@ -10,7 +10,8 @@ from ignite.engine import Engine
 from PIL import Image
 from torch import Tensor
 
-from monai_degia.metrics.calibration import ScoreCalibration, fit_calibration
+from monai_degia.metrics.calibration import ScoreCalibration
+from monai_degia.metrics.calibration_fit import ObservedErrors, fit_calibration
 from monai_degia.reports.calibration_file import CalibrationWriter
 from monai_degia.reports.collecting import CollectingWriter
 from monai_degia.reports.score_report import ScoreReport
@@ -66,8 +67,44 @@ def test_without_a_large_error_there_is_no_area(tmp_path: Path) -> None:
     assert scores["auroc_confidence"] is None
 
 
+def test_withheld_images_count_for_nothing_but_themselves(tmp_path: Path) -> None:
+    error = torch.linspace(0, 0.4, COUNT)
+    confidence, radius = three(1 - 2 * error), torch.full((COUNT, 3), 0.1)
+    run(ScoreReport(tmp_path / "all", "photo"), error, ["photo"] * COUNT, confidence=confidence, radius=radius)
+    confidence, radius = confidence.repeat(2, 1), radius.repeat(2, 1)
+    confidence[COUNT:] = radius[COUNT:] = torch.nan
+    scores = {"confidence": confidence, "radius": radius}
+    run(ScoreReport(tmp_path / "half", "photo"), error.repeat(2), ["photo"] * 2 * COUNT, **scores)
+    one, half = (json.loads((tmp_path / name / "scores.json").read_text())["photo"] for name in ("all", "half"))
+    assert (one.pop("withheld"), half.pop("withheld")) == (0, 0.5)
+    assert (one.pop("count"), half.pop("count")) == (COUNT, 2 * COUNT)
+    assert one == half
+    run(ScoreReport(tmp_path, "photo"), error, ["photo"] * COUNT, confidence=torch.full((COUNT, 3), torch.nan))
+    assert json.loads((tmp_path / "scores.json").read_text()) == {"photo": {"count": COUNT, "withheld": 1.0}}
+
+
+def test_coverage_is_the_share_within_the_radius_of_the_hand_that_was_found(tmp_path: Path) -> None:
+    """The first landmark is too far out by 0.05 of the hand, which is so found larger: 0.0476 of what was found."""
+    error = torch.full((COUNT,), -0.05)
+    radius = torch.full((COUNT, 3), 0.049)
+    radius[: COUNT // 4] = 0.047
+    scores = {"confidence": torch.rand(COUNT, 3), "radius": radius}
+    run(ScoreReport(tmp_path, "photo"), error, ["photo"] * COUNT, **scores)
+    (found,) = json.loads((tmp_path / "scores.json").read_text()).values()
+    assert found["coverage"] == pytest.approx(1 - 0.25 / 3) and found["radius"] == pytest.approx(0.049)
+
+
+def test_the_calibration_error_is_how_far_confidence_and_frequency_are_apart(tmp_path: Path) -> None:
+    error = torch.where(torch.rand(20 * COUNT) < 0.6, 0.05, 0.3)
+    sure = three(torch.full_like(error, 0.9))
+    sure[:, 1:] = 0.9
+    run(ScoreReport(tmp_path, "photo"), error, ["photo"] * len(error), confidence=sure)
+    (found,) = json.loads((tmp_path / "scores.json").read_text()).values()
+    assert found["ece"] == pytest.approx(abs(0.9 - (0.6 + 2) / 3), abs=0.02)
+
+
 def test_calibration_takes_bits_of_images_as_they_are_alone(tmp_path: Path) -> None:
-    """Shifted copies count for the confidence; what is usual for the flow is told by the source."""
+    """Shifted copies count for confidence and radius; what is usual for the flow is told by the source."""
     error = torch.rand(COUNT) * 0.2
     domains = ["photo", "photo, dark"] * (COUNT // 2)
     bits = torch.tensor([4.0, 9.0]).repeat(COUNT // 2) + torch.rand(COUNT)
@@ -76,6 +113,7 @@ def test_calibration_takes_bits_of_images_as_they_are_alone(tmp_path: Path) -> N
     calibration = ScoreCalibration.load(tmp_path / "calibration.json")
     assert calibration.bits_mean == pytest.approx(float(bits[::2].mean()))
     assert calibration.bits_std == pytest.approx(float(bits[::2].std()))
+    assert (calibration.bits_range or (0, 0))[1] > 9.5 and list(calibration.left_out or {}) == ["dark"]
     assert not calibration.knows_one_look
     del scores["bits_per_dim"]
     run(CalibrationWriter(tmp_path, ["photo"]), error, domains, **scores)
@@ -90,10 +128,31 @@ def test_calibration_fits_one_look_where_the_output_holds_it(tmp_path: Path) -> 
     points = BOX.expand(4000, 3, 2).clone()
     points[:, 0, 0] += 0.8 * one_look
     scores = {"disagreement": three(disagreement), "one_look": points}
-    run(CalibrationWriter(tmp_path, ["photo"]), refined, ["photo"] * 4000, **scores)
+    run(CalibrationWriter(tmp_path, ["photo"], label_error=0.02), refined, ["photo"] * 4000, **scores)
     calibration = ScoreCalibration.load(tmp_path / "calibration.json")
-    sure = torch.full((4000,), 0.05)  # the two other landmarks: always small, by both ways
+    still = torch.zeros(4000)  # the two other landmarks: found exactly, by both ways
+    assert calibration.label_error == 0.02
     for one, error in ((False, refined), (True, one_look)):
-        expected = fit_calibration(three(disagreement).flatten(), torch.stack([error, sure, sure], 1).flatten())
-        found = calibration.confidence(disagreement, one_look=one)
-        torch.testing.assert_close(found, expected.confidence(disagreement), atol=1e-3, rtol=0)
+        errors = torch.stack([error, still, still], 1)
+        expected = fit_calibration(three(disagreement), ObservedErrors(errors, errors), label_error=0.02)
+        found = calibration.confidence(three(disagreement), one_look=one)
+        torch.testing.assert_close(found, expected.confidence(three(disagreement)), atol=1e-3, rtol=0)
+
+
+def test_a_landmark_without_a_label_is_in_no_figure(tmp_path: Path) -> None:
+    error = torch.linspace(0, 0.4, 50)
+    label = BOX.expand(50, 3, 2).clone()
+    prediction = label.clone()
+    prediction[:, 0, 0] += 0.8 * error
+    scores = {"confidence": three(1 - 2 * error), "radius": torch.full((50, 3), 0.2)}
+    for folder, shown in (("whole", label), ("partial", label.clone())):
+        if folder == "partial":
+            shown[:, 2] = torch.nan  # the third landmark, which is always found
+        output = {"pred": prediction, "label": shown, **scores}
+        engine = Engine(lambda engine, batch, output=output: output)
+        ScoreReport(tmp_path / folder, "photo").attach(engine)
+        engine.run([{"image": torch.zeros(50, 1, 10, 10), "domain": ["photo"] * 50}], max_epochs=1)
+    whole, partial = (json.loads((tmp_path / f / "scores.json").read_text())["photo"] for f in ("whole", "partial"))
+    held = int((error <= 0.2 + 1e-6).sum())
+    assert whole["coverage"] == pytest.approx((held + 100) / 150, abs=0.01)
+    assert partial["coverage"] < whole["coverage"] and partial["auroc_confidence"] == pytest.approx(1.0)

@@ -12,7 +12,7 @@ from PIL import Image
 from monai_degia.label_app.store.markup_labels import markup_pixels
 from monai_degia.reading.file_geometry import FileGeometryd
 from monai_degia.reading.images import LoadAnyImaged
-from monai_degia.results.markups import MarkupsWriter
+from monai_degia.results.markups import MarkupsWriter, markups_text
 from monai_degia.results.prediction import LandmarkPrediction
 
 Make = Callable[..., LandmarkPrediction]
@@ -162,6 +162,17 @@ def test_a_coronal_slice_has_its_points_where_itk_shows_it(tmp_path: Path, make_
     np.testing.assert_allclose(index[:, [0, 2]], record.points_px, atol=2e-3)
     by_affine = (np.column_stack([record.points_px, np.zeros(3), np.ones(3)]) @ np.array(record.affine).T)[:, :3]
     np.testing.assert_allclose(found, by_affine * (-1, -1, 1), atol=1e-3)
+
+
+def test_a_description_tells_the_radius_or_that_nothing_is_told(tmp_path: Path, make_record: Make) -> None:
+    def first(**fields: object) -> str:
+        record = make_record(tmp_path / "a.png", points_px=((1.0, 2.0),) * 3, **fields)
+        return json.loads(markups_text(record))["markups"][0]["controlPoints"][0]["description"]
+
+    told = {"confidence": (0.9, 0.8, 0.7), "radius_px": (12.34, 5.0, 5.0)}
+    assert first(**told, spacing_mm=(0.5, 0.5)) == "confidence 0.900; 90 % within 12.3 px (6.2 mm)"
+    assert first(**told).startswith("confidence 0.900; 90 % within 12.3 px; no millimetres")
+    assert first(withheld=True).startswith("confidence withheld")
 
 
 @pytest.mark.parametrize("compression", [None, "tiff_lzw"])

@@ -75,3 +75,26 @@ def test_options_and_files_that_do_not_fit_are_named(tmp_path: Path, make_record
     with pytest.raises(ValueError, match=r"Cannot read image .*gone\.png"):
         OverlayWriter(tmp_path).write(make_record(tmp_path / "gone.png"))
     assert not list(tmp_path.iterdir())
+
+
+def test_a_circle_is_drawn_at_its_radius_in_the_picture(
+    record: LandmarkPrediction, tmp_path: Path, make_record: Make
+) -> None:
+    lonely = {"names": ("thumb_tip", "index_tip", "little_tip"), "points_px": POINTS}
+    bare = picture(make_record(record.file, **lonely), tmp_path, long_side=800).astype(int)
+    drawn = picture(make_record(record.file, **lonely, radius_px=(6.0, 6.0, 6.0)), tmp_path, long_side=800).astype(int)
+    changed = np.abs(drawn - bare).max(2)[:800] > 20
+    rows, columns = np.nonzero(changed)
+    centres = (np.array(POINTS) + 0.5) * 10
+    distance = np.linalg.norm(np.stack([columns, rows], 1)[:, None] + 0.5 - centres, axis=2).min(1)
+    assert changed.sum() > 500 and np.abs(distance - 60).max() < 4, (
+        "a thin circle of six pixels of the file, and no more"
+    )
+
+
+def test_a_withheld_confidence_is_seen(record: LandmarkPrediction, tmp_path: Path, make_record: Make) -> None:
+    lonely = {"names": ("thumb_tip", "index_tip", "little_tip"), "points_px": POINTS}
+    withheld = picture(make_record(record.file, **lonely, withheld=True), tmp_path)
+    doubtful = picture(make_record(record.file, **lonely, confidence=(0.1, 0.1, 0.1)), tmp_path)
+    np.testing.assert_array_equal(withheld[:1024], doubtful[:1024])
+    assert (withheld[1024:] != doubtful[1024:]).any(), "and the caption says why"

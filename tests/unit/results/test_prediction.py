@@ -34,6 +34,13 @@ def test_confidence_of_the_image_is_the_mean(make_record: Make) -> None:
     assert make_record(FILE).image_confidence is None
 
 
+def test_a_radius_in_millimetres_needs_a_spacing_and_takes_the_longer_side(make_record: Make) -> None:
+    record = make_record(FILE, radius_px=(1.0, 2.0, 0.0), spacing_mm=(0.5, 0.25))
+    assert record.radius_mm == (0.5, 1.0, 0.0)
+    assert make_record(FILE, radius_px=(1.0, 2.0, 0.0)).radius_mm is None
+    assert make_record(FILE, spacing_mm=(0.5, 0.25)).radius_mm is None
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
@@ -43,6 +50,9 @@ def test_confidence_of_the_image_is_the_mean(make_record: Make) -> None:
         ({"confidence": (0.5, 0.5)}, r"confidence must be 3 numbers in \[0, 1\]"),
         ({"confidence": (0.5, 0.5, 1.01)}, r"confidence must be 3 numbers in \[0, 1\]"),
         ({"confidence": (0.5, 0.5, float("nan"))}, r"confidence must be 3 numbers in \[0, 1\]"),
+        ({"radius_px": (1.0, 2.0)}, "radius_px must be 3 numbers >= 0"),
+        ({"radius_px": (1.0, 2.0, float("inf"))}, "radius_px must be 3 numbers >= 0"),
+        ({"radius_px": (1.0, 2.0, 3.0), "withheld": True}, "pass None for both"),
         ({"domain_shift": float("inf")}, "domain_shift must be finite, got inf"),
     ],
 )

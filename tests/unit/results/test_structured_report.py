@@ -220,3 +220,26 @@ def test_an_independent_validator_of_templates_finds_no_error(
     assert any("Found Root Template TID_1500" in line for line in lines), lines
     assert any("Root Template Validation Complete" in line for line in lines)
     assert not [line for line in lines if line.startswith("Error")]
+
+
+@pytest.mark.parametrize("spacing", [(0.2, 0.2), None])
+def test_a_radius_is_a_measurement_in_millimetres_or_pixels(
+    tmp_path: Path, make_record: Make, write_dicom: WriteDicom, spacing: tuple[float, float] | None
+) -> None:
+    write_dicom(tmp_path / "a.dcm")
+    record = make_record(
+        tmp_path / "a.dcm", confidence=(0.5, 0.5, 0.5), radius_px=(10.0, 20.0, 30.0), spacing_mm=spacing
+    )
+    found = groups(report_of(record, tmp_path))
+    for name, radius in zip(record.names, (10.0, 20.0, 30.0), strict=True):
+        _, measurement = found[name].get_measurements()
+        assert measurement.name.value == "radius_90"
+        unit, factor = ("mm", 0.2) if spacing else ("{pixels}", 1.0)
+        assert measurement.unit.value == unit and measurement.value == pytest.approx(factor * radius)
+
+
+def test_a_report_says_that_confidence_is_withheld(tmp_path: Path, make_record: Make, write_dicom: WriteDicom) -> None:
+    write_dicom(tmp_path / "a.dcm")
+    for withheld in (True, False):
+        text = str(pydicom.dcmread(report_of(make_record(tmp_path / "a.dcm", withheld=withheld), tmp_path)))
+        assert ("Confidence withheld" in text) is withheld

@@ -8,14 +8,14 @@ from monai.data import MetaTensor
 from torch import Tensor
 from torch.testing import assert_close
 
-from monai_degia.shifts.appearance import DEFAULT_SHIFTS, SHIFTS, AppearanceShiftd, shifted_copies
+from monai_degia.shifts.appearance import DEFAULT_SHIFTS, FURTHER_SHIFTS, SHIFTS, AppearanceShiftd, shifted_copies
 
 
 def shifted(image: Tensor, name: str) -> Tensor:
     return torch.as_tensor(AppearanceShiftd("image")({"image": image, "shift": name})["image"])
 
 
-@pytest.mark.parametrize("name", SHIFTS)
+@pytest.mark.parametrize("name", [*SHIFTS, *FURTHER_SHIFTS])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_shift_changes_values_and_nothing_else(name: str, channels: int) -> None:
     image = MetaTensor(torch.rand(channels, 40, 32) ** 2, affine=2 * torch.eye(4), meta={"filename_or_obj": "a.png"})

@@ -4,7 +4,7 @@ from monai.data import MetaTensor
 
 from monai_degia import LandmarksToImaged, LandmarksToWorldd, Reframed
 from monai_degia.shifts.appearance import shifted_copies
-from monai_degia.shifts.framing import FRAMINGS
+from monai_degia.shifts.framing import FRAMINGS, FURTHER_FRAMINGS
 
 SIDE = 64
 
@@ -21,7 +21,7 @@ def reframe(name: str) -> dict:
     return LandmarksToImaged("landmarks")(Reframed("image")(sample))
 
 
-@pytest.mark.parametrize("name", FRAMINGS)
+@pytest.mark.parametrize("name", [*FRAMINGS, *FURTHER_FRAMINGS])
 def test_landmarks_stay_on_what_they_mark(name: str) -> None:
     out = reframe(name)
     grid = torch.stack(torch.meshgrid(torch.arange(SIDE), torch.arange(SIDE), indexing="ij"), -1).float()

@@ -107,3 +107,44 @@ def test_files_that_hold_no_landmarks_are_refused(content: Any, message: str, sa
 def test_without_categories_names_can_be_given(save: Save) -> None:
     found = read_annotations(save(coco(entry(), categories=())), names=["wrist", "tip"])
     assert found.images[0].points.tolist() == [[1, 2], [3, 4]]
+
+
+def test_addresses_of_label_studios_export_become_paths(save: Save) -> None:
+    content = coco(entry())
+    content["images"] = [{"id": 10, "file_name": "/data/local-files/?d=set/a%20b.png"}]
+    (image,) = read_annotations(save(content)).images
+    assert image.image == "set/a b.png" and "a b.png" in image.aliases
+
+
+def test_label_studios_export_counts_from_the_corner_of_the_upright_picture(save: Save) -> None:
+    file = save({**coco(entry()), "info": {"contributor": "Label Studio", "version": "1.0"}})
+    found = read_annotations(file)
+    assert found.images[0].points.tolist() == [[0.5, 1.5], [2.5, 3.5]] and found.upright
+    assert read_annotations(file, origin="centre").images[0].points.tolist() == [[1, 2], [3, 4]]
+    assert not read_annotations(file, upright=False).upright
+    assert found.images[0].size is None, "its exporter states the size of the file, and not that of the upright picture"
+
+
+DATUMARO = {
+    "info": dict.fromkeys(("contributor", "date_created", "description", "url", "version", "year"), ""),
+    "licenses": [{"name": "", "id": 0, "url": ""}],
+}
+
+
+def test_datumaros_export_asks_for_the_origin(save: Save, caplog: pytest.LogCaptureFixture) -> None:
+    file = save({**coco(entry(), entry(20)), **DATUMARO})
+    assert read_annotations(file, origin="corner").images[0].points.tolist() == [[0.5, 1.5], [2.5, 3.5]]
+    assert not caplog.text
+    assert read_annotations(file).images[0].points.tolist() == [[1, 2], [3, 4]]
+    assert "Written by Datumaro: pass origin='corner' if the points were set in CVAT" in caplog.text
+
+
+def test_categories_of_one_point_are_landmarks(save: Save) -> None:
+    """As Datumaro writes points that are in no skeleton."""
+    categories = [{"id": i, "name": name, "keypoints": []} for i, name in ((1, "hand"), (2, "wrist"), (3, "tip"))]
+    points = [entry(10, [1, 2, 2], 2), entry(10, [3, 4, 1], 3), entry(20, [5, 6, 2], 3)]
+    found = read_annotations(save(coco(*points, categories=categories)))
+    assert found.names == ("wrist", "tip") and found.images[0].points.tolist() == [[1, 2], [3, 4]]
+    assert found.images[0].occluded.tolist() == [False, True] and found.images[1].labelled.tolist() == [False, True]
+    twice = read_annotations(save(coco(*points, entry(20, [5, 6, 2], 3), categories=categories)))
+    assert twice.images[1].problem == "tip is set twice"

@@ -46,6 +46,8 @@ def test_the_view_on_the_screen_does_not_move_points(turn: int, save: Save) -> N
         (UPLOAD, "my hand.png"),
         (UPLOAD, "0a1b2c3d-my hand.png"),
         ("/data/local-files/?d=set/my%20hand.png", "set/my hand.png"),
+        ("/home/ana/set/my hand.png", "my hand.png"),
+        ("D:\\set\\my hand.png", "my hand.png"),
         ("s3://bucket/set/my hand.png", "set/my hand.png"),
         ("https://host.example/x/my%20hand.png?sig=1", "my hand.png"),
         ("set\\my hand.png", "set/my hand.png"),
@@ -103,7 +105,7 @@ def test_tasks_that_cannot_be_used_say_why(regions: list[Any], problem: str, sav
 def test_json_min(save: Save) -> None:
     points = [{k: v for k, v in {**region(n, x, 50), **region(n, x, 50)["value"]}.items() if k != "value"} for n, x in
               (("wrist", 25), ("tip", 75))]  # fmt: skip
-    entry = {"image": UPLOAD, "patient": "p1", "id": 4, "kp": points, "annotator": 1, "annotation_id": 2}
+    entry = {"image": UPLOAD, "patient": "p1", "id": 4, "landmarks": points, "annotator": 1, "annotation_id": 2}
     found = read_annotations(save([entry]))
     assert found.names == ("wrist", "tip") and found.format == "label_studio"
     assert found.images[0].points.tolist() == [[49.5, 49.5], [149.5, 49.5]]

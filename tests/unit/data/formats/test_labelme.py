@@ -65,5 +65,5 @@ def test_a_folder_of_other_json_is_told(save: Save, tmp_path: Path) -> None:
     save({"a": 1}, "a.json")
     with pytest.raises(ValueError, match=r"a folder\) is no annotation file that is known"):
         read_annotations(tmp_path)
-    with pytest.raises(ValueError, match=r"holds no file of labelme"):
+    with pytest.raises(ValueError, match=r"a folder\) is not labelme: that is a JSON object"):
         read_annotations(tmp_path, format="labelme")

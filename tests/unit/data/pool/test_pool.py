@@ -1,5 +1,8 @@
 """Generated images on disk: precision, capacity, and what a resumed run finds."""
 
+import errno
+import os
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +12,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from monai_degia.data.pool.pool import GeneratedPool
+from monai_degia.errors import WriteError
 
 IMAGE, TARGET = (3, 6, 4), (5, 2)
 Batch = tuple[Tensor, Tensor, Tensor, Tensor]
@@ -246,3 +250,51 @@ def test_a_folder_that_is_not_shared_is_noticed(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"not all in .*here(.|\n)*a file system that they share"):
         here.extend([7, 8, 9])
     assert len(here) == 0
+
+
+def test_a_copy_in_another_process_opens_the_files_and_sees_what_comes_later(tmp_path: Path) -> None:
+    pool = GeneratedPool(tmp_path, 2000, (3, 64, 64), TARGET)  # 25 MB
+    packed = pickle.dumps(pool)
+    assert len(packed) < 10_000
+    copy = pickle.loads(packed)
+    given = (torch.rand(3, 3, 64, 64), *batch(3)[1:])
+    pool.append(*given, round_index=4)
+    assert len(copy) == 3
+    check(copy, 0, given, 4)
+    pool.load_state_dict({**pool.state_dict(), "size": 1})
+    with pytest.raises(IndexError, match="holds 1 images, asked for number 1"):
+        copy[1]
+
+
+def test_no_room_on_the_disk_is_told_before_a_round_is_climbed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = pool_in(tmp_path)
+    asked: list[tuple[int, int]] = []
+
+    def full(descriptor: int, start: int, length: int) -> None:
+        asked.append((start, length))
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full, raising=False)
+    with pytest.raises(WriteError, match=r"Cannot write .*images\.u8: the disk is full\. Free some space"):
+        pool.reserve(4)
+    assert asked == [(0, 4 * 3 * 6 * 4)]
+    with pytest.raises(WriteError, match="the disk is full"):
+        pool.append(*batch(2), round_index=0)
+    assert len(pool) == 0
+    monkeypatch.setattr(os, "posix_fallocate", lambda *_: (_ for _ in ()).throw(OSError(errno.EOPNOTSUPP, "no")))
+    given = batch(2)
+    assert pool.append(*given, round_index=0) == 2, "a disk that cannot be asked"
+    check(pool, 0, given, 0)
+
+
+def test_a_lower_maximum_cuts_nothing_off(tmp_path: Path) -> None:
+    """What a longer run made stays in the files, whatever maximum the next one names."""
+    first, given = pool_in(tmp_path, 9), batch(9)
+    first.append(*given, round_index=0)
+    state = {**first.state_dict(), "size": 4}
+    smaller = pool_in(tmp_path, 4)
+    smaller.load_state_dict(state)
+    assert smaller.room == 0
+    again = pool_in(tmp_path, 9)
+    again.load_state_dict(first.state_dict())
+    check(again, 0, given, 0)

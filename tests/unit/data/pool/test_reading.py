@@ -27,6 +27,7 @@ from monai_degia import (
     shifted_copies,
 )
 from monai_degia.io.fingerprint import describe
+from monai_degia.io.messages import short_message
 
 
 class Counted(MapTransform):
@@ -193,6 +194,7 @@ FINGERPRINT = """
 from monai.transforms import Compose, Lambdad, Resized
 from monai_degia import LoadAnyImaged
 from monai_degia.io.fingerprint import describe
+from monai_degia.io.messages import short_message
 scale = {number}
 chain = [LoadAnyImaged("image"), Resized("image", (4, 4)), Lambdad("image", lambda image: image / scale)]
 print(hash("a"), describe([Compose(chain), {{"b", "a", "c"}}, {{"x": 1, "a": (None, 2.0)}}]))
@@ -220,3 +222,40 @@ def test_fingerprints_tell_apart() -> None:
     loop: list[Any] = []
     loop.append(loop)
     assert describe(loop)
+
+
+@pytest.mark.parametrize("cache_rate", [1.0, 0.5])
+def test_an_item_that_cannot_be_read_fails_or_is_left_out(
+    items: list, caplog: pytest.LogCaptureFixture, cache_rate: float
+) -> None:
+    """With several copies a file: the copies that can be made stay."""
+    good = [pipeline()(item) for item in items]
+    Path(items[1]["image"]).write_bytes(b"damaged")
+    copies = [*items, *({**item, "shift": "negative"} for item in items)]
+    copies[8] = {**copies[8], "shift": "unheard of"}
+    with pytest.raises(RuntimeError) as error:
+        read(copies)
+    assert "1.png" in str(short_message(error.value)) or "unheard of" in str(short_message(error.value))
+    caplog.clear()
+    dataset = read(copies, on_error="skip", cache_rate=cache_rate)
+    assert len(dataset) == len(dataset.data) == 9 and [Path(n).name for n, _ in dataset.skipped] == [
+        "1.png",
+        "1.png",
+        "2.png",
+    ]
+    assert_same([dataset[index] for index in range(5)], [good[0], *good[2:]])
+    (told,) = [record.getMessage() for record in caplog.records if record.name.startswith("monai_degia.data")]
+    assert told.startswith("3 of 12 samples cannot be read and are left out:")
+    assert told.count("1.png: Cannot read image") == 1 and "unheard of" in told
+
+
+def test_nothing_but_damage(items: list) -> None:
+    for item in items:
+        Path(item["image"]).write_bytes(b"damaged")
+    with pytest.raises(ValueError, match=r"None of the 6 samples can be read\. The first is .*0\.png: Cannot read"):
+        read(items, on_error="skip")
+
+
+def test_a_misspelt_way_to_go_on(items: list) -> None:
+    with pytest.raises(ValueError, match=r"on_error must be one of fail, skip, got 'skipp'\. Did you mean 'skip'"):
+        read(items, on_error="skipp")

@@ -1,5 +1,6 @@
 """What is refused before any endpoint sees it."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,7 +17,7 @@ def rules() -> RequestRules:
             raise RefusedRequest("no epochs", 409)
 
     names = {"infer": ["net"], "batch": ["net"], "train": ["net"], "activelearning": ["random"]}
-    return RequestRules(names, {"hand", "1.2.3"}.__contains__, check_training, 1000)
+    return RequestRules(names, {"hand", "1.2.3"}.__contains__, check_training, 1000, has_labels=lambda: False)
 
 
 @pytest.mark.parametrize("name", ["hand", "1.2.840.10008", "Hand 7 (left)", "x" * 200, "\u00e4", "a..b"])
@@ -51,6 +52,17 @@ HEADS = [
     ("DELETE", "/model/net", {}, {}, 405, "Weights come from training"),
     ("PUT", "/datastore/image", {"image": "new"}, {"content-length": "1001"}, 413, "1001 bytes, more than 1000"),
     ("PUT", "/datastore/image", {"image": "new"}, {"transfer-encoding": "chunked"}, 411, "not in chunks"),
+    ("PUT", "/datastore/image", {"image": "new"}, {"content-encoding": "gzip"}, 415, "without a Content-Encoding"),
+    ("PUT", "/datastore/image", {"image": "\u00e9" * 101}, {}, 400, "at most 200 bytes"),
+    ("PUT", "/datastore/image", {"image": "\ud800"}, {}, 400, "must be text in UTF-8"),
+    ("GET", "/ohif/x\x00y", {}, {}, 400, "must be text in UTF-8"),
+    ("GET", "/ohif/..", {}, {}, 400, "without dots for folders"),
+    ("GET", "/session/.hidden", {}, {}, 400, "session_id must be a plain name"),
+    ("POST", "/reload", {}, {}, 405, "Restart the server"),
+    ("GET", "/proxy/dicom/studies", {}, {}, 404, "no DICOMweb server"),
+    ("HEAD", "/datastore/image", {"image": "hand", "check_sum": "CRC:1"}, {}, 400, "MD5, SHA256, SHA512"),
+    ("HEAD", "/datastore/image", {"image": "hand", "check_sum": ":"}, {}, 400, "MD5, SHA256, SHA512"),
+    ("GET", "/datastore/dataset", {}, {}, 404, "no label yet"),
 ]
 
 
@@ -114,3 +126,50 @@ def test_options_are_objects_that_name_plain_images(rules: RequestRules) -> None
             rules.check_options("/train/net", text)
         assert error.value.status == status
     rules.check_options("/batch/infer/net", '{"max_epochs": 0}')
+
+
+OPTIONS = [
+    ("/train/net", {"net": 5}, 400, "net must be a JSON object of options"),
+    ("/train", {"net": [1]}, 400, "net must be a JSON object of options"),
+    ("/train/net", {"net": {"model": "other"}}, 404, "no trainer 'other'"),
+    ("/train/net", {"model": 5}, 404, "no trainer '5'"),
+    ("/activelearning/random", {"strategy": "best"}, 404, "no strategy 'best'"),
+    ("/batch/infer/net", {"model": "other"}, 404, "no model 'other'"),
+    ("/batch/infer/net", {"images": 5}, 400, "images must be a list"),
+    ("/batch/infer/net", {"max_workers": "many"}, 400, "max_workers must be an integer"),
+    ("/batch/infer/net", {"max_batch_size": -1}, 400, "max_batch_size must be an integer"),
+    ("/batch/infer/net", {"label_tag": "../x"}, 400, "label_tag must be a plain name"),
+]
+
+
+@pytest.mark.parametrize(("path", "options", "status", "reason"), OPTIONS)
+def test_options_of_the_wrong_kind(rules: RequestRules, path: str, options: Any, status: int, reason: str) -> None:
+    with pytest.raises(RefusedRequest, match=reason) as error:
+        rules.check_options(path, json.dumps(options))
+    assert error.value.status == status
+    for text in ('{"a": NaN}', '{"a": 1e999}', "[" * 100_000, '{"a": "\\ud800"}', '{"a": ' + "9" * 5000 + "}"):
+        with pytest.raises(RefusedRequest, match="The body is not valid JSON"):
+            rules.check_options(path, text)
+
+
+def test_a_body_of_json_has_an_end(rules: RequestRules) -> None:
+    with pytest.raises(RefusedRequest, match="may have 16777216 characters") as error:
+        rules.check_options("/train/net", " " * (16 << 20) + "{}")
+    assert error.value.status == 413
+
+
+def test_names_of_files_are_plain_and_what_the_server_keeps_stays_its_own(rules: RequestRules) -> None:
+    query = {"image": "hand"}
+    rules.check_body("/datastore/image", query, {"params": "{}"}, ["file"], ["a.nii.gz"])
+    for path, form, files, names, reason in (
+        ("/datastore/image", {}, ["file"], ["a." + "x" * 300], "The name of a file must be a plain name"),
+        ("/session", {}, ["files"], ["a.png", "../b.png"], "The name of a file must be a plain name"),
+        ("/session", {}, ["files"], ["meta.info"], "a session's own file"),
+        ("/infer/net", {}, ["label"], ["a.bin"], "send no label"),
+        ("/datastore/image/info", {"info": '{"strategy": 7}'}, [], [], "strategy is what the server itself keeps"),
+        ("/datastore/image/info", {"info": '{"doubt": 7}'}, [], [], "doubt is what the server itself keeps"),
+        ("/datastore/image/info", {"info": '{"a": Infinity}'}, [], [], "info is not valid JSON"),
+    ):
+        with pytest.raises(RefusedRequest, match=reason) as error:
+            rules.check_body(path, query, form, files, names)
+        assert error.value.status == 400

@@ -45,7 +45,7 @@ def test_what_inference_writes_about_dicom_is_a_label_of_it(tmp_path: Path, bund
     image = SimpleITK.GetImageFromArray(pixels)
     image.SetSpacing((0.2, 0.5))
     SimpleITK.WriteImage(image, str(tmp_path / "a.dcm"))
-    text, entry = ModelInference(bundle, bundle / "models" / "model.pt")(tmp_path / "a.dcm")
+    text, entry = ModelInference(bundle / "models", bundle / "models" / "model.pt")(tmp_path / "a.dcm")
     found = markup_pixels(text, tmp_path / "a.dcm", HAND21, margin=10)
     assert np.allclose(found, list(entry["landmarks"].values()), atol=0.006)  # two decimals there
     assert entry["spacing_mm"] == [0.2, 0.5] and np.ptp(found, axis=0).min() > 1

@@ -61,7 +61,7 @@ def test_training_lowers_the_error_on_pictures_and_dicom_together(
     files[2] = (dicom, files[2][1])
     weights = bundle / "models" / "model.pt"
     items = labelled_items(files, HAND21)
-    run = FineTuning(bundle, weights, tmp_path / "run", TuningOptions(2, 4, 8, 3e-4))
+    run = FineTuning(bundle, bundle / "models", weights, tmp_path / "run", TuningOptions(2, 4, 8, 3e-4))
     best, summary = run.run(items)
     assert best is not None and summary["error_after"] < summary["error_before"] and summary["labels"] == 3
     old, new = (torch.load(path, weights_only=True) for path in (weights, best))
@@ -69,7 +69,7 @@ def test_training_lowers_the_error_on_pictures_and_dicom_together(
 
     def error(path: Path) -> float:
         # In one pass, by which training chooses: after eight steps, several passes may agree on either.
-        infer = ModelInference(bundle, path, refine=False)
+        infer = ModelInference(bundle / "models", path, refine=False)
         found = [list(infer(file)[1]["landmarks"].values()) for file, _ in files]
         return float(np.linalg.norm(np.array(found) - [points for *_, points in labels], axis=-1).mean())
 
@@ -80,14 +80,14 @@ def test_training_lowers_the_error_on_pictures_and_dicom_together(
 def test_weights_that_are_not_better_are_not_offered(make_label: Any, bundle: Path, tmp_path: Path) -> None:
     image, label, _ = make_label()
     options = TuningOptions(max_epochs=1, iterations_per_epoch=2, batch_size=2, learning_rate=1.0)  # tears all apart
-    best, summary = FineTuning(bundle, bundle / "models" / "model.pt", tmp_path / "run", options).run(
-        labelled_items([(image, label)], HAND21)
-    )
+    best, summary = FineTuning(
+        bundle, bundle / "models", bundle / "models" / "model.pt", tmp_path / "run", options
+    ).run(labelled_items([(image, label)], HAND21))
     assert best is None and summary["error_after"] == summary["error_before"]
 
 
 def test_a_folder_that_is_no_bundle_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"There is no .*train\.json"):
-        FineTuning(tmp_path, tmp_path / "model.pt", tmp_path, TuningOptions())
+        FineTuning(tmp_path, tmp_path, tmp_path / "model.pt", tmp_path, TuningOptions())
     with pytest.raises(ValueError, match=r"There is no model in .*--conf bundle FOLDER"):
         ModelInference(tmp_path, tmp_path / "model.pt")

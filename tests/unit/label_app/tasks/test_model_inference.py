@@ -30,7 +30,7 @@ def test_results_equal_those_of_the_whole_config(tmp_path: Path, bundle: Path) -
     )
     workflow.parser.get_parsed_content("evaluator").run()
     expected = json.loads((tmp_path / "out" / "landmarks.json").read_text())
-    inference = ModelInference(bundle, bundle / "models" / "model.pt", version="+label.7")
+    inference = ModelInference(bundle / "models", bundle / "models" / "model.pt", version="+label.7")
     for file, entry in zip(files, expected, strict=True):
         text, found = inference(file)
         assert found.pop("model_version") == entry.pop("model_version") + "+label.7"
@@ -40,7 +40,7 @@ def test_results_equal_those_of_the_whole_config(tmp_path: Path, bundle: Path) -
 
 
 def test_a_file_that_cannot_be_read_is_refused_and_the_next_one_is_not(tmp_path: Path, bundle: Path) -> None:
-    inference = ModelInference(bundle, bundle / "models" / "model.pt")
+    inference = ModelInference(bundle / "models", bundle / "models" / "model.pt")
     (good,) = write_sample_images(tmp_path, count=1, image_size=64)
     bad = tmp_path / "bad.png"
     bad.write_bytes(good.read_bytes()[:200])

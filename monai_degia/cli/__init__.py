@@ -1,0 +1,1 @@
+"""The command ``monai_degia``: train, evaluate, predict, calibrate, convert, report, serve, demo."""

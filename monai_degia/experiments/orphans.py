@@ -1,0 +1,32 @@
+"""Workers that do not outlive the grid that started them."""
+
+from __future__ import annotations
+
+import _thread
+import os
+import time
+from multiprocessing import parent_process
+from threading import Thread
+
+__all__ = ["end_with_parent"]
+
+_GRACE = 30.0  # seconds to take drafts of files away
+
+
+def end_with_parent() -> None:
+    """End this process soon after the one that started it, however that ends; called once in a worker.
+
+    A grid that is killed cannot tell its workers, which would go on training while a second start trains into the same
+    folders.
+    """
+    Thread(target=_wait, name="end_with_parent", daemon=True).start()
+
+
+def _wait() -> None:
+    parent = parent_process()
+    if parent is None:
+        return
+    parent.join()
+    _thread.interrupt_main()  # as Ctrl-C does: what is written is written whole or not at all
+    time.sleep(_GRACE)
+    os._exit(1)
