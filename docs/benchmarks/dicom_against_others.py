@@ -35,9 +35,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Read a folder of DICOM files in three ways and compare.")
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder
-    warnings.simplefilter("ignore")
-    logging.disable(logging.WARNING)
-    SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)
     print("| file | syntax | size | pydicom | off | ITK | mm | from | pydicom mm | ITK mm |")
     print("|---|---|---|---|---|---|---|---|---|---|")
     counts = {"files": 0, "read": 0, "as pydicom": 0}
@@ -131,4 +128,7 @@ def syntax(file: Path) -> str:
 
 
 if __name__ == "__main__":
+    warnings.simplefilter("ignore")
+    logging.disable(logging.WARNING)
+    SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)
     main()

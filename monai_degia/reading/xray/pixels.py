@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 from pydicom.dataset import Dataset, FileDataset
+from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
 
 from monai_degia.reading.xray.files import XRayFileError
 from monai_degia.reading.xray.lut import usable_table
@@ -99,7 +100,8 @@ def _grey_levels(
     """Grey in [0, 1] of each level, float32; ``count`` gives the number of shown pixels of each."""
     padding = _padding(levels, dataset)
     syntax = dataset.file_meta.TransferSyntaxUID
-    form = {"little_endian": syntax.is_little_endian, "implicit": syntax.is_implicit_VR}
+    # What is compressed is in explicit VR, little-endian, and pydicom does not know all of its syntaxes.
+    form = {"little_endian": syntax != ExplicitVRBigEndian, "implicit": syntax == ImplicitVRLittleEndian}
     modality = usable_table(
         dataset.get("ModalityLUTSequence") or [], what=f"{name}: the modality LUT", has_range=False, **form
     )

@@ -113,6 +113,7 @@ def test_jpeg_xl_is_read_where_a_decoder_is_installed(write_xray: Write) -> None
     dataset = pydicom.dcmread(write(write_xray, bytes(coded), JPEG_2000, 12))
     dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.4.110"
     np.testing.assert_array_equal(stored_values(dataset, "a.dcm")[0], SMOOTH)
+    assert np.ptp(XRayReader().get_data(dataset)[0]) == 1
 
 
 def test_a_stream_is_measured_before_it_is_decoded(write_xray: Write) -> None:
