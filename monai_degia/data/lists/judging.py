@@ -55,8 +55,8 @@ def judged(
     if turned and not told:
         view = "turned upright by it" if annotations.upright else "as they are stored"
         _logger.warning(
-            "%d of %d photographs have an Exif orientation: points are taken for pixels of them %s, as files of this kind "
-            "have it (%s). upright=True or False says otherwise.",
+            "%d of %d photographs have an Exif orientation: points are taken for pixels of them %s, as files of this "
+            "kind have it (%s). upright=True or False says otherwise.",
             turned,
             len(turns),
             view,
