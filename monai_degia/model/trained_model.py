@@ -331,7 +331,7 @@ class TrainedModel:
         folder = Path(images) if isinstance(images, (str, Path)) and Path(images).is_dir() else None
         chain = self.preprocessing(modality=modality, mirror=mirror, picture_side=picture_side, guarded=True, **reading)
         loader = PrefetchLoader(Dataset(image_items(images), chain), batch_size, num_workers)
-        about = {"names": self.names, "image_dir": image_dir or folder, "model_version": self.model_version}
+        about = {"landmarks": self.landmarks, "image_dir": image_dir or folder, "model_version": self.model_version}
         return stream_predictions(loader, self.predict_batch, self.device, about, skip_unreadable, progress)
 
     @property

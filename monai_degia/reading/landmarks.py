@@ -66,14 +66,14 @@ def _points_and_size(points: Tensor | np.ndarray, spatial_shape: Sequence[int]) 
     return tensor, tensor.new_tensor([float(side) for side in spatial_shape])
 
 
-def landmarks_to_original(points: Tensor | np.ndarray, image: Tensor, names: Sequence[str] | None = None) -> Tensor:
+def landmarks_to_original(points: Tensor | np.ndarray, image: Tensor, names: Landmarks | None = None) -> Tensor:
     """Carry predictions from the pixels of the network's image to those of the file.
 
     Args:
         points: pixel coordinates (K, 2) in ``image``.
         image: the transformed image (C, X, Y) as MONAI tracks it, with its affine and ``original_affine``.
-        names: K landmark names; needed only for names with a side: if the image was mirrored an odd number of times,
-            left and right are exchanged back.
+        names: see :func:`monai_degia.landmark_set`; needed only where left and right are told apart: if the image was
+            mirrored an odd number of times, they are exchanged back.
 
     Returns:
         Float32 pixel coordinates (K, 2) in the file.

@@ -118,7 +118,7 @@ class LandmarkPreprocessing(GuardedCompose):
         return Compose.__call__(self, input_, *args, **kwargs)
 
     @staticmethod
-    def to_file(points: Tensor, image: MetaTensor, names: Sequence[str] | None = None) -> Tensor:
+    def to_file(points: Tensor, image: MetaTensor, names: Landmarks | None = None) -> Tensor:
         """Normalised landmarks (K, 2) of a picture that came out of here, in pixels of its file, (K, 2).
 
         Args:

@@ -150,7 +150,7 @@ class HtmlReport(CollectingWriter):
         """Normalised landmarks in pixels of the picture."""
         points, size = points.detach().cpu(), self._size(image)
         if self.pictures == "file":
-            return original_points(points, image, self.names, name)
+            return original_points(points, image, self.landmarks, name)
         if points.shape != (len(self.names), 2) or not torch.isfinite(points).all():
             raise UserError(
                 f"{name}: expected {len(self.names)} finite landmarks, got shape {tuple(points.shape)} and "

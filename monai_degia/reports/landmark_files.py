@@ -13,7 +13,7 @@ from ignite.engine import Engine, Events
 from monai.data import decollate_batch
 from monai.utils import CommonKeys
 
-from monai_degia.data.lists.landmark_sets import Landmarks, landmark_names
+from monai_degia.data.lists.landmark_sets import Landmarks, landmark_set
 from monai_degia.errors import UserError, did_you_mean
 from monai_degia.io.files import printable
 from monai_degia.io.suffixes import IMAGE_SUFFIXES
@@ -96,7 +96,8 @@ class LandmarkFileWriter(CollectingWriter):
         save_interval: float = 60.0,
     ) -> None:
         super().__init__(output_dir)
-        self.names = landmark_names(landmarks)
+        self.landmarks = landmark_set(landmarks)
+        self.names = self.landmarks.names
         self.image_dir, self.model_version, self.modality = image_dir, model_version, modality
         self.save_interval = save_interval
         wanted = (formats,) if isinstance(formats, str) else tuple(formats)
@@ -135,7 +136,7 @@ class LandmarkFileWriter(CollectingWriter):
                     image,
                     given,
                     _row(output, index),
-                    self.names,
+                    self.landmarks,
                     image_dir=self.image_dir,
                     output_name=output_name,
                     model_version=self.model_version,

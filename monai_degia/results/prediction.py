@@ -13,6 +13,7 @@ import torch
 from monai.data import MetaTensor
 from torch import Tensor
 
+from monai_degia.data.lists.landmark_sets import Landmarks, landmark_names
 from monai_degia.errors import UserError
 from monai_degia.io.files import printable
 from monai_degia.io.suffixes import PICTURE_SUFFIXES
@@ -137,13 +138,13 @@ class LandmarkPrediction:
         return None if self.confidence is None else math.fsum(self.confidence) / len(self.confidence)
 
 
-def original_points(prediction: Tensor, image: MetaTensor, names: Sequence[str], label: str) -> tuple[Point, ...]:
+def original_points(prediction: Tensor, image: MetaTensor, landmarks: Landmarks, label: str) -> tuple[Point, ...]:
     """Carry the network's landmarks to pixels of the file.
 
     Args:
         prediction: normalised landmarks (K, 2).
         image: the network's image (C, X, Y), tracked.
-        names: K landmark names.
+        landmarks: the K landmarks, see :func:`monai_degia.landmark_set`.
         label: what to call the image in a message.
 
     Returns:
@@ -153,6 +154,7 @@ def original_points(prediction: Tensor, image: MetaTensor, names: Sequence[str],
         ValueError: if the prediction has another number of landmarks, or is not finite.
 
     """
+    names = landmark_names(landmarks)
     if prediction.shape != (len(names), 2):
         raise UserError(
             f"The network gives predictions of shape {tuple(prediction.shape)}, {len(names)} landmarks are named: use "
@@ -160,7 +162,7 @@ def original_points(prediction: Tensor, image: MetaTensor, names: Sequence[str],
         )
     if not torch.isfinite(prediction).all():
         raise UserError(f"The prediction for {label} is not finite: the weights are of no use. Train anew.")
-    points = LandmarkPreprocessing.to_file(prediction, image, names)
+    points = LandmarkPreprocessing.to_file(prediction, image, landmarks)
     return tuple((float(x), float(y)) for x, y in points)
 
 
@@ -180,7 +182,7 @@ def landmark_prediction(
     image: MetaTensor,
     given: Mapping[str, Any],
     found: Mapping[str, Any],
-    names: Sequence[str],
+    landmarks: Landmarks,
     image_dir: str | Path | None = None,
     output_name: str | None = None,
     model_version: str = "",
@@ -195,7 +197,7 @@ def landmark_prediction(
         found: normalised landmarks ``pred`` (K, 2), and optionally ``confidence`` (K,) and ``radius`` (K,), a fraction
             of the size of the hand that was found, both NaN where they are withheld; ``disagreement`` (K,),
             ``domain_shift`` and ``mirrored``.
-        names: K landmark names.
+        landmarks: the K landmarks, see :func:`monai_degia.landmark_set`.
         image_dir: folder that the image's name is relative to; None takes the last part.
         output_name: of files about this image; default: its name.
         model_version: name and version of the model.
@@ -213,7 +215,7 @@ def landmark_prediction(
     name = relative_name(file, image_dir)
     spacing = torch.as_tensor(meta.get("file_spacing", given.get("spacing", torch.nan))).double()
     known = bool(torch.isfinite(spacing).all())
-    points = original_points(found["pred"], image, names, name)
+    points = original_points(found["pred"], image, landmarks, name)
     confidence, radius, disagreement = (_numbers(found.get(key)) for key in ("confidence", "radius", "disagreement"))
     withheld = confidence is not None and all(math.isnan(value) for value in confidence)
     shift = found.get("domain_shift")
@@ -221,7 +223,7 @@ def landmark_prediction(
         image=name,
         file=Path(file),
         output_name=name if output_name is None else output_name,
-        names=tuple(names),
+        names=landmark_names(landmarks),
         points_px=points,
         size_px=(int(meta["spatial_shape"][0]), int(meta["spatial_shape"][1])),
         spacing_mm=(float(spacing[0]), float(spacing[1])) if known else None,

@@ -203,3 +203,36 @@ def test_a_network_of_ones_own_predicts_but_cannot_be_described(network: Landmar
         small(network, autocast_dtype="bfloat")
     with pytest.raises(ValueError, match="finds 3 landmarks, but 21 are named"):
         TrainedModel(network, HAND21)
+
+
+PAIRED = {"names": ["apex_a", "notch", "apex_b"], "pairs": [["apex_a", "apex_b"]], "object": "chest"}
+
+
+def test_left_and_right_of_a_set_are_told_by_its_pairs(
+    network: LandmarkRegressor, images: Path, tmp_path: Path
+) -> None:
+    """A picture and its mirror image, said to be one, differ by the place of the pair alone."""
+    file, mirrored = min(images.iterdir()), tmp_path / "mirrored.png"
+    with Image.open(file) as picture:
+        picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(mirrored)
+        width = picture.width
+    model = TrainedModel(network, PAIRED, refine=False, autocast_dtype=None)
+    as_is = np.array(model.predict(file)[0].points_px)
+    (found,) = model.predict(mirrored, mirror=True)
+    points = np.array(found.points_px)
+    points[:, 0] = width - 1 - points[:, 0]
+    np.testing.assert_allclose(points[[2, 1, 0]], as_is, atol=1e-3)
+
+
+def test_only_what_has_sides_is_mirrored_by_a_header(network: LandmarkRegressor) -> None:
+    assert TrainedModel(network, PAIRED).preprocessing(mirror="auto").transforms[0].defaults["mirror"] is False
+    with pytest.raises(ValueError, match="of which there is a left and a right"):
+        TrainedModel(network, PAIRED, either_side=True)
+    sided = TrainedModel(network, {**PAIRED, "sided": True}, either_side=True)
+    assert sided.preprocessing(mirror="auto").transforms[0].defaults["mirror"] == "auto"
+
+
+def test_a_set_of_ones_own_travels_with_the_model(network: LandmarkRegressor, tmp_path: Path) -> None:
+    TrainedModel(network, PAIRED).save(tmp_path / "chest")
+    loaded = TrainedModel.load(tmp_path / "chest").landmarks
+    assert loaded.pairs == (("apex_a", "apex_b"),) and loaded.size_name == "chest size"
