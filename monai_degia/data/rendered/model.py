@@ -5,7 +5,7 @@ the camera. The palm faces the camera, so fingers flex towards negative z. Turne
 axes and the thumb is on the right.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,7 +57,7 @@ class HandShape:
 
 @dataclass(frozen=True)
 class HandPose:
-    """What one hand does. All angles are radians.
+    """What one hand does; by default it is flat, upright and moderately spread. All angles are radians.
 
     Attributes:
         flexion: shape (5, 3), bending of MCP, PIP and DIP towards the palm; for the thumb palmar abduction of the CMC,
@@ -69,16 +69,11 @@ class HandPose:
 
     """
 
-    flexion: FloatArray
-    abduction: FloatArray
+    flexion: FloatArray = field(default_factory=lambda: np.zeros((5, 3)))
+    abduction: FloatArray = field(default_factory=lambda: np.deg2rad([42.0, 8.0, 0.0, -8.0, -18.0]))
     rotation: float = 0.0
     tilt: tuple[float, float] = (0.0, 0.0)
     wrist: float = 0.0
-
-    @classmethod
-    def open_hand(cls) -> "HandPose":
-        """Return the flat, upright, moderately spread hand."""
-        return cls(np.zeros((5, 3)), np.deg2rad([42.0, 8.0, 0.0, -8.0, -18.0]))
 
     def view_rotation(self) -> FloatArray:
         """Return the (3, 3) rotation from the hand frame to the camera frame: first the tilts, then the turn."""

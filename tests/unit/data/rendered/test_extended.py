@@ -10,7 +10,7 @@ from monai_degia.data.rendered.model import HandPose, HandShape, joint_positions
 @pytest.mark.parametrize("folded", [(), (1,), (2, 3), (1, 2, 3, 4)])
 @pytest.mark.parametrize("turn", [0.0, 1.0, 3.0])
 def test_straight_fingers_are_counted_in_any_turn(folded: tuple[int, ...], turn: float) -> None:
-    pose = HandPose.open_hand()
+    pose = HandPose()
     pose.flexion[list(folded), 1:] = np.deg2rad(80)
     # Seen half from the side, where folded fingers do not foreshorten to straight lines.
     joints = joint_positions(HandShape.average(), pose) @ [[0.8, 0], [0, 1], [0.6, 0]]
@@ -19,7 +19,7 @@ def test_straight_fingers_are_counted_in_any_turn(folded: tuple[int, ...], turn:
 
 
 def test_items_get_their_class_and_keep_the_rest() -> None:
-    points = joint_positions(HandShape.average(), HandPose.open_hand())[:, :2]
+    points = joint_positions(HandShape.average(), HandPose())[:, :2]
     items = [{"image": "a.png", "landmarks": points, "class": 9}]
     assert classes_by_extended_fingers(items) == [{**items[0], "class": 5}]
     assert items[0]["class"] == 9

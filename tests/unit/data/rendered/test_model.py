@@ -32,7 +32,7 @@ def test_posing_keeps_bones_rigid(seed: int) -> None:
 
 
 def test_open_hand_has_the_layout_of_a_right_hand_seen_from_the_palm() -> None:
-    joints = dict(zip(HAND21, joint_positions(HandShape.average(), HandPose.open_hand()), strict=True))
+    joints = dict(zip(HAND21, joint_positions(HandShape.average(), HandPose()), strict=True))
     tips = [joints[f"{finger}_tip"] for finger in ("thumb", "index", "middle", "ring", "little")]
     assert all(right[0] > left[0] for right, left in pairwise(tips))
     assert all(joints[f"{f}_tip"][1] < joints[f"{f}_pip"][1] < joints[f"{f}_mcp"][1] < 0 for f in ("index", "little"))
@@ -41,7 +41,7 @@ def test_open_hand_has_the_layout_of_a_right_hand_seen_from_the_palm() -> None:
 
 @pytest.mark.parametrize("finger", range(5))
 def test_flexion_brings_tips_towards_camera_and_palm(finger: int) -> None:
-    shape, flat = HandShape.average(), HandPose.open_hand()
+    shape, flat = HandShape.average(), HandPose()
     flexion = np.zeros((5, 3))
     flexion[finger] = np.deg2rad([40, 50, 30])
     before = joint_positions(shape, flat)
@@ -55,7 +55,7 @@ def test_flexion_brings_tips_towards_camera_and_palm(finger: int) -> None:
 
 def test_flexion_angle_is_the_angle_between_bones() -> None:
     angles = np.deg2rad([20.0, 35.0, 50.0])
-    pose = replace(HandPose.open_hand(), flexion=np.tile(angles, (5, 1)))
+    pose = replace(HandPose(), flexion=np.tile(angles, (5, 1)))
     joints = joint_positions(HandShape.average(), pose)
     for finger, chain in enumerate(CHAINS):
         bones = np.diff(joints[chain], axis=0)
@@ -65,11 +65,11 @@ def test_flexion_angle_is_the_angle_between_bones() -> None:
 
 
 def test_view_rotation_is_proper_and_turns_clockwise() -> None:
-    pose = replace(HandPose.open_hand(), rotation=0.3, tilt=(0.2, -0.4))
+    pose = replace(HandPose(), rotation=0.3, tilt=(0.2, -0.4))
     view = pose.view_rotation()
     np.testing.assert_allclose(view @ view.T, np.eye(3), atol=1e-12)
     assert np.linalg.det(view) == pytest.approx(1.0)
-    up = replace(HandPose.open_hand(), rotation=np.pi / 2).view_rotation() @ [0, -1, 0]
+    up = replace(HandPose(), rotation=np.pi / 2).view_rotation() @ [0, -1, 0]
     np.testing.assert_allclose(up, [1, 0, 0], atol=1e-12)
 
 

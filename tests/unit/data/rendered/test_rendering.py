@@ -27,7 +27,7 @@ def parts(*fingers: Capsule, trunk: tuple[Capsule, ...] = ()) -> HandParts:
 
 def test_projection_scale_is_exact() -> None:
     shape = HandShape.average()
-    joints = build_hand(shape, HandPose.open_hand()).joints_mm
+    joints = build_hand(shape, HandPose()).joints_mm
     pixels = OrthographicCamera(2.5, (20.0, 50.0)).project(joints)
     np.testing.assert_allclose(pixels[0], [20.0, 50.0])
     for finger in range(1, 5):
