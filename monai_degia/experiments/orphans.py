@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import _thread
 import os
+import signal
 import time
 from multiprocessing import parent_process
-from threading import Thread
+from threading import Thread, main_thread
 
 __all__ = ["end_with_parent"]
 
-_GRACE = 30.0  # seconds to take drafts of files away
+_GRACE = 10.0  # seconds to take drafts of files away
 
 
 def end_with_parent() -> None:
@@ -27,6 +28,14 @@ def _wait() -> None:
     if parent is None:
         return
     parent.join()
-    _thread.interrupt_main()  # as Ctrl-C does: what is written is written whole or not at all
+    _interrupt()  # what is written is written whole or not at all
     time.sleep(_GRACE)
     os._exit(1)
+
+
+def _interrupt() -> None:
+    """Stop the main thread as Ctrl-C does, also while it waits."""
+    if hasattr(signal, "pthread_kill") and (main := main_thread().ident) is not None:
+        signal.pthread_kill(main, signal.SIGINT)
+    else:
+        _thread.interrupt_main()

@@ -2,8 +2,12 @@
 
 import csv
 import json
+import os
 import runpy
+import shutil
+import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +18,8 @@ from monai_degia.data.formats.read import read_annotations
 from monai_degia.io.messages import short_message
 from monai_degia.model.trained_model import TrainedModel
 
-DRAW = Path(__file__).parents[2] / "docs" / "examples" / "own_anatomy" / "draw_vertebrae.py"
+REPO = Path(__file__).parents[2]
+DRAW = REPO / "docs" / "examples" / "own_anatomy" / "draw_vertebrae.py"
 NAMES = ("upper_front", "upper_back", "lower_back", "lower_front", "spinous_tip")
 SMALL = ["--in_channels", "1", "--image_size", "[96, 64]", "--network_def::backbone", "lenet"]
 SMALL += ["--iterations_per_epoch", "15", "--images_per_round", "16", "--batch_size", "16"]
@@ -142,3 +147,32 @@ def test_annotations_are_converted_there_and_back(
         np.testing.assert_allclose(after.points, before.points, atol=0.01)
     with pytest.raises(ValueError, match="exists already"):
         main(["convert", str(source), str(tmp_path / "list.csv"), "--to", "csv"])
+
+
+@pytest.mark.long
+def test_a_wheel_holds_all_that_the_commands_need(data: Path, tmp_path: Path) -> None:
+    """Built from a copy, unpacked beside nothing else, and used from another folder."""
+    source, target = tmp_path / "source", tmp_path / "site"
+    for name in ("monai_degia", "bundle", "configs"):
+        shutil.copytree(REPO / name, source / name, ignore=shutil.ignore_patterns("__pycache__", "eval"))
+    for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(REPO / name, source / name)
+    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", str(tmp_path)]
+    subprocess.run([*build, str(source)], check=True, capture_output=True, text=True, timeout=300)
+    (wheel,) = tmp_path.glob("monai_degia-*.whl")
+    with zipfile.ZipFile(wheel) as file:
+        file.extractall(target)
+    command = [sys.executable, "-m", "monai_degia", "predict", str(data / "others"), str(tmp_path / "out")]
+    environment = {**os.environ, "PYTHONPATH": str(target)}
+    where = [sys.executable, "-c", "import monai_degia; print(monai_degia.__file__)"]
+    told = subprocess.run(where, cwd=tmp_path, env=environment, check=True, capture_output=True, text=True)
+    assert told.stdout.startswith(str(target))
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, check=False, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    with (tmp_path / "out" / "landmarks.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["image"] for row in rows] == [f"images/{index:03d}.png" for index in range(6)], (
+        "sub-folders are searched"
+    )

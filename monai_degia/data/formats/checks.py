@@ -202,7 +202,8 @@ def _against_size(image: AnnotatedImage, size: Size | None, turn: int, upright: 
     if size is None:
         return {}
     turned = (size[1], size[0])
-    seen = turned if upright and turn in _SIDEWAYS else size
+    # A tool that is known to turn pictures has not done so if it states the size of the file.
+    seen = turned if upright and turn in _SIDEWAYS and image.size != size else size
     swapped = image.size == turned and image.size != size
     if turn in _SIDEWAYS and not upright and (swapped or _fits_only(image, turned, size, margin)):
         view = f"{turned[0]} x {turned[1]}"

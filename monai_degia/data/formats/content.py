@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 from xml.etree import ElementTree
 
+from monai_degia.data.formats.wording import listed
 from monai_degia.errors import MissingExtraError, UserError
 
 __all__ = ["Content", "load_content"]
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
+_ZIP = b"PK\x03\x04"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -63,6 +66,8 @@ def load_content(path: Path) -> Content:
     data = path.read_bytes()
     if data.startswith(_HDF5):
         return Content(path, "hdf5", _hdf5(path))
+    if data.startswith(_ZIP):
+        raise UserError(f"{path} is {_archive(path)}.")
     if b"\0" in data[:1024] and not data.startswith(_UTF16):
         return Content(path, "binary")
     text = _text(path, data)
@@ -72,6 +77,19 @@ def load_content(path: Path) -> Content:
     if start == "<":
         return Content(path, "xml", _xml(path, data))
     return Content(path, "table", text)
+
+
+def _archive(path: Path) -> str:
+    """What a ZIP file is and what to do with it; workbooks are such files too."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, OSError, ValueError):
+        return "a damaged ZIP archive"
+    if "xl/workbook.xml" in names:
+        return "a workbook: save its sheet as CSV"
+    inside = [name for name in names if name.lower().endswith((".json", ".xml", ".csv", ".h5", ".slp"))]
+    return f"a ZIP archive: unpack it, and pass what is in it ({listed(inside) or 'no annotation file'})"
 
 
 def _hdf5(path: Path) -> dict[str, tuple[str, ...]]:

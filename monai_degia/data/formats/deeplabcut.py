@@ -14,6 +14,7 @@ from monai_degia.data.formats.annotations import AnnotationSet
 from monai_degia.data.formats.content import Content, load_content
 from monai_degia.data.formats.objects import LabelledObject, annotation_set, image_path, which_of
 from monai_degia.data.formats.options import AnnotationFormat, ReadOptions, WriteOptions
+from monai_degia.data.formats.pickles import pickled_code
 from monai_degia.data.formats.tables import cell_number, read_rows, separator
 from monai_degia.data.formats.wording import listed
 from monai_degia.errors import MissingExtraError, UserError
@@ -64,7 +65,8 @@ def _read(content: Content, options: ReadOptions) -> AnnotationSet:
     Columns have the levels scorer, individuals (projects of several animals), bodyparts and coords; rows are paths of
     pictures, or their three parts (deeplabcut 3.0.2, utils/conversioncode.py, guarantee_multiindex_rows). Empty cells
     are not labelled. Pixel centres are at integers: both annotation tools, napari-deeplabcut and the older one on
-    matplotlib, show pixel (0, 0) around the point (0, 0). HDF5 needs the extra ``deeplabcut``.
+    matplotlib, show pixel (0, 0) around the point (0, 0). HDF5 needs the extra ``deeplabcut``; pandas would run Python
+    code that is hidden in such a file, so one that has some is refused.
     """
     paths = _collected(content.path) if content.kind == "folder" else [content.path]
     frames = [_frame(content if path == content.path else load_content(path)) for path in paths]
@@ -128,6 +130,9 @@ def _of_hdf5(path: Path) -> _Frame:
         import tables  # noqa: F401 -- pandas reads HDF5 by it
     except ImportError as error:
         raise MissingExtraError(f"{path} is HDF5, which needs pip install monai_degia[deeplabcut].") from error
+    place = pickled_code(path)
+    if place:
+        raise UserError(f"{path} holds Python code in {place}, which would run. Pass the CSV that lies beside it.")
     try:
         table = pandas.read_hdf(path)
     except Exception as error:  # pandas and PyTables raise whatever a foreign or damaged file makes them

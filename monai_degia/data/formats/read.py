@@ -12,6 +12,7 @@ from monai_degia.data.formats.annotations import AnnotationSet
 from monai_degia.data.formats.content import Content, load_content
 from monai_degia.data.formats.options import AnnotationFormat, ReadOptions
 from monai_degia.data.formats.registry import ANNOTATION_FORMATS, find_format
+from monai_degia.data.formats.wording import listed
 from monai_degia.errors import UserError, did_you_mean
 
 __all__ = ["read_annotations"]
@@ -19,6 +20,7 @@ __all__ = ["read_annotations"]
 _logger = logging.getLogger(__name__)
 _ORIGINS = {"centre": 0.0, "corner": 0.5}
 _SEVERAL = ("refuse", "largest", "first")
+_ENDINGS = (".json", ".xml", ".csv", ".h5", ".slp")
 _ALWAYS = ("names", "several", "origin")
 
 
@@ -93,10 +95,25 @@ def _recognised(content: Content) -> AnnotationFormat:
     if fitting:
         several = ", ".join(form.name for form in fitting)
         raise UserError(f"{content.path} may be one of {several}. Pass format=<one of them>.")
+    inside = _files_inside(content.path) if content.kind == "folder" else []
+    cure = f"It holds {listed(inside)}: pass that." if inside else "Export one of these."
     raise UserError(
-        f"{content.path} ({_kind(content)}) is no annotation file that is known. Looked for:\n  {looked}\n"
-        "Export one of these, or pass format=<name> to hear what it lacks."
+        f"{content.path} ({_kind(content)}) is no annotation file that is known. Looked for:\n  {looked}\n{cure}"
     )
+
+
+def _files_inside(folder: Path) -> list[str]:
+    """Files of a folder, and of the folders in it, that can be read by themselves."""
+    found = []
+    for path in sorted([*folder.glob("*"), *folder.glob("*/*")]):
+        if path.is_file() and path.suffix.lower() in _ENDINGS:
+            try:
+                content = load_content(path)
+            except UserError:
+                continue
+            if any(form.recognise(content) for form in ANNOTATION_FORMATS.values()):
+                found.append(path.relative_to(folder).as_posix())
+    return found
 
 
 def _kind(content: Content) -> str:

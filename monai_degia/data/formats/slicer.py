@@ -29,6 +29,40 @@ _SCHEMA = (
 )
 
 
+class _Images:
+    """The images below a folder by their names, with and without ending; each sub-folder is listed once."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._by_name: dict[Path, dict[str, list[Path]]] = {}
+
+    def of(self, where: str) -> Path:
+        """The image that a markups file belongs to, by its path relative to the root."""
+        stem = where.removesuffix(_ENDING).removesuffix(".json")
+        folder, name = self.root / posixpath.dirname(stem), posixpath.basename(stem).lower()
+        if folder not in self._by_name:
+            self._by_name[folder] = _named_images(folder)
+        found = self._by_name[folder].get(name, [])
+        exact = [path for path in found if path.name.lower() == name]
+        if len(exact or found) != 1:
+            several = (
+                f"is said of several: {', '.join(path.name for path in found)}" if found else f"is not in {folder}"
+            )
+            raise UserError(f"the image of this file {several}. Pass image_dir")
+        return (exact or found)[0]
+
+
+def _named_images(folder: Path) -> dict[str, list[Path]]:
+    names: dict[str, list[Path]] = {}
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        name = path.name.lower()
+        ending = next((e for e in sorted(IMAGE_SUFFIXES, key=len, reverse=True) if name.endswith(e)), "")
+        if path.is_file() and (ending or (not name.endswith(".json") and is_dicom_file(path))):
+            for key in dict.fromkeys((name, name.removesuffix(ending))):
+                names.setdefault(key, []).append(path)
+    return names
+
+
 def _recognise(content: Content) -> bool:
     if content.kind == "folder":
         return any(content.path.rglob(f"*{_ENDING}"))
@@ -45,17 +79,18 @@ def _read(content: Content, options: ReadOptions) -> AnnotationSet:
     """
     root = content.path if content.kind == "folder" else content.path.parent
     files = sorted(content.path.rglob(f"*{_ENDING}")) if content.kind == "folder" else [content.path]
-    objects = [_object(load_content(file), root, options.image_dir or root) for file in files]
+    images = _Images(options.image_dir or root)
+    objects = [_object(load_content(file), root, images) for file in files]
     bare = sum(not labelled.points and not labelled.problem for labelled in objects)
     notes = [f"Left out, file without a placed point: {bare}."] if bare else []
     return annotation_set("slicer", [o for o in objects if o.points or o.problem], options, notes=notes)
 
 
-def _object(content: Content, root: Path, images: Path) -> LabelledObject:
+def _object(content: Content, root: Path, images: _Images) -> LabelledObject:
     where = content.path.relative_to(root).as_posix()
     try:
-        file = _image_of(where, images)
-        name = file.relative_to(images).as_posix()
+        file = images.of(where)
+        name = file.relative_to(images.root).as_posix()
     except UserError as error:
         return LabelledObject("", {}, where=where, problem=str(error))
     try:
@@ -69,26 +104,6 @@ def _object(content: Content, root: Path, images: Path) -> LabelledObject:
         problem = f"{list(positions)[int(away.argmax())]} lies {away.max():.1f} mm off the image's plane"
     pairs = {key: (float(x), float(y)) for key, (x, y) in zip(positions, points, strict=True)}
     return LabelledObject(name, pairs, frozenset(hidden), where, frame.size, problem=problem)
-
-
-def _image_of(where: str, images: Path) -> Path:
-    """The image that a markups file belongs to."""
-    stem = where.removesuffix(_ENDING).removesuffix(".json")
-    folder = images / posixpath.dirname(stem)
-    last = posixpath.basename(stem).lower()
-    found = [path for path in sorted(folder.iterdir()) if _is_image(path, last)] if folder.is_dir() else []
-    exact = [path for path in found if path.name.lower() == last]
-    if len(exact or found) != 1:
-        several = f"is said of several: {', '.join(path.name for path in found)}" if found else f"is not in {folder}"
-        raise UserError(f"the image of this file {several}. Pass image_dir")
-    return (exact or found)[0]
-
-
-def _is_image(path: Path, stem: str) -> bool:
-    name = path.name.lower()
-    ending = next((ending for ending in sorted(IMAGE_SUFFIXES, key=len, reverse=True) if name.endswith(ending)), "")
-    fits = stem in (name, name.removesuffix(ending))
-    return fits and path.is_file() and (bool(ending) or is_dicom_file(path))
 
 
 def _control_points(content: Content) -> tuple[dict[str, np.ndarray], set[str]]:

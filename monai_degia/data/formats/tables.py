@@ -47,12 +47,15 @@ def separator(text: str) -> str:
 def read_rows(path: Path, text: str) -> Iterator[tuple[int, tuple[str, ...]]]:
     """Line number and cells of each row that is not blank, without Excel's ``sep=`` line."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator(text))
+    first = True
     try:
         for row in reader:
             cells = tuple(map(str.strip, row))
-            says_separator = reader.line_num == 1 and cells and cells[0].lower().startswith("sep=")
-            if any(cells) and not says_separator:
+            if not any(cells):
+                continue
+            if not (first and cells[0].lower().startswith("sep=")):
                 yield reader.line_num, cells
+            first = False
     except csv.Error as error:
         raise UserError(f"{path} is not a table in text, line {reader.line_num}: {error}.") from error
 

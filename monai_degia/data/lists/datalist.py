@@ -133,7 +133,7 @@ def load_datalist(
         use_occluded=occluded == "use",
         on_error=on_error,
     )
-    items = make_items(file, judged(annotations, folders, margin, accept), rules)
+    items = make_items(file, judged(annotations, folders, margin, accept, upright is not None), rules)
     check_labels(file, names, items, accept)
     return items
 

@@ -28,7 +28,7 @@ _logger = logging.getLogger(__name__)
 
 
 def judged(
-    annotations: AnnotationSet, folders: Sequence[Path], margin: float, accept: Sequence[str]
+    annotations: AnnotationSet, folders: Sequence[Path], margin: float, accept: Sequence[str], told: bool = False
 ) -> list[AnnotatedImage]:
     """The images with points in pixels of their files; what cannot be meant has become their ``problem``.
 
@@ -37,6 +37,7 @@ def judged(
         folders: of the images.
         margin: how far landmarks may lie beyond the edge, as a fraction of the side.
         accept: kinds of faults that are meant so.
+        told: whether somebody said if the points are those of upright pictures.
 
     """
     unknown = [kind for kind in accept if kind not in (*FAULT_KINDS, UNLABELLED)]
@@ -50,6 +51,17 @@ def judged(
     pictures = [file if file and file.name.lower().endswith(PICTURE_SUFFIXES) else None for file in files]
     sizes = [size_of_picture(file) if file else None for file in pictures]
     turns = [exif_orientation(file) if file else 1 for file in pictures]
+    turned = sum(turn != 1 for turn in turns)
+    if turned and not told:
+        view = "turned upright by it" if annotations.upright else "as they are stored"
+        _logger.warning(
+            "%d of %d photographs have an Exif orientation: points are taken for pixels of them %s, as files of this "
+            "kind have it (%s). upright=True or False says otherwise.",
+            turned,
+            len(turns),
+            view,
+            annotations.format,
+        )
     # "problem" is told by the row itself.
     kinds_accepted = [kind for kind in accept if kind != UNLABELLED] + ["problem"]
     faults = find_faults(annotations, sizes, turns, margin, kinds_accepted)

@@ -94,8 +94,8 @@ class GeneratedPool:
 
     @size.setter
     def size(self, value: int) -> None:
-        self._size = int(value)
         self._put(COUNT_FILE, 0, np.array([value], dtype=np.int64))
+        self._size = int(value)
 
     def __len__(self) -> int:
         return self.size

@@ -69,6 +69,21 @@ def test_no_round_is_made_up_or_done_twice_where_a_run_resumes(tmp_path: Path) -
     assert resumed.told == [2, 3] and saved(path) == (7.0, 3)
 
 
+def test_a_round_that_a_checkpoint_knows_is_not_repeated(tmp_path: Path) -> None:
+    run = Rounds(tmp_path / "checkpoint.pt")
+
+    @run.trainer.on(Events.EPOCH_STARTED(once=5))
+    def stop(engine: Engine) -> None:
+        raise RuntimeError("killed behind a round")
+
+    with pytest.raises(RuntimeError, match="killed behind"):
+        run.trainer.run([0], max_epochs=7)
+    assert saved(tmp_path / "checkpoint.pt") == (4.0, 2)
+    resumed = Rounds(tmp_path / "checkpoint.pt", resume=True)
+    resumed.trainer.run([0], max_epochs=7)
+    assert resumed.told == [2, 2, 3]
+
+
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_weights_that_are_not_finite_never_replace_good_ones(tmp_path: Path, bad: float) -> None:
     path = tmp_path / "checkpoint.pt"

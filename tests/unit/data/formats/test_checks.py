@@ -113,6 +113,8 @@ def test_labels_of_another_size_and_of_the_upright_view() -> None:
     outside = with_points(unstated, [np.array([[10.0, 300.0], [200.0, 20.0], [5, 5.5], [7, 9], [8, 2]])] * 4)
     assert set(kinds(outside, sizes=[SIZE] * 4, orientations=upright).values()) == {"upright"}
     assert not kinds(replace(turned, upright=True), sizes=[SIZE] * 4, orientations=upright)
+    not_turned = replace(rows(size=SIZE), upright=True)
+    assert not kinds(not_turned, sizes=[SIZE] * 4, orientations=upright), "an old version that turns nothing"
 
 
 def test_the_first_reason_is_told_with_its_rows() -> None:

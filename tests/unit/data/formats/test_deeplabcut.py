@@ -1,5 +1,6 @@
 """DeepLabCut's CollectedData files."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -75,8 +76,8 @@ def test_a_project_tree(save: Save, tmp_path: Path) -> None:
     assert found.images[0].where == "two/CollectedData_me.csv, line 4"
 
 
-@pytest.mark.parametrize("levels", ["single", "multi"])
-def test_hdf5(levels: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("levels", "form"), [("single", "fixed"), ("multi", "fixed"), ("single", "table")])
+def test_hdf5(levels: str, form: str, tmp_path: Path) -> None:
     pandas = pytest.importorskip("pandas")
     pytest.importorskip("tables")
     names = ["scorer", "individuals", "bodyparts", "coords"]
@@ -85,12 +86,42 @@ def test_hdf5(levels: str, tmp_path: Path) -> None:
     frame = pandas.DataFrame([[1.5, 2, 3, 4], [np.nan, np.nan, 5, 6]], index=index, columns=columns)
     if levels == "single":
         frame = frame.xs("m1", axis=1, level="individuals")
+    if form == "table":
+        frame.index = ["/".join(row) for row in frame.index]
     path = tmp_path / "CollectedData_me.h5"
-    frame.to_hdf(path, key="df_with_missing", mode="w")
+    frame.to_hdf(path, key="df_with_missing", mode="w", format=form)
     found = read_annotations(path, individual="m2" if levels == "multi" else None)
     assert found.names == ("nose",) and found.images[0].image == "labeled-data/vid/a.png"
     expected = [[[3, 4]], [[5, 6]]] if levels == "multi" else [[[1.5, 2]]]
     assert [image.points.tolist() for image in found.images] == expected
+
+
+class Code:
+    """Runs when it is unpickled."""
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return (os.mkdir, ("ran",))
+
+
+@pytest.mark.parametrize("hidden", ["attribute", "rows"])
+def test_hdf5_with_code_in_it_is_refused_before_it_runs(
+    hidden: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pandas = pytest.importorskip("pandas")
+    tables = pytest.importorskip("tables")
+    names = ["scorer", "bodyparts", "coords"]
+    columns = pandas.MultiIndex.from_product([["me"], ["nose"], ["x", "y"]], names=names)
+    path = tmp_path / "CollectedData_me.h5"
+    pandas.DataFrame([[1.5, 2.0]], index=["a.png"], columns=columns).to_hdf(path, key="df_with_missing", mode="w")
+    with tables.open_file(path, "a") as file:
+        if hidden == "attribute":
+            file.root.df_with_missing._v_attrs.note = Code()
+        else:
+            file.create_vlarray("/df_with_missing", "note", tables.ObjectAtom()).append(Code())
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=r"holds Python code in df_with_missing"):
+        read_annotations(path)
+    assert not (tmp_path / "ran").exists()
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import json
 import re
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -29,13 +30,24 @@ def saved_json(folder: Path, content: object) -> Path:
         f"{HEADER}\na.png,p1,1.5,2,30.25,40\n",
         f"{HEADER},,\r\na.png,p1,1.5,2,30.25,40,,\r\n\r\n,,,,,,,\r\n",
         f"sep=,\n{HEADER}\na.png,p1,1.5,2,30.25,40\n",
+        f"\r\n\r\nsep=,\n\r\n{HEADER}\na.png,p1,1.5,2,30.25,40\n",
         f"{HEADER}\na.png,p1,1.5,2,30.25,40\n".replace(",", ";"),
         f"SEP=;\r\n{HEADER}\r\na.png,p1,1.5,2,30.25,40\r\n".replace(",", ";"),
         f"{HEADER}\na.png,p1,1.5,2,30.25,40\n".replace(",", ";").replace(".5", ",5").replace(".25", ",25"),
         f"{HEADER}\na.png,p1,1.5,2,30.25,40\n".replace(",", "\t"),
         'image,patient,"head_x","head_y",tail_x,tail_y\n"a.png","p1",1.5,2,30.25,40',
     ],
-    ids=["plain", "blank ends", "sep line", "semicolons", "sep semicolons", "decimal commas", "tabs", "quoted"],
+    ids=[
+        "plain",
+        "blank ends",
+        "sep line",
+        "blank lines",
+        "semicolons",
+        "sep semicolons",
+        "decimal commas",
+        "tabs",
+        "quoted",
+    ],
 )
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_any_separator_and_ending(text: str, encoding: str, tmp_path: Path) -> None:
@@ -205,6 +217,32 @@ def test_what_is_no_annotation_file_is_named(data: bytes, message: str, tmp_path
     path.write_bytes(data)
     with pytest.raises(ValueError, match=message):
         read_annotations(path)
+
+
+def test_a_folder_that_holds_an_export_names_it(tmp_path: Path) -> None:
+    (tmp_path / "annotations").mkdir()
+    (tmp_path / "notes.csv").write_text("a,b\n")
+    saved(tmp_path, '{"images": [], "annotations": []}', name="annotations/points.json")
+    with pytest.raises(ValueError, match=r"is no annotation file(.|\n)*It holds annotations/points.json: pass that"):
+        read_annotations(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("inside", "message"),
+    [
+        ("annotations.xml", r"a ZIP archive: unpack it, and pass what is in it \(annotations.xml\)"),
+        ("a.png", r"\(no annotation file\)"),
+        ("xl/workbook.xml", r"a workbook: save its sheet as CSV"),
+    ],
+)
+def test_archives_are_named(inside: str, message: str, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "export", "w") as archive:
+        archive.writestr(inside, "text")
+    with pytest.raises(ValueError, match=message):
+        read_annotations(tmp_path / "export")
+    (tmp_path / "half").write_bytes((tmp_path / "export").read_bytes()[:20])
+    with pytest.raises(ValueError, match=r"a damaged ZIP archive"):
+        read_annotations(tmp_path / "half")
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

@@ -82,3 +82,13 @@ def test_further_columns_come_back(annotations: AnnotationSet, tmp_path: Path) -
     for form, spacing in (("csv", "0.1 0.2"), ("json", [0.1, 0.2])):
         write_annotations(replace(annotations, images=images), tmp_path / form, form)
         assert dict(read_annotations(tmp_path / form).images[0].fields) == {"patient": "p1", "spacing_mm": spacing}
+
+
+def test_points_survive_a_chain_of_all_formats(annotations: AnnotationSet, tmp_path: Path) -> None:
+    images, found = tmp_path / "images", annotations
+    for form in WRITTEN:
+        path = tmp_path / f"{form}.out"
+        write_annotations(found, path, form, image_dir=images)
+        found = read_annotations(path, format=form, image_dir=images, names=NAMES)
+    for got, given in zip(found.images, annotations.images, strict=True):
+        np.testing.assert_allclose(got.points, given.points, atol=0.01)

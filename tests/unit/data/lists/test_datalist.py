@@ -1,5 +1,6 @@
 import csv
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -241,12 +242,18 @@ def test_an_image_that_is_listed_twice_is_refused_unless_it_is_meant(tmp_path: P
     assert len(load_datalist(path, landmarks=NAMES, accept=["twice"])) == 2
 
 
-def test_points_on_the_upright_view_are_named_and_read_if_told(tmp_path: Path) -> None:
+def test_points_on_the_upright_view_are_named_and_read_if_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """Shown upright, this picture has 10 x 20 pixels, and its pixel (2, 17) there is (17, 7) in the file."""
     path = write_csv(tmp_path, [["p.jpg", "1", "0", "5", "18", "2", "17"]])
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.new("L", (20, 10)).save(tmp_path / "images" / "p.jpg", exif=exif)
+    inside = write_csv(tmp_path / "inside", [["q.jpg", "1", "0", "5", "6", "2", "7"]])
+    shutil.copy(tmp_path / "images" / "p.jpg", tmp_path / "inside" / "images" / "q.jpg")
+    load_datalist(inside, landmarks=NAMES)
+    assert "1 of 1 photographs have an Exif orientation: points are taken for pixels of them as they are" in caplog.text
     with pytest.raises(ValueError, match=r"upright view \(10 x 20; Exif orientation 6"):
         load_datalist(path, landmarks=NAMES)
     np.testing.assert_allclose(load_datalist(path, landmarks=NAMES, upright=True)[0]["landmarks"], [[17, 7], [18, 4]])
