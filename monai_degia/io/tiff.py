@@ -8,8 +8,9 @@ from os import PathLike
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["StoredTiff", "stored_tiff", "tiff_orientation"]
+__all__ = ["StoredTiff", "stored_tiff", "tiff_orientation", "tiff_size"]
 
+_WIDTH, _HEIGHT = 256, 257
 _PHOTOMETRIC, _ORIENTATION, _MAX_SAMPLE, _BITS, _FORMAT = 262, 274, 281, 258, 339
 _SHORTS = {3: "H", 4: "I"}  # SHORT and LONG, all that these tags may be
 _MOST_ENTRIES = 4096
@@ -56,6 +57,12 @@ def tiff_orientation(path: str | PathLike[str]) -> int:
     """Orientation tag of a file, 1 to 8; 1 where it has none, or is no TIFF."""
     value = _first_entries(path).get(_ORIENTATION, (1, 0, ""))[0]
     return value if 1 <= value <= 8 else 1
+
+
+def tiff_size(path: str | PathLike[str]) -> tuple[int, int] | None:
+    """(Width, height) as a file stores its pixels, which Pillow exchanges where they lie sideways; None if no TIFF."""
+    entries = _first_entries(path)
+    return (entries[_WIDTH][0], entries[_HEIGHT][0]) if _WIDTH in entries and _HEIGHT in entries else None
 
 
 _Entry = tuple[int, int, str]  # value, its place in the file, its form

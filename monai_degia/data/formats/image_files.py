@@ -12,6 +12,7 @@ from PIL import Image
 
 from monai_degia.data.formats.annotations import AnnotatedImage
 from monai_degia.errors import UserError
+from monai_degia.io.tiff import tiff_size
 
 __all__ = ["find_image", "paths_of_address", "size_of_picture", "stated_or_read_size"]
 
@@ -71,7 +72,7 @@ def size_of_picture(path: Path) -> tuple[int, int] | None:
     """(width, height) of a picture as it is stored, None if Pillow cannot tell."""
     try:
         with Image.open(path) as picture:
-            return picture.size
+            return tiff_size(path) or picture.size
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None
 

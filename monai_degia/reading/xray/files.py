@@ -31,12 +31,18 @@ _READ = (
     *("ModalityLUTSequence", "RescaleSlope", "RescaleIntercept"),
     *("VOILUTSequence", "WindowCenter", "WindowWidth", "VOILUTFunction"),
     *("ImageOrientationPatient", "ImagePositionPatient"),
+    *(
+        f"{colour}PaletteColorLookupTable{part}"
+        for colour in ("Red", "Green", "Blue")
+        for part in ("Data", "Descriptor")
+    ),
     *("ExtendedOffsetTable", "ExtendedOffsetTableLengths"),
     *GROUP_TAGS,
     *SHUTTER_TAGS,
     *SIDE_TAGS,
     *SPACING_TAGS,
 )
+PALETTE = "PALETTE COLOR"
 _GREY, _COLOUR = ("MONOCHROME1", "MONOCHROME2"), ("RGB", "YBR_")
 _DEFLATED = b"1.2.840.10008.1.2.1.99"
 _LONG = (b"OB", b"OW", b"UN", b"SQ", b"UT", b"UC", b"UR", b"OD", b"OF", b"OL")  # VRs with four bytes of length
@@ -160,7 +166,7 @@ def check_xray(dataset: FileDataset, name: str) -> None:
     if dataset.get("SamplesPerPixel") is None:
         dataset.SamplesPerPixel = 1
     photometric = str(dataset.PhotometricInterpretation)
-    grey = dataset.SamplesPerPixel == 1 and photometric in _GREY
+    grey = dataset.SamplesPerPixel == 1 and photometric in (*_GREY, PALETTE)
     if not grey and not (dataset.SamplesPerPixel == 3 and photometric.startswith(_COLOUR)):
         raise colour_error(name)
 

@@ -10,7 +10,7 @@ try:
 except ImportError:  # before pydicom 3
     from pydicom.pixel_data_handlers import util as pixels  # type: ignore[no-redef]
 
-__all__ = ["unpack_frame"]
+__all__ = ["look_up_colours", "unpack_frame"]
 
 
 def unpack_frame(dataset: FileDataset, shape: tuple[int, int, int], frame: int) -> np.ndarray:
@@ -43,3 +43,14 @@ def unpack_frame(dataset: FileDataset, shape: tuple[int, int, int], frame: int) 
     if colours > 1 and photometric.startswith("YBR_FULL"):
         values = pixels.convert_color_space(values, "YBR_FULL", "RGB")
     return values
+
+
+def look_up_colours(values: np.ndarray, dataset: FileDataset) -> np.ndarray:
+    """Colours (rows, columns, 3) of the indices (rows, columns) of a palette, by pydicom.
+
+    Raises:
+        Exception: whatever pydicom raises.
+
+    """
+    colours: np.ndarray = pixels.apply_color_lut(values, dataset)
+    return colours

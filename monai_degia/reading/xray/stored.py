@@ -15,9 +15,9 @@ from pydicom.uid import UID, RLELossless
 from monai_degia.errors import UserError
 from monai_degia.reading.limits import DEFAULT_LIMITS, Limits
 from monai_degia.reading.xray.decoding import JPEG_XL, decode_frame
-from monai_degia.reading.xray.files import XRayFileError, colour_error, syntax_name
+from monai_degia.reading.xray.files import PALETTE, XRayFileError, colour_error, syntax_name
 from monai_degia.reading.xray.jpeg2000 import decode_reduced, is_jpeg2000, read_header
-from monai_degia.reading.xray.native import unpack_frame
+from monai_degia.reading.xray.native import look_up_colours, unpack_frame
 from monai_degia.reading.xray.streams import StreamForm, stream_form
 from monai_degia.reading.xray.values import numbers
 
@@ -40,7 +40,7 @@ def stored_values(
     pydicom unpacks native and run-length coded pixels, :func:`monai_degia.reading.xray.decoding.decode_frame` the rest.
     Unused bits, where old files keep overlays, are cut off. A JPEG 2000 or JPEG-LS stream of more bits than the header
     says keeps them, and ``BitsStored`` is corrected. Of three channels that are equal, up to 2 levels of 255, the
-    second is taken.
+    second is taken, and so of a palette's colours.
 
     Args:
         dataset: an image, checked by :func:`monai_degia.reading.xray.files.check_xray`.
@@ -85,7 +85,8 @@ def stored_values(
         raise _undecodable(name, syntax, error) from error
     if values.ndim == 3:
         values = _one_channel(values, int(dataset.BitsStored), name)
-    return (values, step) if step > 1 else (_used_bits(values, dataset, high_bit), 1)
+    values = values if step > 1 else _used_bits(values, dataset, high_bit)
+    return (_grey_of_palette(values, dataset, name) if dataset.PhotometricInterpretation == PALETTE else values), step
 
 
 def _is_known(syntax: UID) -> bool:
@@ -180,6 +181,16 @@ def _one_channel(values: np.ndarray, bits: int, name: str) -> np.ndarray:
         raise colour_error(name)
     _logger.info("%s keeps grey in three equal channels: one is taken.", name)
     return np.ascontiguousarray(values[..., 1])
+
+
+def _grey_of_palette(values: np.ndarray, dataset: FileDataset, name: str) -> np.ndarray:
+    try:
+        colours = look_up_colours(values, dataset)
+    except Exception:  # a palette that is not there, or damaged
+        raise colour_error(name) from None
+    _set_bits(dataset, 8 * colours.itemsize)
+    dataset.PixelRepresentation = 0
+    return _one_channel(colours, 8 * colours.itemsize, name)
 
 
 def _used_bits(values: np.ndarray, dataset: FileDataset, high_bit: list[float]) -> np.ndarray:

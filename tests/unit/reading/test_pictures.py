@@ -10,6 +10,7 @@ import pytest
 import SimpleITK
 from PIL import Image
 
+from monai_degia.data.formats.image_files import size_of_picture
 from monai_degia.io.tiff import tiff_orientation
 from monai_degia.reading.images import LoadAnyImaged
 from monai_degia.reading.limits import TooLargeError
@@ -67,7 +68,7 @@ def test_white_is_zero_counts_from_the_stated_highest_sample(tmp_path: Path) -> 
 def test_pixels_come_as_they_are_stored(tmp_path: Path, orientation: int, bits: int) -> None:
     values = RNG.integers(0, 2**bits, (6, 9))
     path = write_tiff(tmp_path / "a.tif", values, bits, orientation=orientation)
-    assert tiff_orientation(path) == orientation
+    assert tiff_orientation(path) == orientation and size_of_picture(path) == (9, 6)
     image = LoadAnyImaged("image")({"image": str(path)})["image"]
     np.testing.assert_array_equal(image.numpy()[0].T, values)
     assert image.meta["exif_orientation"] == orientation and list(image.meta["spatial_shape"][:2]) == [9, 6]

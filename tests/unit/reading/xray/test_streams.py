@@ -137,3 +137,47 @@ def test_a_deflated_file_is_measured_while_it_is_inflated(write_xray: Write) -> 
     with pytest.raises(TooLargeError, match="max_inflated_bytes"):
         open_xray(path, Limits(inflated_bytes=1_500_000))
     assert open_xray(path, Limits(inflated_bytes=3_000_000)).Rows == 1000
+
+
+def palette(dataset: pydicom.Dataset, colours: np.ndarray) -> None:
+    for channel, name in enumerate(("Red", "Green", "Blue")):
+        entries = colours[:, channel].astype("<u2")
+        setattr(dataset, f"{name}PaletteColorLookupTableDescriptor", [256, 0, 16])
+        setattr(dataset, f"{name}PaletteColorLookupTableData", entries.tobytes())
+
+
+def test_a_palette_of_greys_is_grey(write_xray: Write) -> None:
+    indices = (SMOOTH >> 4).astype(np.uint8)
+    ramp = np.repeat(np.arange(256)[:, None] * 257, 3, axis=1)
+    dataset = pydicom.dcmread(write_xray(indices, PhotometricInterpretation="PALETTE COLOR"))
+    dataset.filename = "a.dcm"
+    palette(dataset, ramp)
+    np.testing.assert_array_equal(stored_values(dataset, "a.dcm")[0], indices.astype(int) * 257)
+    ramp[200, 0] += 3 * 257
+    dataset = pydicom.dcmread(write_xray(indices, PhotometricInterpretation="PALETTE COLOR"))
+    palette(dataset, ramp)
+    with pytest.raises(XRayFileError, match="is a colour image"):
+        stored_values(dataset, "a.dcm")
+
+
+@pytest.mark.parametrize("photometric", ["YBR_RCT", "RGB"])
+def test_jpeg_2000_of_three_equal_channels_is_grey(write_xray: Write, photometric: str) -> None:
+    grey = (SMOOTH >> 4).astype(np.uint8)
+    form = {
+        "BitsAllocated": 8,
+        "SamplesPerPixel": 3,
+        "PlanarConfiguration": 0,
+        "PhotometricInterpretation": photometric,
+    }
+    path = write(write_xray, jpeg_2000(np.stack([grey] * 3, -1)), JPEG_2000, 8, **form)
+    np.testing.assert_array_equal(decoded(path), grey)
+
+
+def test_subsampled_colour_of_grey_is_grey(write_xray: Write) -> None:
+    """Native YBR_FULL_422: two luminances and one pair of chroma for two pixels (PS3.3 C.7.6.3.1.2)."""
+    grey = (SMOOTH >> 4).astype(np.uint8)
+    chroma = np.full((96, 32), 128, np.uint8)
+    packed = np.stack([grey[:, ::2], grey[:, 1::2], chroma, chroma], -1)
+    form = {"SamplesPerPixel": 3, "PlanarConfiguration": 0, "PhotometricInterpretation": "YBR_FULL_422"}
+    path = write_xray(packed.reshape(96, 128), **form, Columns=64)
+    np.testing.assert_array_equal(decoded(path), grey)
