@@ -80,7 +80,7 @@ class RunCheckpoint:
             if isinstance(entry, nn.Module):
                 check_finite(name, entry, self.path)
         with whole_file(self.path) as partial:
-            torch.save({name: entry.state_dict() for name, entry in self.state.items()}, partial)
+            _save({name: entry.state_dict() for name, entry in self.state.items()}, partial)
             if self.run_id is not None:
                 mark_run(partial, self.run_id)
 
@@ -132,6 +132,12 @@ class RunCheckpoint:
                 "resume with the configs that the run was started with; the flow of runs from before the wavelet flow "
                 "has flow_def::kind real_nvp."
             )
+
+
+def _save(content: Mapping[str, Any], path: Path) -> None:
+    """Through a file that is open: given a path, torch writes its name into the file, and equal runs would differ."""
+    with path.open("wb") as file:
+        torch.save(content, file)
 
 
 def check_finite(name: str, module: nn.Module, path: Path) -> None:
@@ -237,7 +243,7 @@ class BestModelSaver:
         # All drafts first: what can fail, a full disk above all, fails before the files of the last best epoch change.
         with ExitStack() as drafts:
             for path, network in files.items():
-                torch.save(network.state_dict(), drafts.enter_context(whole_file(path)))
+                _save(network.state_dict(), drafts.enter_context(whole_file(path)))
             if described is not None:
                 described.save(self.path.parent / DESCRIPTION_FILE)
 

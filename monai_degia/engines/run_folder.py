@@ -19,8 +19,8 @@ from monai_degia.engines.ranks import is_first_rank
 from monai_degia.errors import UserError
 from monai_degia.io.files import make_folder, remove_drafts, whole_file, write_error
 
-__all__ = ["CHECKPOINT", "RUN_FILE", "check_training_folder", "claim_run", "mark_run", "no_checkpoint"]
-__all__ += ["release_run", "run_of"]
+__all__ = ["CHECKPOINT", "RUN_FILE", "check_training_folder", "claim_run", "hold_folder", "mark_run"]
+__all__ += ["no_checkpoint", "release_run", "run_of"]
 
 CHECKPOINT = "checkpoint.pt"
 #: In the folders of a run: which one it is, and who is running it.
@@ -83,7 +83,7 @@ def claim_run(output_dir: str | Path, ckpt_dir: str | Path, resume: bool = False
     if resume and not (checkpoints / CHECKPOINT).is_file():
         raise no_checkpoint(Path(ckpt_dir) / CHECKPOINT)
     for option, folder in folders.items():
-        _lock(folder, option)
+        hold_folder(folder, option)
     run_id = _resumed(folders) if resume else _new(folders)
     record = {
         "run": run_id,
@@ -114,8 +114,18 @@ def no_checkpoint(path: Path) -> UserError:
     )
 
 
-def _lock(folder: Path, option: str) -> None:
-    make_folder(folder)
+def hold_folder(folder: str | Path, option: str = "output_dir") -> None:
+    """Lock a folder for this process until :func:`release_run`; a folder that it holds already stays so.
+
+    Args:
+        folder: made if missing.
+        option: that names another one, for the message.
+
+    Raises:
+        ValueError: if another process holds it, or it cannot be written.
+
+    """
+    folder = make_folder(Path(folder).resolve())
     if folder in _locks:  # this process had a run here, which has ended, by whatever error
         return
     lock = FileLock(folder / _LOCK, timeout=0, thread_local=False)

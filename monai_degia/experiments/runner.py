@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
+from monai_degia.engines.run_folder import hold_folder
 from monai_degia.engines.workflow import run_configs, whole_config
 from monai_degia.errors import UserError
 from monai_degia.experiments.grids import Run
@@ -169,6 +170,7 @@ def _file_name(run: Run, overlay: str) -> str:
 
 def _run(run: Run, threads: int, root: Path, output_dir: Path, dataset_dir: Path) -> None:
     folder, config, cache = output_dir / run.name, _whole_config(run, root), str(output_dir / CACHE_FOLDER)
+    hold_folder(folder)  # before anything there is taken for what a stopped run has left
     before, epochs = epochs_done(folder, config)
     with _logged(folder / "log.txt", threads, append=before > 0):
         folders = {"dataset_dir": str(dataset_dir), "ckpt_dir": str(folder), "cache_dir": cache}

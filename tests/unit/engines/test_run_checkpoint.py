@@ -1,5 +1,6 @@
 """Checkpoints: before and behind a round, never with weights that are not finite, and kept where the disk is full."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,14 @@ def test_a_mask_of_infinities_is_no_weight(tmp_path: Path) -> None:
     run.network.register_buffer("mask", torch.tensor([float("-inf")]))
     run.checkpoint.save()
     assert saved(tmp_path / "checkpoint.pt") == (0.0, 0)
+
+
+def test_equal_runs_write_equal_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever process they are."""
+    for process, name in ((1, "a.pt"), (2, "b.pt")):
+        monkeypatch.setattr(os, "getpid", lambda process=process: process)
+        Rounds(tmp_path / name).checkpoint.save()
+    assert (tmp_path / "a.pt").read_bytes() == (tmp_path / "b.pt").read_bytes()
 
 
 class Code:

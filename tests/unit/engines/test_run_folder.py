@@ -14,7 +14,7 @@ from ignite.engine import Engine
 from torch import nn
 
 from monai_degia import GrowingDataset, RunCheckpoint, claim_run, release_run
-from monai_degia.engines.run_folder import RUN_FILE, mark_run, run_of
+from monai_degia.engines.run_folder import RUN_FILE, hold_folder, mark_run, run_of
 from monai_degia.errors import WriteError
 
 HOLD = "import sys, time; from monai_degia.engines.run_folder import claim_run; claim_run(*sys.argv[1:]); "
@@ -157,6 +157,8 @@ def test_two_processes_and_a_killed_one(tmp_path: Path) -> None:
             with pytest.raises(ValueError, match=rf"Another run is writing into .*process {first.pid} on"):
                 claim_run(*folders)
             release_run()
+        with pytest.raises(ValueError, match="Another run is writing into"):
+            hold_folder(tmp_path)
         draft = tmp_path / "m" / ".ab.1.partial.pt"
         draft.touch()
     finally:
