@@ -32,13 +32,19 @@ FILES = [
 ]
 LARGEST = 4.0  # standard deviations of the likelihood that count: beyond, a straight line would run away
 
+
+def _kept(known: dict[str, Tensor]) -> list[Tensor]:
+    return [known["own"], known["image"], known["side"], known["side"] * known["image"]]
+
+
 #: Name to what the logarithm of the radius is a sum of, beside a constant.
 RULES: dict[str, Callable[[dict[str, Tensor]], list[Tensor]]] = {
     "the same for all": lambda known: [],
     "disagreement of the landmark": lambda known: [known["own"]],
     "... and mean of the image": lambda known: [known["own"], known["image"]],
-    "... and other side (kept)": lambda known: [known["own"], known["image"], known["side"]],
-    "... and domain shift": lambda known: [known["own"], known["image"], known["side"], known["shift"]],
+    "... and other side": lambda known: [known["own"], known["image"], known["side"]],
+    "... and its product with the mean (kept)": _kept,
+    "... and domain shift": lambda known: [*_kept(known), known["shift"]],
 }
 
 

@@ -19,6 +19,7 @@ __all__ = ["ErrorModel", "ScoreCalibration", "score_features"]
 
 #: A radius that holds a share p of the errors of mean 1, if both coordinates are normal and alike (Rayleigh).
 _MEAN = math.sqrt(math.pi / 2)
+_FEATURES = 5
 
 
 @dataclass(frozen=True)
@@ -26,20 +27,19 @@ class ErrorModel:
     """How far landmarks may be off, from how far the copies of their image disagree.
 
     Args:
-        confidence: of the logistic regression of "the error is small": intercept, and slopes on the logarithm of the
-            landmark's disagreement, on the mean of that over the image, and on how much speaks for the other side.
-        radius: the same four of the logarithm of the radius, as a fraction of the size of the hand that was found.
+        confidence: of the logistic regression of "the error is small": a weight for each of :func:`score_features`.
+        radius: as many of the logarithm of the radius, as a fraction of the size of the hand that was found.
 
     """
 
-    confidence: tuple[float, float, float, float]
-    radius: tuple[float, float, float, float]
+    confidence: tuple[float, ...]
+    radius: tuple[float, ...]
 
     def __post_init__(self) -> None:
         for name in ("confidence", "radius"):
             values = getattr(self, name)
-            if len(values) != 4 or not all(isinstance(value, (int, float)) for value in values):
-                raise ValueError(f"{name} must be four numbers, got {values}")
+            if len(values) != _FEATURES or not all(isinstance(value, (int, float)) for value in values):
+                raise ValueError(f"{name} must be {_FEATURES} numbers, got {values}")
             object.__setattr__(self, name, tuple(float(value) for value in values))
 
 
@@ -224,18 +224,19 @@ def score_features(disagreement: Tensor, other_side: Tensor | None = None) -> Te
         other_side: shape (B,), in [0, 1]; default: 0.
 
     Returns:
-        1, the logarithm of the disagreement, its mean over the image's landmarks, and ``other_side``; shape (B, K, 4).
+        1, the logarithm of the disagreement, its mean over the image's landmarks, ``other_side``, and the product of
+        the last two, since copies of a hand of the other side agree on a wrong answer; shape (B, K, 5).
 
     """
     if disagreement.ndim != 2:
         raise UserError(f"disagreement must have shape (B, K), got {tuple(disagreement.shape)}.")
     own = disagreement.log()
     side = own.new_zeros(len(own)) if other_side is None else other_side.to(own)
-    image = (own.mean(1, keepdim=True), side[:, None])
-    return torch.stack([torch.ones_like(own), own, *(value.expand_as(own) for value in image)], -1)
+    mean, side = own.mean(1, keepdim=True), side[:, None]
+    return torch.stack([torch.ones_like(own), own, *(each.expand_as(own) for each in (mean, side, side * mean))], -1)
 
 
 def _linear(weights: tuple[float, ...], disagreement: Tensor, other_side: Tensor | None) -> Tensor:
-    if other_side is None and weights[-1] != 0:
+    if other_side is None and any(weights[3:]):
         raise UserError("This calibration also goes by how much speaks for the other side: pass other_side.")
     return score_features(disagreement, other_side) @ torch.tensor(weights).to(disagreement)

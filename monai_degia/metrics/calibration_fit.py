@@ -83,7 +83,7 @@ def fit_calibration(
         own_features, own_kinds = features[labelled][:, None], [kinds[index] for index in owner.tolist()]
         radius = conformal_radius(own_features, observed.of_found[labelled][:, None], own_kinds, half[owner], coverage)
         confidence = _fit_confidence(own_features, observed.error[labelled][:, None], tolerance)
-        return ErrorModel(confidence, _four(radius.weights)), radius
+        return ErrorModel(confidence, radius.weights), radius
 
     of_refined, radius = fit(refined)
     as_is = torch.tensor([not own for own in kinds])
@@ -123,11 +123,6 @@ def _check(
         raise UserError("Need at least two images as they are, to tell how likely the flow finds those.")
 
 
-def _four(values: Sequence[float]) -> tuple[float, float, float, float]:
-    first, second, third, fourth = values
-    return first, second, third, fourth
-
-
 def _first_half(photographs: Sequence[str]) -> Tensor:
     """Half of the photographs, drawn always alike, each with all images that were made of it."""
     names = list(dict.fromkeys(photographs))
@@ -138,7 +133,7 @@ def _first_half(photographs: Sequence[str]) -> Tensor:
     return torch.tensor([name in chosen for name in photographs])
 
 
-def _fit_confidence(features: Tensor, error: Tensor, tolerance: float) -> tuple[float, float, float, float]:
+def _fit_confidence(features: Tensor, error: Tensor, tolerance: float) -> tuple[float, ...]:
     small = (error <= tolerance).double()
     if not 0 < small.mean() < 1:
         raise UserError(
@@ -153,4 +148,4 @@ def _fit_confidence(features: Tensor, error: Tensor, tolerance: float) -> tuple[
 
     weights = minimum(loss, [0.0] * features.shape[-1])
     weights[0] -= sum(weight * float(value) for weight, value in zip(weights, centre, strict=True))
-    return _four(weights)
+    return tuple(weights)

@@ -235,7 +235,8 @@ class TrainedModel:
 
         Args:
             pictures: shape (B, C, X, Y) in [0, 1].
-            side_known: pictures that show the trained side for certain, boolean, shape (B,).
+            side_known: pictures that show the trained side for certain, boolean, shape (B,); nothing speaks for the
+                other side there.
             network: the same network in another form, such as an export.
             inferer: in place of the model's own.
             one_look: also add ``one_look`` (B, K, 2), the landmarks of one forward pass.
@@ -265,7 +266,7 @@ class TrainedModel:
             found = copies.predict(pictures, network, side_known=side_known, judge_side=self.scores)
             output = {CommonKeys.PRED: found.landmarks, DeGIAKeys.DISAGREEMENT: found.disagreement}
             if found.other_side is not None:
-                output[DeGIAKeys.OTHER_SIDE] = found.other_side
+                output[DeGIAKeys.OTHER_SIDE] = found.other_side.masked_fill(side_known.to(pictures.device), 0.0)
             if copies.either_side and refined:
                 output[DeGIAKeys.MIRRORED] = found.mirrored
         if not refined:

@@ -1,12 +1,15 @@
 """What is said of the weights that come along is what the result files kept here hold."""
 
+import importlib.util
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
-from monai_degia import hand_inferer
+from monai_degia import ScoreCalibration, hand_inferer
+from monai_degia.networks.weights_hash import weights_hash
 
 REPO = Path(__file__).parents[2]
 WEIGHTS = REPO / "docs" / "results" / "weights"
@@ -37,7 +40,51 @@ def test_the_results_show_another_seed(label: str, name: str) -> None:
     assert wanted in (REPO / "docs" / "results.md").read_text(encoding="utf-8"), wanted
 
 
+def scores() -> dict[str, Any]:
+    return read("confidence")
+
+
+def confidence_row(domain: str) -> str:
+    own = scores()[domain]
+    held, radius = f"{100 * own['coverage']:.1f} %", f"{100 * own['radius']:.1f} %"
+    area = "-" if own["auroc_confidence"] is None else f"{own['auroc_confidence']:.2f}"
+    return f"| {own['count']} | {held} | {radius} | {area} | {own['ece']:.3f} | {100 * own['withheld']:.1f} % |"
+
+
+@pytest.mark.parametrize("domain", ["source", *DOMAINS, "source_mirrored", "xray_mirrored"])
+def test_the_page_shows_what_confidence_and_radius_are_worth(domain: str) -> None:
+    row = confidence_row(domain)
+    assert row in (REPO / "docs" / "inference.md").read_text(encoding="utf-8"), row
+
+
+@pytest.mark.parametrize("domain", ["depth", "xray", "xray_expert"])
+def test_radii_hold_four_of_five_on_domains_that_chose_nothing(domain: str) -> None:
+    assert scores()[domain]["coverage"] >= 0.8
+
+
+def test_the_shipped_calibration_is_that_of_the_shipped_weights_and_says_what_it_held() -> None:
+    calibration = ScoreCalibration.load(REPO / "bundle" / "models" / "calibration.json")
+    states = {
+        name: torch.load(REPO / "bundle" / "models" / name, weights_only=True) for name in ("model.pt", "flow.pt")
+    }
+    assert calibration.fits(weights_hash(states["model.pt"])) and calibration.fits_flow(weights_hash(states["flow.pt"]))
+    held = calibration.left_out or {}
+    assert len(held) == 22 and sum(held.values()) / len(held) >= calibration.coverage == 0.9
+
+
+def test_the_trials_show_the_rules_for_the_radius() -> None:
+    spec = importlib.util.spec_from_file_location("rules", REPO / "docs" / "benchmarks" / "confidence_rules.py")
+    assert spec is not None and spec.loader is not None
+    rules = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(rules)
+    table = rules.markdown(
+        json.loads((REPO / "docs" / "results" / "confidence_rules.json").read_text(encoding="utf-8"))
+    )
+    assert table in (REPO / "docs" / "trials.md").read_text(encoding="utf-8"), table
+
+
 def test_the_model_card_shows_what_confidence_is_worth() -> None:
-    scores = json.loads((REPO / "docs" / "results" / "scores.json").read_text(encoding="utf-8"))
-    found = " / ".join(f"{scores[domain]['auroc_confidence']:.2f}" for domain in ("depth", "xray"))
-    assert found in (REPO / "bundle" / "docs" / "README.md").read_text(encoding="utf-8"), found
+    card = (REPO / "bundle" / "docs" / "README.md").read_text(encoding="utf-8")
+    for key, digits in (("auroc_confidence", 2), ("coverage", 2)):
+        found = " / ".join(f"{scores()[domain][key]:.{digits}f}" for domain in ("depth", "xray"))
+        assert found in card, found

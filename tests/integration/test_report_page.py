@@ -363,7 +363,7 @@ def test_inference_and_evaluation_write_it_on_request(tmp_path: Path, monkeypatc
     shutil.rmtree(tmp_path / "models")
     model = TrainedModel(network, "hand21", FlowPrior((64, 64), 3, 2))
     calibration = ScoreCalibration(
-        ErrorModel((-3.0, -1.0, 0.0, -1.0), (-1.0, 0.5, 0.5, 0.5)),
+        ErrorModel((-3.0, -1.0, 0.0, -1.0, 0.0), (-1.0, 0.5, 0.5, 0.5, 0.0)),
         0.1,
         bits_mean=5.0,
         bits_std=0.5,

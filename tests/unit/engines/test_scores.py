@@ -19,8 +19,8 @@ from monai_degia.flows.source_likelihood import source_bits_per_dim
 from monai_degia.inferers.self_consistent import SelfConsistentInferer
 from monai_degia.metrics.calibration import ErrorModel, ScoreCalibration
 
-MODEL = ErrorModel((-3.0, -1.5, -0.5, -2.0), (1.0, 0.5, 0.25, 0.75))
-OTHER = ErrorModel((-2.0, -0.5, 0.0, 0.0), (0.5, 0.75, 0.0, 0.0))
+MODEL = ErrorModel((-3.0, -1.5, -0.5, -2.0, 0.25), (1.0, 0.5, 0.25, 0.75, -0.125))
+OTHER = ErrorModel((-2.0, -0.5, 0.0, 0.0, 0.0), (0.5, 0.75, 0.0, 0.0, 0.0))
 
 
 class Network(nn.Module):

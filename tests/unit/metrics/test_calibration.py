@@ -9,9 +9,9 @@ from torch.testing import assert_close
 
 from monai_degia.metrics.calibration import ErrorModel, ScoreCalibration
 
-MODEL = ErrorModel((-3.0, -1.5, -0.5, -2.0), (1.0, 0.5, 0.25, 0.75))
+MODEL = ErrorModel((-3.0, -1.5, -0.5, -2.0, 0.25), (1.0, 0.5, 0.25, 0.75, -0.125))
 SIDE = torch.tensor([0.75, 0.25])
-OTHER = ErrorModel((-2.0, -0.5, 0.0, 0.0), (0.5, 0.75, 0.0, 0.0))
+OTHER = ErrorModel((-2.0, -0.5, 0.0, 0.0, 0.0), (0.5, 0.75, 0.0, 0.0, 0.0))
 DISAGREEMENT = torch.tensor([[0.1, 0.2], [0.01, 0.04]])
 
 
@@ -19,9 +19,9 @@ def test_values_by_hand() -> None:
     calibration = ScoreCalibration(MODEL, 0.1)
     mean = (math.log(0.01) + math.log(0.04)) / 2
     found = calibration.confidence(DISAGREEMENT, SIDE)[1, 0]
-    assert_close(found, torch.tensor(-3 - 1.5 * math.log(0.01) - 0.5 * mean - 2 * 0.25).sigmoid())
+    assert_close(found, torch.tensor(-3 - 1.5 * math.log(0.01) - 0.5 * mean - 2 * 0.25 + 0.25 * 0.25 * mean).sigmoid())
     found = calibration.radius(DISAGREEMENT, SIDE)[1, 0]
-    assert_close(found, torch.tensor(1 + 0.5 * math.log(0.01) + 0.25 * mean + 0.75 * 0.25).exp())
+    assert_close(found, torch.tensor(1 + 0.5 * math.log(0.01) + 0.25 * mean + 0.75 * 0.25 - 0.125 * 0.25 * mean).exp())
 
 
 def test_what_it_goes_by_must_be_there() -> None:
@@ -52,7 +52,7 @@ def test_a_radius_holds_the_error_of_the_labels_too() -> None:
     """Places that labels miss by a mean of 4 % are found within the radius as often as it says."""
     torch.manual_seed(0)
     spread = 0.1 / math.sqrt(-2 * math.log(0.1))  # 90 % of the errors against labels are within 0.1
-    flat = ErrorModel((0.0, -1.0, 0.0, 0.0), (math.log(0.1), 0.0, 0.0, 0.0))
+    flat = ErrorModel((0.0, -1.0, 0.0, 0.0, 0.0), (math.log(0.1), 0.0, 0.0, 0.0, 0.0))
     of_labels = 0.04 / math.sqrt(math.pi / 2)
     errors = (spread * torch.randn(200000, 2) + of_labels * torch.randn(200000, 2)).norm(dim=1)
     radius = float(ScoreCalibration(flat, 0.1, label_error=0.04).radius(DISAGREEMENT)[0, 0])
@@ -105,10 +105,10 @@ def test_a_file_gives_back_what_was_saved(tmp_path: Path) -> None:
         "[1]",
         '{"slope": 1}',
         "no json",
-        '{"tolerance": 0.1, "refined": {"confidence": [1, 2, 3], "radius": [1, 2, 3, 4]}}',
-        '{"tolerance": 0.1, "refined": {"confidence": [1, 2, 3, "4"], "radius": [1, 2, 3, 4]}}',
-        '{"tolerance": 0.1, "refined": {"confidence": [1, 2, 3, 4]}}',
-        '{"tolerance": 0.1, "refined": {"confidence": [1, 2, 3, 4], "radius": [1, 2, 3, 4]}, "bits_range": [1]}',
+        '{"tolerance": 0.1, "refined": {"confidence": [1, 2, 3, 4], "radius": [1, 2, 3, 4, 5]}}',
+        '{"tolerance": 0.1, "refined": {"confidence": [1, 2, 3, 4, "5"], "radius": [1, 2, 3, 4, 5]}}',
+        '{"tolerance": 0.1, "refined": {"confidence": [1, 2, 3, 4, 5]}}',
+        '{"tolerance": 0.1, "refined": {"confidence": [1, 2, 3, 4, 5], "radius": [1, 2, 3, 4, 5]}, "bits_range": [1]}',
     ],
 )
 def test_files_that_are_none(tmp_path: Path, content: str | None) -> None:

@@ -44,7 +44,7 @@ def _seed() -> None:
 
 def test_the_fit_finds_the_probability_that_was_drawn_from() -> None:
     calibration = fit_calibration(*_with(drawn_confidence()))
-    assert calibration.refined.confidence == pytest.approx((-6.0, -1.5, -1.0, 0.0), abs=0.35)
+    assert calibration.refined.confidence == pytest.approx((-6.0, -1.5, -1.0, 0.0, 0.0), abs=0.35)
     disagreement, error = drawn_confidence()
     confidence = calibration.confidence(disagreement)
     for low in (0.1, 0.4, 0.7):
@@ -100,17 +100,18 @@ def test_the_radius_counts_the_hand_that_was_found_and_the_confidence_the_labell
 
 
 def test_what_speaks_for_the_other_side_is_heeded() -> None:
-    """Half of the images are wrong by ten times as much, and nothing but the side tells which."""
+    """Half of the images are wrong however well their copies agree, and nothing but the side tells which."""
     disagreement, error = drawn_errors(4000)
     side = torch.arange(4000) % 2
-    error = torch.where(side[:, None] > 0, 10 * error, error)
+    error = torch.where(side[:, None] > 0, 0.3 * torch.randn(4000, K, 2).norm(dim=2), error)
     calibration = fit_calibration(disagreement, both(error), other_side=side.float())
-    assert calibration.refined.radius[3] == pytest.approx(math.log(10), abs=0.1)
     radius = calibration.radius(disagreement, side.float())
     for part in (side == 0, side == 1):
         assert (error[part] <= radius[part]).double().mean() == pytest.approx(0.9, abs=0.02)
-    assert calibration.refined.confidence[3] < -1
-    assert fit_calibration(disagreement, both(error)).refined.radius[3] == 0, "not gone by where nobody asked"
+    told = calibration.radius(torch.tensor([[0.01] * K, [0.1] * K]), torch.ones(2))[:, 0]
+    assert told.tolist() == pytest.approx([0.3 * math.sqrt(-2 * math.log(0.1))] * 2, rel=0.5)
+    assert calibration.confidence(disagreement, side.float())[side == 1].mean() < 0.3
+    assert not any(fit_calibration(disagreement, both(error)).refined.radius[3:]), "not gone by where nobody asked"
 
 
 def test_one_look_is_fitted_by_itself() -> None:

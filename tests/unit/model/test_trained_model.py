@@ -45,7 +45,7 @@ def test_what_is_saved_is_all_that_loading_needs(network: LandmarkRegressor, ima
     flow = FlowPrior((32, 48), 1, num_classes=2, shift_scale=0.3)
     model = small(network, flow=flow, name="triple")
     calibration = ScoreCalibration(
-        ErrorModel((-3.0, -1.0, 0.0, -1.0), (-1.0, 0.5, 0.5, 0.5)),
+        ErrorModel((-3.0, -1.0, 0.0, -1.0, 0.0), (-1.0, 0.5, 0.5, 0.5, 0.0)),
         0.1,
         bits_mean=5.0,
         bits_std=0.5,
@@ -236,3 +236,17 @@ def test_a_set_of_ones_own_travels_with_the_model(network: LandmarkRegressor, tm
     TrainedModel(network, PAIRED).save(tmp_path / "chest")
     loaded = TrainedModel.load(tmp_path / "chest").landmarks
     assert loaded.pairs == (("apex_a", "apex_b"),) and loaded.size_name == "chest size"
+
+
+def test_a_hand_in_a_mirror_is_doubted_unless_the_side_is_known(images: Path) -> None:
+    model = TrainedModel.load(SHIPPED)
+    chain = model.preprocessing()
+    pictures = torch.stack([chain({"image": str(file)})["image"].as_tensor() for file in sorted(images.iterdir())])
+    found = model.predict_batch(torch.cat([pictures, pictures.flip(2)]))
+    known = model.predict_batch(pictures.flip(2), side_known=torch.ones(3, dtype=torch.bool))
+    as_is, mirrored = found["confidence"].mean(1).split(3)
+    assert mirrored.median() < as_is.median() - 0.3, "most rendered hands show the side that the network knows"
+    radius, in_mirror = found["radius"].median(1).values.split(3)
+    assert in_mirror.median() > 3 * radius.median()
+    assert torch.equal(known["pred"], found["pred"][3:]) and (known["other_side"] == 0).all()
+    assert known["confidence"].mean(1).median() > mirrored.median()
