@@ -263,7 +263,8 @@ class TrainedModel:
         refined = isinstance(inferer, SelfConsistentInferer)
         copies = inferer if isinstance(inferer, SelfConsistentInferer) else self.refining
         if refined or self.scores:
-            found = copies.predict(pictures, network, side_known=side_known, judge_side=self.scores)
+            judge_side = self.scores and self.landmarks.sided
+            found = copies.predict(pictures, network, side_known=side_known, judge_side=judge_side)
             output = {CommonKeys.PRED: found.landmarks, DeGIAKeys.DISAGREEMENT: found.disagreement}
             if found.other_side is not None:
                 output[DeGIAKeys.OTHER_SIDE] = found.other_side.masked_fill(side_known.to(pictures.device), 0.0)

@@ -21,7 +21,9 @@ _FRAMINGS = [_AS_IS] * 4 + [name for name in (*FRAMINGS, *FURTHER_FRAMINGS) if n
 _POSES = [_AS_IS] * 2 + [name for name in POSES if name != _AS_IS]
 
 
-def calibration_copies(items: Sequence[dict[str, Any]], copies: int = 2, seed: int = 0) -> list[dict[str, Any]]:
+def calibration_copies(
+    items: Sequence[dict[str, Any]], copies: int = 2, seed: int = 0, sided: bool = True
+) -> list[dict[str, Any]]:
     """Each item as it is, and several times more with appearance, framing and pose drawn at random.
 
     Made of source images alone. There are many kinds of change, and several strengths of some, so that a rule can be
@@ -32,6 +34,7 @@ def calibration_copies(items: Sequence[dict[str, Any]], copies: int = 2, seed: i
         items: validation items.
         copies: changed copies of each item, 1 or more.
         seed: decides the draws.
+        sided: whether there is a left and a right one of the object, ``LandmarkSet.sided``; else none is mirrored.
 
     Returns:
         The items, then their copies with ``shift``, ``framing``, ``pose``, ``mirror`` and a ``domain`` that names the
@@ -47,7 +50,7 @@ def calibration_copies(items: Sequence[dict[str, Any]], copies: int = 2, seed: i
     for item in [item for _ in range(copies) for item in items]:
         appearance, framing, pose = (drawn.choice(kinds) for kinds in (_APPEARANCES, _FRAMINGS, _POSES))
         mirror = item.get("mirror", False)
-        side = _MIRRORED if drawn.random() < 0.5 and not isinstance(mirror, str) else _AS_IS
+        side = _MIRRORED if drawn.random() < 0.5 and sided and not isinstance(mirror, str) else _AS_IS
         kinds = [kind for kind in (appearance, framing, pose, side) if kind != _AS_IS]
         copy = {**item, "domain": ", ".join([str(item.get("domain", "source")), *kinds])}
         copy |= {"shift": "" if appearance == _AS_IS else appearance, "framing": framing, "pose": pose}

@@ -39,6 +39,12 @@ def test_sides_that_the_file_tells_are_left_to_it() -> None:
     assert all("mirrored" not in copy.get("domain", "") for copy in copies)
 
 
+def test_what_has_no_sides_is_not_mirrored() -> None:
+    items = [{"image": f"{index}.png", "domain": "photo"} for index in range(60)]
+    assert any("mirror" in copy for copy in calibration_copies(items)[60:])
+    assert not any("mirror" in copy or "mirrored" in copy["domain"] for copy in calibration_copies(items, sided=False))
+
+
 def test_kinds_are_what_a_domain_names_beyond_the_source() -> None:
     assert kinds_of_copy("photo", ["photo"]) == ()
     assert kinds_of_copy("photo, faded", ["photo", "photo, faded"]) == ()
