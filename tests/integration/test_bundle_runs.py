@@ -108,7 +108,10 @@ def test_a_calibrated_run_tells_confidence_and_shift_and_lists_what_it_cannot_re
     assert failure["image"] == "tall.png" and "Cannot read image" in failure["reason"]
     rows = list(csv.DictReader((tmp_path / "out" / "landmarks.csv").open()))
     assert [row["image"] for row in rows] == ["small.png", "upright.png"]
-    assert all(0 <= float(row["confidence"]) <= 1 and float(row["domain_shift"]) >= 0 for row in rows)
+    assert all(float(row["domain_shift"]) >= 0 for row in rows)
+    for row in rows:  # a calibration on so few images may know nothing of others, and says so
+        told = (row["confidence"], row["radius_px"], row["wrist_radius"])
+        assert told == ("", "", "") if row["withheld"] == "1" else 0 <= float(told[0]) <= 1 and float(told[1]) > 0
     assert sorted(path.name for path in (tmp_path / "out").glob("*.png")) == [
         "small.overlay.png",
         "upright.overlay.png",
