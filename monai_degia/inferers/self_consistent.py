@@ -156,6 +156,11 @@ class SelfConsistentInferer(Inferer):
         first, *closer = [len(motions) for motions, _ in self.steps]
         return first * len(self.curves) * (1 + self.either_side) + sum(closer) * self.num_curves
 
+    @property
+    def side_passes(self) -> int:
+        """As many more with ``judge_side``."""
+        return len(self.steps[0][0])
+
     def __call__(self, inputs: Tensor, network: Network, *args: Any, **kwargs: Any) -> Tensor:
         """Predict landmarks.
 

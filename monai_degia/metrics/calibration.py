@@ -14,12 +14,14 @@ from torch import Tensor
 
 from monai_degia.errors import UserError
 from monai_degia.io.files import whole_file
+from monai_degia.io.plain_json import parse_json
 
 __all__ = ["ErrorModel", "ScoreCalibration", "score_features"]
 
 #: A radius that holds a share p of the errors of mean 1, if both coordinates are normal and alike (Rayleigh).
 _MEAN = math.sqrt(math.pi / 2)
 _FEATURES = 5
+_NUMBERS = ("tolerance", "coverage", "label_error", "bits_mean", "bits_std", "largest_disagreement", "level")
 
 
 @dataclass(frozen=True)
@@ -202,7 +204,8 @@ class ScoreCalibration:
 
         """
         try:
-            content = dict(json.loads(Path(path).read_text(encoding="utf-8")))
+            content = dict(parse_json(Path(path).read_bytes()))
+            _check_types(content)
             for name in ("refined", "one_look"):
                 if content.get(name) is not None:
                     content[name] = ErrorModel(**content[name])
@@ -214,6 +217,17 @@ class ScoreCalibration:
             raise UserError(
                 f"No calibration can be read from {path}: {error}. Make one with configs/run/calibrate.yaml."
             ) from error
+
+
+def _check_types(content: Mapping[str, Any]) -> None:
+    """Refuse entries of another type than :meth:`ScoreCalibration.save` writes, before they meet any arithmetic."""
+    for name in _NUMBERS:
+        value = content.get(name)
+        if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float))):
+            raise ValueError(f"{name} is {value!r:.40}, not a number")
+    for name, kind in (("weights", str), ("flow_weights", str), ("copies", dict), ("left_out", dict)):
+        if content.get(name) is not None and not isinstance(content[name], kind):
+            raise ValueError(f"{name} is {content[name]!r:.40}, not a {kind.__name__}")
 
 
 def score_features(disagreement: Tensor, other_side: Tensor | None = None) -> Tensor:

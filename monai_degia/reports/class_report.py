@@ -12,6 +12,7 @@ from monai.utils import CommonKeys
 
 from monai_degia.errors import UserError
 from monai_degia.io.files import whole_file
+from monai_degia.io.spreadsheets import plain_row
 from monai_degia.reports.collecting import CollectingWriter
 
 __all__ = ["ClassificationReport"]
@@ -62,9 +63,10 @@ class ClassificationReport(CollectingWriter):
             whole_file(self.output_dir / "predictions.csv") as partial,
             partial.open("w", newline="", encoding="utf-8") as file,
         ):
-            writer = csv.DictWriter(file, COLUMNS)
-            writer.writeheader()
-            writer.writerows({**row, "probability": f"{row['probability']:.5f}"} for row in self._rows)
+            writer = csv.writer(file)
+            writer.writerow(COLUMNS)
+            shown = ({**row, "probability": f"{row['probability']:.5f}"} for row in self._rows)
+            writer.writerows(plain_row([str(row[column]) for column in COLUMNS]) for row in shown)
         for domain, values in summary.items():
             engine.logger.info(f"{domain}: {values['count']} images, accuracy {100 * values['accuracy']:.2f} %")
         engine.logger.info(f"Report written to {self.output_dir}")

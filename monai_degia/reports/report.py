@@ -15,6 +15,7 @@ from torch import Tensor
 
 from monai_degia.data.lists.landmark_sets import Landmarks, landmark_set
 from monai_degia.io.files import whole_file
+from monai_degia.io.spreadsheets import plain_row
 from monai_degia.metrics.errors import landmark_size
 from monai_degia.metrics.summary import summarize_landmarks
 from monai_degia.reading.landmarks import denormalize_landmarks
@@ -103,7 +104,7 @@ class LandmarkReport(CollectingWriter):
                 for name, value, relative in zip(self.names, error, error / size, strict=True):
                     if not value.isnan():
                         over = "" if relative.isnan() else f"{relative:.5f}"
-                        writer.writerow([row["domain"], index, name, f"{value:.4f}", over])
+                        writer.writerow(plain_row([row["domain"], str(index), name, f"{value:.4f}", over]))
 
     def _pictures(self, domain: str) -> list[Any]:
         rows = [row for row in self._rows if row["domain"] == domain]

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from monai_degia.data.formats.annotations import AnnotatedImage
-from monai_degia.data.formats.image_files import find_image
+from monai_degia.data.formats.image_files import find_image, size_of_picture
 from monai_degia.errors import UserError
 from monai_degia.io.suffixes import PICTURE_SUFFIXES
 
@@ -125,11 +124,10 @@ def _image_path(record: AnnotatedImage, folders: Sequence[Path]) -> Path:
 def _check_inside(points: np.ndarray, image: Path, margin: float) -> None:
     if not len(points) or not image.name.lower().endswith(PICTURE_SUFFIXES):
         return  # the size of a DICOM or NIfTI image is known only after it has been decoded
-    try:
-        with Image.open(image) as header:
-            size = np.array(header.size)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise UserError(f"the image file cannot be opened ({type(error).__name__}: {error})") from None
+    sides = size_of_picture(image)
+    if sides is None:
+        raise UserError("the image file cannot be opened: it is damaged, or no picture")
+    size = np.array(sides)
     beyond = (np.maximum(-0.5 - points, points - (size - 0.5)) / size).max(axis=1)
     if (beyond > margin).any():
         x, y = points[beyond.argmax()]

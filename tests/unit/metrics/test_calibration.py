@@ -109,6 +109,11 @@ def test_a_file_gives_back_what_was_saved(tmp_path: Path) -> None:
         '{"tolerance": 0.1, "refined": {"confidence": [1, 2, 3, 4, "5"], "radius": [1, 2, 3, 4, 5]}}',
         '{"tolerance": 0.1, "refined": {"confidence": [1, 2, 3, 4, 5]}}',
         '{"tolerance": 0.1, "refined": {"confidence": [1, 2, 3, 4, 5], "radius": [1, 2, 3, 4, 5]}, "bits_range": [1]}',
+        '{"tolerance": "0.1", "refined": {"confidence": [1, 2, 3, 4, 5], "radius": [1, 2, 3, 4, 5]}}',
+        '{"tolerance": NaN, "refined": {"confidence": [1, 2, 3, 4, 5], "radius": [1, 2, 3, 4, 5]}}',
+        '{"tolerance": 0.1, "refined": {"confidence": [1, 2, 3, 4, 1e999], "radius": [1, 2, 3, 4, 5]}}',
+        '{"tolerance": 0.1, "refined": {"confidence": [1, 2, 3, 4, 5], "radius": [1, 2, 3, 4, 5]}, "copies": [1]}',
+        '{"tolerance": 0.1, "refined": ' + "[" * 5000 + "]" * 5000 + "}",
     ],
 )
 def test_files_that_are_none(tmp_path: Path, content: str | None) -> None:
