@@ -12,7 +12,7 @@ from monai_degia.cli.annotation_options import add_annotation_options, given_opt
 from monai_degia.cli.options import Command, bundle_config, config_files
 from monai_degia.data.formats.read import read_annotations
 from monai_degia.data.lists.landmark_sets import LandmarkSet, landmark_set
-from monai_degia.engines.run_folder import check_training_folder
+from monai_degia.engines.run_folder import check_training_folder, hold_folder, release_run
 from monai_degia.engines.workflow import run_configs, whole_config
 from monai_degia.errors import UserError
 from monai_degia.io.files import whole_file
@@ -58,12 +58,21 @@ def _train(options: argparse.Namespace, overrides: dict[str, Any]) -> None:
     if options.list is None:
         raise UserError("Name the list to train on, or add --resume to go on with a training.")
     check_training_folder(out)
+    # Before anything is written: a training that has just begun there has no weights yet.
+    hold_folder(out, "out")
+    try:
+        _start(options, overrides)
+    finally:
+        release_run()
+
+
+def _start(options: argparse.Namespace, overrides: dict[str, Any]) -> None:
+    out = options.out
     files = [bundle_config("train.json"), *config_files(options.config)]
     entries = {**_entries(options), **overrides}
-    out.mkdir(parents=True, exist_ok=True)
     with whole_file(out / RUN_CONFIG) as partial:
         partial.write_text(yaml.safe_dump(whole_config(files, entries), sort_keys=False), encoding="utf-8")
-    run_configs(files, bundle, **entries)
+    run_configs(files, packaged_folder("bundle"), **entries)
 
 
 def _entries(options: argparse.Namespace) -> dict[str, Any]:
