@@ -31,7 +31,7 @@ TINY: dict[str, Any] = {
     "source_list::count": 40,
     "splits::1::start": 40,
     "splits::1::count": 10,
-    "unseen_lists::1::count": None,
+    "unseen_lists::1::count": 20,
     "network_def::channels": [4, 8],
     "network_def::hidden_features": [16],
 }
@@ -68,6 +68,10 @@ def test_every_method_trains_and_grows_or_not(method: str, data: Path, tmp_path:
     assert (state["dataset"]["pool"].get("size") == 8) is grows
     assert ("flow" in state) is method.startswith("degia")
     assert 0 <= state["best_model"]["best"] <= 1
+    kept, last = torch.load(tmp_path / "model.pt", weights_only=True), state["network"]
+    assert set(kept) == set(last) and not any(torch.equal(kept[name], last[name]) for name in last)
+    if state["best_model"]["epoch"] == 2:
+        assert all(torch.equal(kept[name], state["average"][name]) for name in kept), "the average is what is kept"
 
 
 def folders(path: Path) -> dict[str, str]:
@@ -95,7 +99,7 @@ def test_resumed_run_with_views_equals_one_that_was_never_stopped(data: Path, tm
     run_configs(configs, **options, resume=True, **folders(tmp_path / "parts"))
     whole, parts = (torch.load(tmp_path / name / "checkpoint.pt", weights_only=True) for name in ("whole", "parts"))
     assert whole["dataset"] == parts["dataset"] and whole["dataset"]["pool"]["size"] == 16
-    for part in ("network", "flow"):
+    for part in ("network", "flow", "average"):
         assert all(torch.equal(value, parts[part][name]) for name, value in whole[part].items()), part
 
 

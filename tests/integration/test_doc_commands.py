@@ -72,7 +72,8 @@ def assumed(tmp_path_factory: pytest.TempPathFactory, write_digits: Any) -> Path
         monai_degia.write_synthetic_dataset(folder / "rendered", "xray", 3)
         shutil.copytree(folder / "rendered" / "images", folder / name)
     shutil.copytree(REPO / "bundle" / "models", folder / "MODELS")
-    np.savez(folder / "usps.npz", images=np.zeros((20, 16, 16), np.uint8), labels=np.arange(20) % 10)
+    (folder / "SETS").mkdir()
+    np.savez(folder / "SETS" / "usps.npz", images=np.zeros((20, 16, 16), np.uint8), labels=np.arange(20) % 10)
     return folder
 
 
@@ -126,7 +127,6 @@ def test_commands_of_a_page_run(page: str, assumed: Path, tmp_path: Path) -> Non
         'torchrun() { python -m torch.distributed.run "$@"; }',
         "set -euo pipefail",
     ]
-    lines = [line.replace("usps.h5", "usps.npz") for line in lines]
     done = subprocess.run(
         ["bash", "-c", "\n".join([*start, "set -x", *lines])],
         cwd=folder,
