@@ -11,7 +11,6 @@ import itertools
 from collections.abc import Callable
 
 import numpy as np
-import SimpleITK as sitk
 from scipy import ndimage
 
 __all__ = ["CORRUPTIONS"]
@@ -176,6 +175,8 @@ def _zigzag(image: np.ndarray, generator: np.random.Generator) -> np.ndarray:
 
 def _canny_edges(image: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """Edges of one pixel by Canny's method, with a blur of 1 and thresholds of 0.1 and 0.2 on Sobel's gradient."""
+    import SimpleITK as sitk  # here: whoever imports the package needs none of it
+
     # Sobel's sums are eight times the slope that ITK compares.
     edges = sitk.CannyEdgeDetection(sitk.GetImageFromArray(image), 0.1 / 8, 0.2 / 8, [1.0, 1.0])
     return sitk.GetArrayFromImage(edges).astype(float)
