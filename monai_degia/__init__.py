@@ -3,6 +3,7 @@
 from monai_degia.ascent.adversarial import AdversarialAscent, AdversarialAscentd
 from monai_degia.ascent.appearance import AppearanceParametrization, random_appearance
 from monai_degia.ascent.gradient_ascent import STEP_RULES, gradient_ascent
+from monai_degia.ascent.one_of import OneOfAscents
 from monai_degia.ascent.parametrization import (
     LatentParametrization,
     Parametrization,
@@ -10,14 +11,17 @@ from monai_degia.ascent.parametrization import (
     ReflectedParametrization,
 )
 from monai_degia.ascent.starts import PARAMETRIZATIONS
+from monai_degia.ascent.warp import WarpParametrization
 from monai_degia.augment.convolution import random_convolution
 from monai_degia.augment.geometry import RandGeometryd
 from monai_degia.augment.prolongation import RandProlongation
 from monai_degia.augment.random_convolution import RandConv, RandConvd
+from monai_degia.augment.strokes import RandStrokesd
 from monai_degia.augment.warp import RandPoseWarpd, RandSmoothWarpd
 from monai_degia.data.digits.files import read_digits
 from monai_degia.data.digits.images import DigitImages
-from monai_degia.data.digits.items import load_digits, load_mnist_m_from
+from monai_degia.data.digits.items import load_digits, load_made_digits, load_mnist_m_from
+from monai_degia.data.digits.made_sets import make_digits
 from monai_degia.data.digits.mnist_m import make_mnist_m
 from monai_degia.data.formats.annotations import AnnotatedImage, AnnotationSet
 from monai_degia.data.formats.predictions import PREDICTION_FORMATS, write_predictions
@@ -63,6 +67,7 @@ from monai_degia.engines.progress import PhaseProgress
 from monai_degia.engines.scores import ScoresHandler
 from monai_degia.engines.trainer import DeGIATrainer
 from monai_degia.engines.views import ViewsInferer
+from monai_degia.engines.weight_average import WeightAverage, averaged_network
 from monai_degia.flows.flow_prior import FlowPrior
 from monai_degia.flows.prior import ClassConditionalPrior
 from monai_degia.flows.real_nvp import RealNVP
@@ -150,6 +155,7 @@ from monai_degia.results.prediction import LandmarkPrediction as LandmarkRecord
 from monai_degia.results.structured_report import StructuredReportWriter
 from monai_degia.shifts.appearance import AppearanceShiftd, shifted_copies
 from monai_degia.shifts.copies import calibration_copies
+from monai_degia.shifts.digits import DigitShiftd, shifted_digits
 from monai_degia.shifts.framing import Reframed
 from monai_degia.shifts.pose import PoseShiftd
 
@@ -201,6 +207,7 @@ __all__ = [
     "DenormalizeLandmarksd",
     "DigitImages",
     "DigitLeNet",
+    "DigitShiftd",
     "EpochSeedHandler",
     "ErrorModel",
     "FileGeometryd",
@@ -244,6 +251,7 @@ __all__ = [
     "NormalizedMeanErrorMetric",
     "ObservedErrors",
     "OneLookInferer",
+    "OneOfAscents",
     "OnnxNetwork",
     "OverlayWriter",
     "PCKAUCMetric",
@@ -265,6 +273,7 @@ __all__ = [
     "RandPoseWarpd",
     "RandProlongation",
     "RandSmoothWarpd",
+    "RandStrokesd",
     "ReadOnceDataset",
     "RealNVP",
     "ReflectedParametrization",
@@ -286,8 +295,11 @@ __all__ = [
     "UserError",
     "ViewsInferer",
     "ViewsLoss",
+    "WarpParametrization",
     "WaveletFlow",
+    "WeightAverage",
     "XRayReader",
+    "averaged_network",
     "bundle_root",
     "calibration_copies",
     "check_config",
@@ -323,12 +335,14 @@ __all__ = [
     "load_dha",
     "load_digits",
     "load_freihand",
+    "load_made_digits",
     "load_mnist_m_from",
     "load_nyu",
     "load_onehand10k",
     "load_rhpe",
     "load_rsna",
     "load_weights",
+    "make_digits",
     "make_mnist_m",
     "mapped_joints",
     "merge_datalists",
@@ -355,6 +369,7 @@ __all__ = [
     "save_overlay_grid",
     "scalar_output",
     "shifted_copies",
+    "shifted_digits",
     "show_short_errors",
     "source_bits_per_dim",
     "split_datalist",

@@ -15,6 +15,7 @@ from torch.utils.data import Sampler
 from monai_degia.ascent.adversarial import AdversarialAscent
 from monai_degia.data.pool.growing import GrowingDataset
 from monai_degia.data.pool.seeds import derive_seed
+from monai_degia.engines.augmented_batch import PrepareAugmentedBatch
 from monai_degia.engines.batches import PrepareLandmarkBatch, batch_classes
 from monai_degia.engines.ranks import is_first_rank
 from monai_degia.errors import UserError
@@ -101,7 +102,8 @@ class AdversarialMaximizer(Workflow):
         expanded: start from generated images as well (Eq. 6).
         batch_size: images climbed at once.
         seed: decides the subsets and the starts.
-        prepare_batch: images and labels of a batch, as in the trainer.
+        prepare_batch: images and labels of a batch, as in the trainer. One that augments
+            (:class:`monai_degia.PrepareAugmentedBatch`) gives each image of a round other random numbers.
         **kwargs: see ``monai.engines.Workflow``.
 
     Fires ``IterationEvents.INNER_ITERATION_STARTED`` and ``INNER_ITERATION_COMPLETED`` around each ascent step,
@@ -152,6 +154,8 @@ class AdversarialMaximizer(Workflow):
         if is_first_rank():
             self.dataset.reserve(len(order))
         idist.barrier()  # the first process says whose the pool is before the others open it
+        if isinstance(self.prepare_batch, PrepareAugmentedBatch):
+            self.prepare_batch.start_epoch(derive_seed(self.seed, self.dataset.rounds, 1))
         self.fire_event(MaximizationEvents.ROUND_STARTED)
         if batches:
             super().run()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import statistics
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,12 @@ from monai_degia.experiments.catalogue import GRIDS
 from monai_degia.experiments.comparison import comparison_table
 from monai_degia.experiments.curves import plot_landmarks, plot_pck
 from monai_degia.experiments.digit_picture import draw_digits
-from monai_degia.experiments.evaluation import DATASETS, evaluate_digits
+from monai_degia.experiments.evaluation import evaluate_digits, find_sets
 from monai_degia.experiments.grids import Run
 from monai_degia.experiments.pictures import collect_pictures
 from monai_degia.experiments.plots import plot_results
 from monai_degia.experiments.runner import evaluate_grid, read_results, run_grid
-from monai_degia.experiments.tables import markdown_table, write_tables
+from monai_degia.experiments.tables import domain_table, markdown, markdown_table, write_tables
 
 Result = dict[str, Any]
 
@@ -38,7 +39,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m monai_degia.experiments",
         description="Train and compare the rows of a table.",
-        epilog="evaluate RUN_DIR --dataset NAME --path PATH: accuracy of a finished run on any set of digits. "
+        epilog="evaluate RUN_DIR FOLDER: accuracy of a finished run on every set of digits in a folder. "
         "picture RUN_DIR [RUN_DIR ...] --mnist PATH --unseen PATH: generated digits, of one run round by round, of "
         "several those of each.",
     )
@@ -67,13 +68,15 @@ def main(arguments: list[str] | None = None) -> None:
     if again:
         results = [{**result, "labels": {**result["labels"], "inference": "one look"}} for result in results] + again
     output_dir.mkdir(parents=True, exist_ok=True)
-    write_tables(results, output_dir)
-    print(f"\n{grid.caption}\n\n{markdown_table(results, grid.figure)}\n")
+    write_tables(results, output_dir, grid.columns)
+    print(f"\n{grid.caption}\n\n{markdown_table(results, grid.figure, grid.columns)}\n")
+    if grid.columns:
+        print(f"{domain_table(results, grid.figure)}\n")
     for evaluation, table in zip(("", f", evaluated with {options.evaluate_with}"), comparisons, strict=True):
         if table:
             print(f"DeGIA over plain training{evaluation}, beside the paper's:\n\n{table}\n")
     print(f"Tables:           {output_dir / 'summary.md'}, {output_dir / 'summary.csv'}")
-    print(f"Plot:             {plot_results(results, grid.figure, output_dir / 'summary.png')}")
+    print(f"Plot:             {plot_results(results, grid.figure, output_dir / 'summary.png', grid.columns)}")
     for draw, name in ((plot_pck, "pck.png"), (plot_landmarks, "landmarks.png")):
         if path := draw(results, output_dir / name):
             print(f"                  {path}")
@@ -115,12 +118,17 @@ def _pictures(runs: list[Run], output_dir: Path) -> None:
 def _evaluate(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m monai_degia.experiments evaluate")
     parser.add_argument("run_dir", type=Path, help="folder of a finished run of digits")
-    parser.add_argument("--dataset", choices=DATASETS, required=True, help="name of the set in the output")
-    parser.add_argument("--path", type=Path, required=True, help="its file or folder, in any of its published forms")
-    parser.add_argument("--split", choices=("train", "test"), default="test", help="where a folder holds both")
+    parser.add_argument(
+        "sets", type=Path, help="a folder of sets (sub-folders or files, in any of their published forms), or one set"
+    )
+    parser.add_argument("--split", choices=("train", "test"), default="test", help="where a set holds both")
     options = parser.parse_args(arguments)
-    accuracy, count = evaluate_digits(options.run_dir, options.dataset, options.path, options.split)
-    print(f"{options.dataset}: accuracy {100 * accuracy:.2f} % of {count} images ({options.run_dir})")
+    sets = find_sets(options.sets, options.split)
+    accuracies = evaluate_digits(options.run_dir, sets, options.split)
+    rows = [[name, f"{100 * accuracy:.2f}", str(count)] for name, (accuracy, count) in accuracies.items()]
+    mean = statistics.mean(accuracy for accuracy, _ in accuracies.values())
+    rows += [["mean", f"{100 * mean:.2f}", str(sum(count for _, count in accuracies.values()))]] * (len(rows) > 1)
+    print(f"{options.run_dir}:\n\n{markdown(['set', 'accuracy (%)', 'images'], rows)}")
 
 
 def _picture(arguments: list[str]) -> None:

@@ -61,6 +61,7 @@ class Grid:
         figure: the key of ``figures.FIGURES`` that the command prints.
         caption: a sentence above the printed table.
         published: figures of a paper to show those of plain training and DeGIA beside.
+        columns: heading of the printed table to the domains whose mean stands under it; none shows every domain.
 
     """
 
@@ -69,6 +70,7 @@ class Grid:
     figure: str
     caption: str = ""
     published: Published = field(default_factory=dict)
+    columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def runs(
         self,

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import csv
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from monai_degia.experiments.figures import FIGURES
 from monai_degia.io.files import whole_file
 
-__all__ = ["domains_of", "figures_of", "group_results", "markdown", "markdown_table", "values_of", "write_tables"]
+__all__ = [
+    "domain_table",
+    "domains_of",
+    "figures_of",
+    "group_results",
+    "markdown",
+    "markdown_table",
+    "means_of",
+    "values_of",
+    "write_tables",
+]
 
 Result = dict[str, Any]
 _PROCESSOR = "train_processor_seconds"
@@ -42,12 +52,19 @@ def values_of(group: Sequence[Result], domain: str, figure: str) -> list[float]:
     return [FIGURES[figure].scale * value for value in found if value is not None]
 
 
-def markdown_table(results: Sequence[Result], figure: str) -> str:
-    """One line a row of the grid, one column a domain.
+def means_of(group: Sequence[Result], domains: Sequence[str], figure: str) -> list[float]:
+    """One value a seed, the mean over domains, each with the same weight; of seeds that have them all."""
+    known = [[values_of([result], domain, figure) for domain in domains] for result in group]
+    return [statistics.mean(value for (value,) in values) for values in known if values and all(values)]
+
+
+def markdown_table(results: Sequence[Result], figure: str, columns: Mapping[str, Sequence[str]] | None = None) -> str:
+    """One line a row of the grid, one column a domain, or a mean over domains.
 
     Args:
         results: results of runs.
         figure: a key of ``FIGURES``.
+        columns: heading to the domains whose mean stands under it, each with the same weight; default: every domain.
 
     Returns:
         A Markdown table; with several seeds each cell is mean ± standard deviation (of the sample, n - 1). Seconds are
@@ -55,13 +72,23 @@ def markdown_table(results: Sequence[Result], figure: str) -> str:
         stopped and went on are not counted there.
 
     """
-    domains = domains_of(results)
-    header = [*results[0]["labels"], *domains, "seeds", "seconds"]
+    shown = columns or {domain: [domain] for domain in domains_of(results)}
+    header = [*results[0]["labels"], *shown, "seeds", "seconds"]
     rows = []
     for labels, group in group_results(results).items():
-        cells = [_cell(values_of(group, domain, figure), FIGURES[figure].form) for domain in domains]
+        cells = [_cell(means_of(group, domains, figure), FIGURES[figure].form) for domains in shown.values()]
         rows.append([*labels, *cells, str(len(group)), _seconds(group)])
     return markdown(header, rows)
+
+
+def domain_table(results: Sequence[Result], figure: str) -> str:
+    """One line a domain, one column a row of the grid: for many domains; means over seeds."""
+    groups = group_results(results)
+    rows = []
+    for domain in domains_of(results):
+        values = [values_of(group, domain, figure) for group in groups.values()]
+        rows.append([domain, *(format(statistics.mean(own), FIGURES[figure].form) if own else "-" for own in values)])
+    return markdown(["domain", *(", ".join(labels) for labels in groups)], rows)
 
 
 def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -70,16 +97,17 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([line, "|" + "---|" * len(header), *lines])
 
 
-def write_tables(results: Sequence[Result], folder: Path) -> None:
+def write_tables(results: Sequence[Result], folder: Path, columns: Mapping[str, Sequence[str]] | None = None) -> None:
     """Write ``summary.md`` with a table a figure, and ``summary.csv`` with one row a run and domain."""
     figures = figures_of(results)
     with whole_file(folder / "summary.md") as partial:
-        sections = [f"### {figure}\n\n{markdown_table(results, figure)}\n" for figure in figures]
+        sections = [f"### {figure}\n\n{markdown_table(results, figure, columns)}\n" for figure in figures]
+        sections += [f"{domain_table(results, figure)}\n" for figure in figures if columns]
         partial.write_text("\n".join(sections), encoding="utf-8")
     with whole_file(folder / "summary.csv") as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        columns = [FIGURES[figure].column for figure in figures]
-        writer.writerow([*results[0]["labels"], "seed", "domain", "count", *columns, "train_seconds", _PROCESSOR])
+        headings = [FIGURES[figure].column for figure in figures]
+        writer.writerow([*results[0]["labels"], "seed", "domain", "count", *headings, "train_seconds", _PROCESSOR])
         for result in results:
             for domain, values in result["metrics"].items():
                 row = [*result["labels"].values(), result["seed"], domain, values["count"]]

@@ -9,13 +9,13 @@ import pytest
 from monai_degia.experiments.catalogue import GRIDS
 from monai_degia.experiments.comparison import comparison_table
 from monai_degia.experiments.runner import read_results
-from monai_degia.experiments.tables import figures_of, markdown_table
+from monai_degia.experiments.tables import domain_table, figures_of, markdown_table
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "results.md").read_text(encoding="utf-8")
 SEVERAL = "run/self_consistent"
 #: Grid to the overlay of a second evaluation if there is one. The rows of ``hands`` are among those of ``table2``.
-KEPT = {"hands": SEVERAL, "table2": SEVERAL, "peers": "", "peers_short": "", "table1": "", "table1_full": ""}
+KEPT = {"hands": SEVERAL, "table2": SEVERAL, "peers_short": ""}
 
 
 def folder_of(grid: str) -> Path:
@@ -33,8 +33,11 @@ def kept_results(grid: str) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("grid", KEPT)
 def test_the_table_of_every_grid_is_shown(grid: str) -> None:
-    table = markdown_table(kept_results(grid), GRIDS[grid].figure)
-    assert table in PAGE, f"docs/results.md lacks this table:\n{table}"
+    tables = [markdown_table(kept_results(grid), GRIDS[grid].figure, GRIDS[grid].columns)]
+    if GRIDS[grid].columns:
+        tables.append(domain_table(kept_results(grid), GRIDS[grid].figure))
+    for table in tables:
+        assert table in PAGE, f"docs/results.md lacks this table:\n{table}"
 
 
 @pytest.mark.parametrize("overlay", ["", SEVERAL])
@@ -47,6 +50,6 @@ def test_the_ratios_beside_the_papers_are_shown(overlay: str) -> None:
 def test_every_table_of_runs_is_of_result_files() -> None:
     shown = [block.strip() for block in re.findall(r"(?:^\|.*\n)+", PAGE, re.MULTILINE)]
     shown = [table for table in shown if table.splitlines()[0].endswith("| seeds | seconds |")]
-    kept = [kept_results(grid) for grid in KEPT]
-    printed = {markdown_table(results, figure) for results in kept for figure in figures_of(results)}
+    kept = [(kept_results(grid), GRIDS[grid].columns) for grid in KEPT]
+    printed = {markdown_table(results, figure, columns) for results, columns in kept for figure in figures_of(results)}
     assert len(shown) >= len(KEPT) and set(shown) <= printed, [table for table in shown if table not in printed]

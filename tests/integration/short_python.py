@@ -9,7 +9,13 @@ import sys
 SHORT = {"max_epochs": 1, "iterations_per_epoch": 2, "batch_size": 4, "val_interval": 1}
 HANDS = {**SHORT, "images_per_round": 4}
 RENDERED = {"source_sets::rendered_count": 40, "source_sets::faded_count": 4}
-DIGITS = {**SHORT, "source_list::count": 40, "splits::1::start": 40, "splits::1::count": 10}
+DIGITS = {
+    **SHORT,
+    "source_list::count": 40,
+    "splits::1::start": 40,
+    "splits::1::count": 10,
+    "unseen_lists::1::count": 20,
+}
 ROWS = {"demo": "lenet", "hands": "erm", "table2": "lenet"}
 DIGIT_ROWS = {"table1": "plain", "table1_full": "plain", "peers": "erm", "peers_short": "erm"}
 

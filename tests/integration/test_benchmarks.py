@@ -47,6 +47,7 @@ def test_terms_of_the_ascent_of_a_run(run_python: Any, write_digits: Any, tmp_pa
     write_digits(tmp_path)
     entries = ("max_epochs=2", "iterations_per_epoch=2", "batch_size=8", "val_interval=1", "round_interval=1")
     entries += ("images_per_round=8", "source_list::count=40", "splits::1::start=40", "splits::1::count=10")
+    entries += ("unseen_lists::1::count=20",)
     grid = ("peers_short", "--only", "degia_pixel", "--seeds", "0", "--dataset_dir", str(tmp_path))
     runs = tmp_path / "runs"
     run_python("-m", "monai_degia.experiments", *grid, "--output_dir", str(runs), "--set", *entries)

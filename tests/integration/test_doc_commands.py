@@ -77,7 +77,8 @@ def assumed(tmp_path_factory: pytest.TempPathFactory, write_digits: Any) -> Path
     for drawn, name, other in (("photos", "my", False), ("others", "other", True)):
         write(folder / drawn, 24 if drawn == "photos" else 3, seed=0, other=other).rename(folder / f"{name}_coco.json")
         (folder / drawn / "images").rename(folder / f"{name}_images")
-    np.savez(folder / "usps.npz", images=np.zeros((20, 16, 16), np.uint8), labels=np.arange(20) % 10)
+    (folder / "SETS").mkdir()
+    np.savez(folder / "SETS" / "usps.npz", images=np.zeros((20, 16, 16), np.uint8), labels=np.arange(20) % 10)
     return folder
 
 
@@ -132,7 +133,6 @@ def test_commands_of_a_page_run(page: str, assumed: Path, tmp_path: Path) -> Non
         'torchrun() { python -m torch.distributed.run "$@"; }',
         "set -euo pipefail",
     ]
-    lines = [line.replace("usps.h5", "usps.npz") for line in lines]
     done = subprocess.run(
         ["bash", "-c", "\n".join([*start, "set -x", *lines])],
         cwd=folder,

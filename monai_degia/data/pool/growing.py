@@ -113,7 +113,7 @@ class GrowingDataset(Dataset, Randomizable):
         return [self.bare_sample(index) for index in indices]
 
     def plain_sample(self, index: int) -> dict[str, Any]:
-        """The sample before augmentation: image, target and class, which is all that generated samples have."""
+        """The sample before augmentation: image, target, class, and whether an ascent has generated it."""
         sample = self._kept(index)
         image = sample["image"]
         # A cached sample is one object for the whole run: what follows must not write into it. Not deepcopy, which
@@ -134,11 +134,13 @@ class GrowingDataset(Dataset, Randomizable):
         if index < self.num_source:
             sample = self.source[index]
             label = _label(sample[self.target_key])
-            return {"image": sample["image"], self.target_key: label, "class": sample.get("class", 0)}
+            shown = {"image": sample["image"], self.target_key: label, "class": sample.get("class", 0)}
+            return {**shown, "generated": False}
         if self.pool is None:
             raise IndexError(f"There are no generated samples, asked for sample {index} of {len(self)}.")
         sample = self.pool[index - self.num_source]
-        return {"image": sample["image"], self.target_key: sample["target"], "class": sample["class"]}
+        shown = {"image": sample["image"], self.target_key: sample["target"], "class": sample["class"]}
+        return {**shown, "generated": True}
 
     def source_view(self) -> SourceView:
         """All samples so far without augmentation: where an ascent starts."""

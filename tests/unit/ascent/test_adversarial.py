@@ -138,7 +138,7 @@ def test_images_that_are_no_batch(shape: tuple[int, ...]) -> None:
 
 def test_unknown_parametrization() -> None:
     with pytest.raises(
-        ValueError, match=r"Unknown parametrization 'colour'. Available: pixel, reflected, latent, appearance"
+        ValueError, match=r"Unknown parametrization 'colour'. Available: pixel, reflected, scattered, latent"
     ):
         AdversarialAscent(Brightness(), "colour")
 

@@ -8,7 +8,7 @@ from PIL import Image
 from monai_degia.experiments.catalogue import GRIDS
 from monai_degia.experiments.grids import Grid, Row
 from monai_degia.experiments.plots import plot_results
-from monai_degia.experiments.tables import figures_of, markdown_table, write_tables
+from monai_degia.experiments.tables import domain_table, figures_of, markdown_table, write_tables
 
 NME = "NME (% of hand size)"
 
@@ -32,6 +32,29 @@ def test_cells_are_mean_and_sample_deviation_over_seeds() -> None:
 def test_a_domain_that_a_row_lacks_is_a_dash() -> None:
     lines = markdown_table([result("erm", 0, 0.1), result("degia", 0, 0.05, "depth")], NME).splitlines()
     assert lines[2] == "| lenet | erm | 10.00 | - | 1 | 10 |" and "| - | 5.00 |" in lines[3]
+
+
+def test_columns_are_means_over_domains_first_and_over_seeds_then() -> None:
+    def several(seed: int, **nme: float) -> dict:
+        return {**result("erm", seed, 0), "metrics": {domain: {"nme": value} for domain, value in nme.items()}}
+
+    results = [several(0, a=0.1, b=0.3, c=0.9), several(1, a=0.2, b=0.4), several(2, a=0.5)]
+    columns = {"first": ("a",), "both": ("a", "b"), "none": ("d",)}
+    lines = markdown_table(results, NME, columns).splitlines()
+    assert lines[0] == "| network | method | first | both | none | seeds | seconds |"
+    # The third seed has no b: half of a mean is none.
+    assert lines[2] == "| lenet | erm | 26.67 ± 20.82 | 25.00 ± 7.07 | - | 3 | 11 |"
+
+
+def test_a_line_a_domain() -> None:
+    results = [result("erm", 0, 0.1), result("erm", 1, 0.2), result("degia", 0, 0.05, "depth")]
+    lines = domain_table(results, NME).splitlines()
+    assert lines == [
+        "| domain | lenet, erm | lenet, degia |",
+        "|---|---|---|",
+        "| xray | 15.00 | - |",
+        "| depth | - | 5.00 |",
+    ]
 
 
 def test_seconds_are_the_processors_where_they_are_known() -> None:

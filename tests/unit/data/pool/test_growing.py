@@ -186,7 +186,8 @@ def test_a_batch_mixes_both_kinds(tmp_path: Path, source: dict[str, Any], genera
     images, points = grow(data, 2)
     order = [2, 0, 1, 3] if generated_first else [0, 2, 3, 1]
     batch = next(iter(DataLoader(data, sampler=order, batch_size=4)))
-    assert set(batch) == {"image", "landmarks", "class"}
+    assert set(batch) == {"image", "landmarks", "class", "generated"}
+    assert batch["generated"].tolist() == [index > 1 for index in order]
     assert batch["image"].shape == (4, POINTS, *SIZE) and batch["image"].dtype == torch.float32
     where = order.index(2)
     assert_close(torch.as_tensor(batch["image"][where]), images[0], atol=1 / 510 + 1e-6, rtol=0)
