@@ -109,7 +109,7 @@ setup(
         *EXTRAS["bundle"],
     ],
     extras_require=EXTRAS,
-    entry_points={"console_scripts": ["monai_degia = monai_degia.cli.main:main"]},
+    entry_points={"console_scripts": ["monai_degia = monai_degia.cli.main:command_line"]},
     cmdclass={"build_py": BuildWithBundle},
     classifiers=[
         "Programming Language :: Python :: 3",

@@ -1,6 +1,6 @@
 """``python -m monai_degia``."""
 
-from monai_degia.cli.main import main
+from monai_degia.cli.main import command_line
 
 if __name__ == "__main__":
-    main()
+    command_line()

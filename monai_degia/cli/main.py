@@ -11,7 +11,7 @@ from monai_degia.cli import conversion, prediction, serving, training
 from monai_degia.cli.options import Command, overrides_of, split_entries
 from monai_degia.engines.errors import show_short_errors
 
-__all__ = ["COMMANDS", "main"]
+__all__ = ["COMMANDS", "command_line"]
 
 COMMANDS: tuple[Command, ...] = (
     *training.COMMANDS,
@@ -25,7 +25,7 @@ _CONFIG = (
 )
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def command_line(arguments: Sequence[str] | None = None) -> None:
     """Run the command that the command line names.
 
     Args:

@@ -11,7 +11,7 @@ from threading import Thread, main_thread
 
 __all__ = ["end_with_parent"]
 
-_GRACE = 10.0  # seconds to take drafts of files away
+_GRACE = 30.0  # seconds to take drafts of files away
 
 
 def end_with_parent() -> None:

@@ -47,7 +47,8 @@ def weigh_by_agreement(
     compared = (views * sides)[:, :, groups]  # (B, C, N, G, K, 2)
     means = compared.mean(3)
     variance = (compared - means[:, :, :, None]).square().sum(-1).mean(3)  # (B, C, N, K)
-    sizes = hand_size(means.flatten(0, 2)).view(means.shape[:3])
+    # One landmark has no size: its copies are compared in pixels.
+    sizes = hand_size(means.flatten(0, 2)).nan_to_num(1.0).view(means.shape[:3])
     variance = variance / sizes[..., None].clamp_min(1e-6).square()
     log_weights = -sharpness * variance.mean(3).sqrt().clamp_min(SMALLEST_SPREAD).log()
     if log_prior is not None:

@@ -84,13 +84,14 @@ def normalized_mse(prediction: Tensor, target: Tensor) -> Tensor:
     return (prediction - target).square().nanmean(dim=(1, 2))
 
 
-def nme(prediction: Tensor, target: Tensor, ends: tuple[int, int] | None = None) -> Tensor:
+def nme(prediction: Tensor, target: Tensor, ends: tuple[int, int] | None = None, alone: float | None = None) -> Tensor:
     """Normalised error: radial error over the size of the reference.
 
     Args:
         prediction: shape (B, K, 2), pixels.
         target: shape (B, K, 2), pixels; NaN where missing.
         ends: see :func:`landmark_size`.
+        alone: size of a set of one landmark, which has none of its own, such as the image's longer side; pixels.
 
     Returns:
         Shape (B, K), as a fraction of the size; NaN where the landmark is missing, or what the size needs.
@@ -99,6 +100,8 @@ def nme(prediction: Tensor, target: Tensor, ends: tuple[int, int] | None = None)
         ValueError: if shapes do not fit, a coordinate is not finite, or a reference has no extent.
     """
     error, size = radial_error(prediction, target), landmark_size(target, ends)
+    if alone is not None and target.shape[1] == 1:
+        size = torch.full_like(size, alone)
     if (size == 0).any():
         samples = (size == 0).nonzero().flatten().tolist()
         raise UserError(

@@ -140,7 +140,7 @@ class NormalizedMeanErrorMetric(LandmarkMetric):
     Args:
         image_size: (X, Y) in pixels; only its ratio matters.
         landmarks: what they are, see :func:`monai_degia.landmark_set`, whose ``size`` errors are measured in. Default:
-            the longer side of their box.
+            the longer side of their box; of a single landmark, that of the image.
     """
 
     def __init__(self, image_size: Sequence[int], landmarks: Landmarks | None = None) -> None:
@@ -149,7 +149,8 @@ class NormalizedMeanErrorMetric(LandmarkMetric):
         self.size_ends = None if landmarks is None else landmark_set(landmarks).size_ends
 
     def _errors(self, y_pred: Tensor, y: Tensor) -> Tensor:
-        return nme(to_pixels(y_pred, self.image_size), to_pixels(y, self.image_size), self.size_ends)
+        found, wanted = (to_pixels(points, self.image_size) for points in (y_pred, y))
+        return nme(found, wanted, self.size_ends, alone=max(self.image_size))
 
 
 class PCKMetric(NormalizedMeanErrorMetric):

@@ -72,7 +72,7 @@ def summarize_landmarks(
         prediction = _gather(predictions, rows, len(names), f"predictions of domain {domain!r}")
         target = _gather(targets, rows, len(names), f"targets of domain {domain!r}")
         x, y = to_pixels(prediction, image_size), to_pixels(target, image_size)
-        relative = nme(x, y, known.size_ends)
+        relative = nme(x, y, known.size_ends, alone=max(image_size))
         missing = int(y.isnan().any(dim=2).sum())
         if relative.isnan().all():
             raise UserError(f"Domain {domain!r} has no label that an error can be measured by: leave it out.")

@@ -162,4 +162,5 @@ def test_rules_for_the_radius_are_told_apart() -> None:
 
 def test_every_benchmark_is_run_here() -> None:
     names = {path.name for path in BENCHMARKS.glob("*.py")}
-    assert names == set(re.findall(r"[\"`](\w+\.py)[\"`]", Path(__file__).read_text()))
+    beside = "".join(path.read_text() for path in Path(__file__).parent.glob("test_*.py"))
+    assert names <= set(re.findall(r"[\"`](\w+\.py)[\"`]", beside))

@@ -14,6 +14,7 @@ import torch
 from monai.bundle import ConfigParser, ConfigWorkflow, ckpt_export, verify_metadata, verify_net_in_out
 
 import monai_degia
+from monai_degia.data.lists.landmark_sets import landmark_set
 
 REPO = Path(__file__).parents[2]
 BUNDLE = REPO / "bundle"
@@ -63,7 +64,9 @@ def test_metadata_agree_with_the_package(metadata: dict[str, Any]) -> None:
         (train["in_channels"], train["image_size"], train["landmarks"]),
         (model.in_channels, model.image_size, model.landmarks),
     ):
-        assert (channels, size) == (image["num_channels"], image["spatial_shape"]) and landmarks == "hand21"
+        assert (channels, size) == (image["num_channels"], image["spatial_shape"]) and landmark_set(
+            landmarks
+        ) == landmark_set("hand21")
     assert model.model_version == f"hand_landmark_degia {metadata['version']}"
 
 

@@ -97,7 +97,7 @@ def test_training_from_any_folder_and_its_model_elsewhere(data: Path, tmp_path: 
     for epoch in (1, 2):
         (line,) = [line for line in told.splitlines() if f"epoch {epoch} of 2:" in line]
         assert all(name in line for name in ("loss 0.", "bits_per_dim", "train_nme", "val_nme"))
-    assert "Done: best val_nme" in told and "--ckpt_dir out" in told
+    assert "Done: best val_nme" in told and "--model out" in told
     kept = (tmp_path / "out" / "model.pt").read_bytes()
 
     again = {"dataset_dir": data, "output_dir": "other", "ckpt_dir": "out", **SMALL}

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from monai_degia.cli.main import main
+from monai_degia.cli.main import command_line
 from monai_degia.data.formats.read import read_annotations
 from monai_degia.io.messages import short_message
 from monai_degia.model.trained_model import TrainedModel
@@ -45,7 +45,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("runs") / "mine"
     photos = data / "photos"
-    main(["train", str(photos / "annotations.json"), "--out", str(run), "--max_epochs", "2", *SMALL])
+    command_line(["train", str(photos / "annotations.json"), "--out", str(run), "--max_epochs", "2", *SMALL])
     return run
 
 
@@ -68,7 +68,7 @@ def test_a_model_of_the_lists_own_landmarks_comes_out(trained: Path) -> None:
 
 def test_other_images_are_predicted_in_pixels_of_their_files(trained: Path, data: Path, tmp_path: Path) -> None:
     one_pass = ["--model", str(trained), "--refine", "False"]
-    main(["predict", str(data / "photos" / "images"), str(tmp_path / "out"), *one_pass])
+    command_line(["predict", str(data / "photos" / "images"), str(tmp_path / "out"), *one_pass])
     found = errors(tmp_path / "out" / "landmarks.csv", data / "photos" / "annotations.json")
     assert np.nanmedian(found) < 5, "pixels, of vertebrae of about 45"
     reference = ["--reference", str(data / "others" / "annotations.json")]
@@ -81,38 +81,40 @@ def test_other_images_are_predicted_in_pixels_of_their_files(trained: Path, data
         "--formats",
         "overlay",
     ]
-    main([*again, "coco", "label_studio"])
+    command_line([*again, "coco", "label_studio"])
     coco = json.loads((tmp_path / "2" / "coco.json").read_text())
     assert [entry["image_id"] for entry in coco] == list(range(6)) and len(coco[0]["keypoints"]) == 3 * len(NAMES)
     tasks = json.loads((tmp_path / "2" / "label_studio.json").read_text())
     assert len(tasks) == 6 and len(tasks[0]["predictions"][0]["result"]) >= len(NAMES)
     assert len(list((tmp_path / "2").rglob("*.overlay.png"))) == 6
     with pytest.raises(ValueError, match=r"landmarks\.csv is there already.*--overwrite"):
-        main(again)
+        command_line(again)
 
 
 def test_what_was_held_out_is_evaluated_and_calibrated(trained: Path, data: Path, tmp_path: Path) -> None:
-    main(["evaluate", "--model", str(trained)])
+    command_line(["evaluate", "--model", str(trained)])
     (held_out,) = json.loads((trained / "evaluation" / "metrics.json").read_text()).values()
     assert held_out["count"] == 9 and set(held_out["nme_per_landmark"]) == set(NAMES)
     with pytest.raises(ValueError, match="holds an evaluation already"):
-        main(["evaluate", "--model", str(trained)])
+        command_line(["evaluate", "--model", str(trained)])
     others = data / "others"
-    main(["evaluate", str(others / "annotations.json"), "--model", str(trained), "--out", str(tmp_path / "others")])
+    command_line(
+        ["evaluate", str(others / "annotations.json"), "--model", str(trained), "--out", str(tmp_path / "others")]
+    )
     (other,) = json.loads((tmp_path / "others" / "metrics.json").read_text()).values()
     assert other["count"] == 6 and other["missing"] == 1
-    main(["calibrate", "--model", str(trained)])
+    command_line(["calibrate", "--model", str(trained)])
     assert TrainedModel.load(trained).confident
     with pytest.raises(ValueError, match="is there already"):
-        main(["calibrate", "--model", str(trained)])
+        command_line(["calibrate", "--model", str(trained)])
 
 
 def test_a_training_goes_on_and_is_not_overwritten(trained: Path, data: Path) -> None:
     again = ["train", str(data / "photos" / "annotations.json"), "--out", str(trained), *SMALL]
     with pytest.raises(ValueError, match="training would overwrite it"):
-        main(again)
+        command_line(again)
     before = (trained / "checkpoint.pt").stat().st_mtime_ns
-    main(["train", "--out", str(trained), "--resume", "--max_epochs", "3"])
+    command_line(["train", "--out", str(trained), "--resume", "--max_epochs", "3"])
     assert (trained / "checkpoint.pt").stat().st_mtime_ns > before
 
 
@@ -121,7 +123,7 @@ def test_weights_are_taken_over_for_another_set_of_landmarks(trained: Path, data
     photos, out = data / "photos", tmp_path / "tuned"
     listed = ["train", str(photos / "annotations.json"), "--out", str(out), "--init_from", str(trained)]
     options = ["--max_epochs", "1", "--iterations_per_epoch", "1", "--images_per_round", "2", "--learning_rate", "0.0"]
-    main([*listed, "--landmarks", "spinous_tip,upper_front", *options])
+    command_line([*listed, "--landmarks", "spinous_tip,upper_front", *options])
     image = photos / "images" / "003.png"
     old, new = (TrainedModel.load(f, refine=False, autocast_dtype=None).predict(image)[0] for f in (trained, out))
     assert new.names == ("spinous_tip", "upper_front")
@@ -130,7 +132,9 @@ def test_weights_are_taken_over_for_another_set_of_landmarks(trained: Path, data
 
 def test_a_misspelt_entry_starts_nothing(data: Path, tmp_path: Path) -> None:
     with pytest.raises(RuntimeError) as error:
-        main(["train", str(data / "photos" / "annotations.json"), "--out", str(tmp_path / "x"), "--max_epoch", "2"])
+        command_line(
+            ["train", str(data / "photos" / "annotations.json"), "--out", str(tmp_path / "x"), "--max_epoch", "2"]
+        )
     assert "Did you mean 'max_epochs'" in str(short_message(error.value))
     assert not (tmp_path / "x" / "model.pt").exists()
 
@@ -139,14 +143,14 @@ def test_annotations_are_converted_there_and_back(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source = data / "photos" / "annotations.json"
-    main(["convert", str(source), str(tmp_path / "list.csv"), "--to", "csv"])
+    command_line(["convert", str(source), str(tmp_path / "list.csv"), "--to", "csv"])
     assert "60 images with 5 landmarks, coco to csv" in capsys.readouterr().out
-    main(["convert", str(tmp_path / "list.csv"), str(tmp_path / "coco.json"), "--to", "coco"])
+    command_line(["convert", str(tmp_path / "list.csv"), str(tmp_path / "coco.json"), "--to", "coco"])
     first, last = (read_annotations(path) for path in (source, tmp_path / "coco.json"))
     for before, after in zip(first.images, last.images, strict=True):
         np.testing.assert_allclose(after.points, before.points, atol=0.01)
     with pytest.raises(ValueError, match="exists already"):
-        main(["convert", str(source), str(tmp_path / "list.csv"), "--to", "csv"])
+        command_line(["convert", str(source), str(tmp_path / "list.csv"), "--to", "csv"])
 
 
 @pytest.mark.long

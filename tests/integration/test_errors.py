@@ -113,13 +113,13 @@ def test_side_that_the_flow_cannot_divide_on_the_command_line(root: Path) -> Non
     ("edit", "expected"),
     [
         (lambda rows: rows[4].pop(), r"line 5 (hand_00003.png): 44 cells where the header has 45"),
-        (lambda rows: rows[4].__setitem__(-1, ""), r"line 5 (hand_00003.png): 1 of 42 coordinates are empty"),
+        (lambda rows: rows[4].__setitem__(-1, ""), "line 5 (hand_00003.png): little_tip has only one of x and y"),
         (lambda rows: rows[4].__setitem__(-1, "90"), r"line 5 (hand_00003.png): 1 landmarks lie outside the 64 x 64"),
-        (lambda rows: rows[4].__setitem__(-1, "nan"), r"line 5 (hand_00003.png): 1 coordinates are NaN or infinite"),
+        (lambda rows: rows[4].__setitem__(-1, "nan"), "line 5 (hand_00003.png): little_tip has only one of x and y"),
         (lambda rows: rows[4].__setitem__(-1, "3;2"), r"line 5 (hand_00003.png): coordinate"),
         (lambda rows: rows[4].__setitem__(1, "mri"), r"line 5 (hand_00003.png): modality is 'mri'"),
         (lambda rows: rows[0].__setitem__(-1, "tip"), "lacks 1 column(s): little_tip_y"),
-        (lambda rows: rows.__delitem__(slice(1, None)), "landmarks.csv has no rows"),
+        (lambda rows: rows.__delitem__(slice(1, None)), "has no labelled image"),
         (lambda rows: rows.__delitem__(slice(3, None)), "Cannot divide 2 items into 3 parts"),
     ],
 )

@@ -54,4 +54,5 @@ def test_a_segmentation_survives_inverted_volumes_with_one_overlay(run: Run) -> 
 
 def test_every_script_is_run_here() -> None:
     scripts = {str(path.relative_to(EXAMPLES)) for path in EXAMPLES.rglob("*.py")} - {"shapes.py"}
+    scripts -= {"own_anatomy/draw_vertebrae.py"}  # run by the commands of docs/how_to/own_data.md
     assert scripts == set(re.findall(r'run\("([\w/]+\.py)"\)', Path(__file__).read_text()))

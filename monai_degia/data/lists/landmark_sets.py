@@ -81,6 +81,8 @@ class LandmarkSet:
     @property
     def size_name(self) -> str:
         """What errors are measured in, in words."""
+        if len(self.names) == 1:
+            return "the image's longer side"
         return f"{self.object} size" if isinstance(self.size, str) else f"{self.size[0]} to {self.size[1]}"
 
     @property

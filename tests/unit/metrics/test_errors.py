@@ -110,3 +110,9 @@ def test_a_size_needs_two_landmarks_and_may_be_the_distance_of_two() -> None:
     assert_close(landmark_size(TARGET, (0, 2)), (TARGET[:, 0] - TARGET[:, 2]).norm(dim=1))
     assert landmark_size(NAN, (0, 2)).isnan().tolist() == [False, True]
     assert nme(TARGET, NAN, (0, 2))[1].isnan().all() and not nme(TARGET, NAN, (1, 2))[1, 1:].isnan().any()
+
+
+def test_one_landmark_alone_is_measured_in_what_is_given() -> None:
+    assert nme(TARGET[:, :1] + 3, TARGET[:, :1]).isnan().all()
+    assert_close(nme(TARGET[:, :1] + torch.tensor([3.0, 4.0]), TARGET[:, :1], alone=50.0), torch.full((2, 1), 0.1))
+    assert_close(nme(TARGET + 1, TARGET, alone=50.0), nme(TARGET + 1, TARGET)), "several have a size of their own"

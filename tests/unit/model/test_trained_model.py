@@ -37,7 +37,7 @@ def network() -> LandmarkRegressor:
 
 
 def small(network: LandmarkRegressor, **options: object) -> TrainedModel:
-    return TrainedModel(network, ["a", "b", "c"], num_views=8, **options)  # type: ignore[arg-type]
+    return TrainedModel(network, {"names": ["a", "b", "c"], "sided": True}, num_views=8, **options)  # type: ignore[arg-type]
 
 
 def test_what_is_saved_is_all_that_loading_needs(network: LandmarkRegressor, images: Path, tmp_path: Path) -> None:
