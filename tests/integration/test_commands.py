@@ -16,6 +16,7 @@ import pytest
 from monai_degia.cli.main import command_line
 from monai_degia.data.formats.read import read_annotations
 from monai_degia.io.messages import short_message
+from monai_degia.label_app.tasks.model_inference import ModelInference
 from monai_degia.model.trained_model import TrainedModel
 
 REPO = Path(__file__).parents[2]
@@ -151,6 +152,13 @@ def test_annotations_are_converted_there_and_back(
         np.testing.assert_allclose(after.points, before.points, atol=0.01)
     with pytest.raises(ValueError, match="exists already"):
         command_line(["convert", str(source), str(tmp_path / "list.csv"), "--to", "csv"])
+
+
+def test_the_label_app_serves_the_model(trained: Path, data: Path) -> None:
+    """What is behind the server of ``monai_degia serve``: names, markups and plain values are the set's own."""
+    text, entry = ModelInference(trained, trained / "model.pt")(data / "others" / "images" / "001.png")
+    (markup,) = json.loads(text)["markups"]
+    assert [point["label"] for point in markup["controlPoints"]] == list(NAMES) == list(entry["landmarks"])
 
 
 @pytest.mark.long

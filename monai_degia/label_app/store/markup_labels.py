@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
@@ -39,19 +40,22 @@ def markup_pixels(text: str | bytes, file: str | Path, names: Sequence[str], mar
         margin: how far a landmark may lie beyond the image's edge, as a fraction of the side.
 
     Returns:
-        Float64 pixel coordinates (K, 2), pixel centres at integers, in the order of the names.
+        Float64 pixel coordinates (K, 2), pixel centres at integers, in the order of the names; NaN where a landmark is
+        not placed.
 
     Raises:
         RefusedRequest: if the label or the image cannot be used.
 
     """
     positions = read_markups(text, names)
+    placed = ~np.isnan(positions).any(1)
+    positions, known = positions[placed], [name for name, there in zip(names, placed, strict=True) if there]
     origin, axes, size = _frame(Path(file))
     points, *_ = np.linalg.lstsq(axes, (positions - origin).T, rcond=None)
     away = np.abs((positions - origin).T - axes @ points).max(0)
     if away.max() > _PLANE_TOLERANCE:
         raise RefusedRequest(
-            f"{names[away.argmax()]} lies {away.max():.1f} mm off the image's plane. Move points in the slice view."
+            f"{known[away.argmax()]} lies {away.max():.1f} mm off the image's plane. Move points in the slice view."
         )
     beyond = np.maximum(-0.5 - points.T, points.T - (size - 0.5)) / size
     if beyond.max() > margin:
@@ -59,9 +63,11 @@ def markup_pixels(text: str | bytes, file: str | Path, names: Sequence[str], mar
         x, y = points[:, worst]
         raise RefusedRequest(
             f"{int((beyond.max(1) > margin).sum())} landmarks lie outside the {size[0]} x {size[1]} image, "
-            f"{names[worst]} farthest at ({x:.1f}, {y:.1f}) pixels. Check that the label belongs to this image."
+            f"{known[worst]} farthest at ({x:.1f}, {y:.1f}) pixels. Check that the label belongs to this image."
         )
-    return points.T
+    found = np.full((len(names), 2), np.nan)
+    found[placed] = points.T
+    return found
 
 
 def read_markups(text: str | bytes, names: Sequence[str]) -> np.ndarray:
@@ -72,10 +78,11 @@ def read_markups(text: str | bytes, names: Sequence[str]) -> np.ndarray:
         names: the K landmarks.
 
     Returns:
-        LPS positions (K, 3) in mm, in the order of the names.
+        LPS positions (K, 3) in mm, in the order of the names; NaN for one that is not placed.
 
     Raises:
-        RefusedRequest: if the text is no such file, or a point is missing, unknown, repeated, unplaced or not finite.
+        RefusedRequest: if the text is no such file, a point is missing, unknown, repeated or not finite, or none is
+            placed.
 
     """
     markup = _point_list(text)
@@ -94,6 +101,8 @@ def read_markups(text: str | bytes, names: Sequence[str]) -> np.ndarray:
             )
     by_name = dict(zip(given, points, strict=True))
     positions = np.array([_position(name, by_name[name]) for name in names])
+    if np.isnan(positions).all():
+        raise RefusedRequest("No landmark of the label is placed. Place those that can be seen.")
     return positions * (-1.0, -1.0, 1.0) if markup.get("coordinateSystem") == "RAS" else positions
 
 
@@ -120,7 +129,7 @@ def _point_list(text: str | bytes) -> dict[str, Any]:
 def _position(name: str, point: dict[str, Any]) -> list[float]:
     position = point.get("position")
     if point.get("positionStatus", "defined") != "defined" or position is None:
-        raise RefusedRequest(f"{name} is not placed. Place every landmark, also those that are hard to see.")
+        return [math.nan] * 3  # what cannot be seen has no label
     numbers = position if isinstance(position, list) and len(position) == 3 else []
     # A comparison, for integers that no float holds; nothing compares with NaN.
     good = [v for v in numbers if isinstance(v, int | float) and not isinstance(v, bool) and abs(v) <= _FARTHEST]

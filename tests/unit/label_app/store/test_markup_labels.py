@@ -72,8 +72,7 @@ def point(markup: dict[str, Any], index: int = 3) -> dict[str, Any]:
         (lambda m: m["controlPoints"].pop(3), "lacks thumb_ip"),
         (lambda m: m["controlPoints"].append({"label": "elbow", "position": [0, 0, 0]}), "unknown elbow"),
         (lambda m: m["controlPoints"].append(point(m)), "repeats thumb_ip"),
-        (lambda m: point(m).update(positionStatus="undefined"), "thumb_ip is not placed"),
-        (lambda m: point(m).pop("position"), "thumb_ip is not placed"),
+        (lambda m: [p.update(positionStatus="undefined") for p in m["controlPoints"]], "No landmark .* is placed"),
         (lambda m: point(m).update(position=[1, 2]), "thumb_ip must be three finite numbers"),
         (lambda m: point(m).update(position=[1, float("nan"), 0]), "thumb_ip must be three finite numbers"),
         (lambda m: point(m).update(position=[1, float("inf"), 0]), "thumb_ip must be three finite numbers"),
@@ -93,6 +92,23 @@ def test_a_wrong_label_is_refused_with_the_reason(make_label: Any, edit: Edit, r
     edit(content["markups"][0])
     with pytest.raises(RefusedRequest, match=reason):
         markup_pixels(json.dumps(content), image, HAND21)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda p: p.update(positionStatus="undefined"),
+        lambda p: p.update(positionStatus="missing"),
+        lambda p: p.pop("position"),
+    ],
+)
+def test_a_landmark_that_is_not_placed_is_missing(make_label: Any, edit: Callable[[dict[str, Any]], Any]) -> None:
+    image, label, points = make_label()
+    content = json.loads(label.read_text())
+    edit(point(content["markups"][0]))
+    found = markup_pixels(json.dumps(content), image, HAND21)
+    assert np.isnan(found).any(1).nonzero()[0].tolist() == [3]
+    assert np.allclose(np.delete(found, 3, 0), np.delete(points, 3, 0), atol=1e-3)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "7", '{"markups": 7}', '{"markups": [7]}', b"\xff\xfe\x00", "null"])
