@@ -9,7 +9,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -84,13 +84,19 @@ def decode(headers: Any, body: bytes) -> Any:
 
 @contextmanager
 def label_server(
-    studies: str | Path, folder: Path, *conf: str, headers: dict[str, str] | None = None, **settings: str
+    studies: str | Path,
+    folder: Path,
+    *conf: str,
+    headers: dict[str, str] | None = None,
+    start: Sequence[str] | None = None,
+    **settings: str,
 ) -> Iterator[Client]:
-    """Start the command, as in the documentation; stop it and what it has started."""
+    """Start a command, by default that of the documentation; stop it and what it has started."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = ["monailabel", "start_server", "--app", "monai_degia/label_app", "--studies", str(studies)]
+    command = command if start is None else [*start, str(studies)]
     command += ["--conf", "model_dir", str(folder / "model"), *conf, "--host", "127.0.0.1", "--port", str(port)]
     path = f"{PYTHON.parent}{os.pathsep}{os.environ['PATH']}"
     own = {"PATH": path, "PYTHONPATH": str(REPO), "MONAI_LABEL_SESSION_PATH": str(folder / "sessions"), **settings}

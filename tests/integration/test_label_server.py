@@ -20,6 +20,8 @@ import pytest
 
 from monai_degia.data.lists.landmark_sets import HAND21
 from monai_degia.label_app.store.sample_images import write_sample_images
+from monai_degia.model.trained_model import TrainedModel
+from monai_degia.networks.regressor import LandmarkRegressor
 
 
 def beside(name: str) -> ModuleType:
@@ -353,3 +355,17 @@ def test_commands_of_the_documentation_run(tmp_path: Path) -> None:
         exec(snippet.replace("http://127.0.0.1:8000", client.address), console)
         assert saved == ["points"] and console["answer"].status_code == 200
         assert client("GET", LABEL, label="hand_02", tag="final") == (200, moved)
+
+
+def test_a_model_of_other_landmarks_is_served_by_our_own_command(studies: Path, tmp_path: Path) -> None:
+    names = ["apex", "notch", "base"]
+    network = LandmarkRegressor("lenet", num_landmarks=3, in_channels=1, image_size=(32, 32), head="heatmap")
+    TrainedModel(network, names, name="vertebra").save(tmp_path / "trained")
+    start = [str(server.PYTHON), "-m", "monai_degia", "serve", "--model", str(tmp_path / "trained")]
+    with server.label_server(studies, tmp_path, start=start) as client:
+        info = client("GET", "/info/")[1]
+        assert list(info["models"]) == ["vertebra"] and info["labels"] == names
+        status, entry = client("POST", "/infer/vertebra", image="hand_02", output="json")
+        assert status == 200 and list(entry["landmarks"]) == names
+        markups = client("POST", "/infer/vertebra", image="hand_02", output="image")[1]["markups"]
+        assert [point["label"] for point in markups[0]["controlPoints"]] == names
