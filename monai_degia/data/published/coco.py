@@ -124,18 +124,17 @@ def coco_record(
         ValueError: if a wanted joint is not among the names.
 
     """
-    points = pick_joints(hand.points, own_names, sources).tolist()
+    known = np.where(hand.labelled[:, None], hand.points, np.nan)
+    points = pick_joints(known, own_names, sources).tolist()
     wanted = [name for source in sources for name in source.names]
     lacking = [name for name in wanted if not hand.labelled[list(own_names).index(name)]]
     fields: dict[str, Any] = {}
-    if hand.problem:
-        return Record(hand.where, hand.image, points, fields, hand.problem)
-    if lacking:
+    problem = hand.problem
+    if lacking and not problem:
         fields["incomplete"] = f"{len(lacking)} points have no label: {', '.join(lacking[:4])}"
-        return Record(hand.where, hand.image, points, fields)
     try:
-        if margin is not None:
+        if margin is not None and not problem:
             fields["crop_box"] = crop_box(hand.box, margin)
     except ValueError as error:
-        return Record(hand.where, hand.image, points, fields, f"{error}; crop_margin=None takes the whole image")
-    return Record(hand.where, hand.image, points, fields)
+        problem = f"{error}; crop_margin=None takes the whole image"
+    return Record(hand.where, hand.image, points, fields, problem)

@@ -143,7 +143,8 @@ def load_onehand10k(
         image_dir: folder of the images, if the names are relative to another.
         crop_margin: widening of the annotated box on each side for ``crop_box``, as a share of its sides; None for
             whole images.
-        incomplete: ``error`` refuses hands without all wanted landmarks, ``drop`` leaves them out with a warning.
+        incomplete: ``error`` refuses hands without all wanted landmarks, ``drop`` leaves them out with a
+            warning, ``keep`` takes them with NaN for what they lack.
         domain: name of the domain.
         mirror: mark all images to be mirrored.
         outside_margin: how far a landmark may lie beyond the image, as a fraction of the side.

@@ -11,6 +11,8 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from monai_degia.data.lists.items import ItemRules, make_items
 from monai_degia.data.published.records import Record, annotated
 from monai_degia.errors import UserError
@@ -19,7 +21,7 @@ __all__ = ["INCOMPLETE", "check_choice", "dataset_folder", "find_in", "list_item
 __all__ += ["settle_incomplete"]
 
 #: What may be done with images that lack a wanted landmark.
-INCOMPLETE = ("error", "drop")
+INCOMPLETE = ("error", "drop", "keep")
 
 
 def check_choice(argument: str, value: str, choices: Iterable[str]) -> None:
@@ -109,7 +111,8 @@ def settle_incomplete(file: Path, records: list[Record], incomplete: str) -> lis
     Args:
         file: annotation file, for messages.
         records: with or without that field.
-        incomplete: ``error`` makes it the record's problem, ``drop`` leaves the record out and warns once.
+        incomplete: ``error`` makes it the record's problem, ``drop`` leaves the record out and warns once, ``keep``
+            takes it with what it has, but for one that has nothing.
 
     Returns:
         The records to go on with.
@@ -121,14 +124,25 @@ def settle_incomplete(file: Path, records: list[Record], incomplete: str) -> lis
     check_choice("incomplete", incomplete, INCOMPLETE)
     lacking = [record for record in records if record.fields.get("incomplete")]
     if incomplete == "error":
-        cure = "; incomplete='drop' leaves such images out"
+        cure = "; incomplete='drop' leaves such images out, 'keep' takes them with the labels that they have"
         said = {id(record): replace(record, problem=record.fields["incomplete"] + cure) for record in lacking}
         return [said.get(id(record), record) for record in records]
+    if incomplete == "keep":
+        kept = [replace(record, partial=True, fields=_without(record.fields, "incomplete")) for record in records]
+        kept = [record for record in kept if record.problem or not np.isnan(np.array(record.points, float)).all()]
+        nothing = len(records) - len(kept)
+        if nothing:
+            warnings.warn(f"{file}: {nothing} of {len(records)} hands have no wanted landmark, left out.", stacklevel=3)
+        return kept
     if lacking and len(lacking) == len(records):
         raise UserError(f"{file}: none of {len(records)} hands has all wanted landmarks. Choose fewer landmarks.")
     if lacking:
         warnings.warn(f"{file}: {len(lacking)} of {len(records)} hands lack wanted landmarks, left out.", stacklevel=3)
     return [record for record in records if not record.fields.get("incomplete")]
+
+
+def _without(fields: dict[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in fields.items() if key != name}
 
 
 def list_items(

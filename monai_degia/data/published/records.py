@@ -23,6 +23,7 @@ class Record:
         points: K entries, each a pair of coordinates; or whatever stands in their place.
         fields: all other columns.
         problem: why the row cannot be read, empty if it can.
+        partial: points may be missing, NaN.
 
     """
 
@@ -31,26 +32,28 @@ class Record:
     points: Any
     fields: dict[str, Any]
     problem: str = ""
+    partial: bool = False
 
 
 def annotated(record: Record) -> AnnotatedImage:
     """The record in the form of all annotation files; points that are no numbers become its problem."""
     problem, points = record.problem, np.zeros((0, 2))
     try:
-        points = points if problem else _numbers(record.points)
+        points = points if problem else _numbers(record.points, record.partial)
     except ValueError as error:
         problem = str(error)
     return AnnotatedImage(record.image, points, where=record.where, fields=record.fields, problem=problem)
 
 
-def _numbers(raw: Any) -> np.ndarray:
+def _numbers(raw: Any, partial: bool) -> np.ndarray:
     try:
         points = np.array(raw, dtype=np.float64)
     except (ValueError, TypeError):
         raise UserError(f"coordinate {_first_odd(raw)} is not a number, or not in a pair [x, y]") from None
     if points.shape != (len(raw), 2):
         raise UserError(f"landmarks have shape {points.shape}, expected ({len(raw)}, 2), pairs [x, y]")
-    if not np.isfinite(points).all():
+    missing = np.isnan(points).all(axis=1, keepdims=True) & partial
+    if not (np.isfinite(points) | missing).all():
         raise UserError(f"{(~np.isfinite(points)).sum()} coordinates are NaN or infinite")
     return points
 

@@ -58,7 +58,8 @@ def load_rhpe(
         image_dir: folder of the images, if it is elsewhere.
         order: names of the 17 key points, where a release has another order.
         crop_margin: widening of the box on each side, as a share of its sides; None for whole images.
-        incomplete: ``error`` refuses hands without all wanted landmarks, ``drop`` leaves them out with a warning.
+        incomplete: ``error`` refuses hands without all wanted landmarks, ``drop`` leaves them out with a
+            warning, ``keep`` takes them with NaN for what they lack.
         domain: name of the domain.
         mirror: mark all images to be mirrored.
         outside_margin: how far a landmark may lie beyond the image, as a fraction of the side.

@@ -56,7 +56,8 @@ def load_rsna(
         order: names of the 17 key points, where a file has another order.
         crop_margin: with ``keypoints``, crop to the annotated box widened by this share of its sides; None for whole
             images.
-        incomplete: ``error`` refuses images without all wanted landmarks, ``drop`` leaves them out with a warning.
+        incomplete: ``error`` refuses images without all wanted landmarks, ``drop`` leaves them out with a
+            warning, ``keep`` takes them with NaN for what they lack.
         domain: name of the domain.
         mirror: mark all images to be mirrored; the set shows left hands, thumb to the right.
         outside_margin: how far a landmark may lie beyond the image, as a fraction of the side.
@@ -134,7 +135,8 @@ def _join(rows: list[Record], labelled: list[Record]) -> list[Record]:
         problem = row.problem or (f"{len(hands)} annotations of one image" if len(hands) > 1 else "")
         if problem or not hands:
             fields = {**row.fields, **({} if problem else {"incomplete": "the image has no key points"})}
-            joined.append(Record(row.where, row.image, row.points, fields, problem))
+            nothing = [[float("nan")] * 2]
+            joined.append(Record(row.where, row.image, row.points if problem else nothing, fields, problem))
         else:
             hand = hands[0]
             where = f"{row.where}, {hand.where}"

@@ -131,6 +131,11 @@ def test_hands_with_unlabelled_joints(tmp_path: Path, onehand: Make) -> None:
     with pytest.warns(UserWarning, match="1 of 2 hands"):
         assert [Path(i["image"]).name for i in load_onehand10k(tmp_path, incomplete="drop")] == ["0.jpg"]
     assert len(load_onehand10k(tmp_path, landmarks=["wrist", "little_tip"])) == 2
+    whole, partial = load_onehand10k(tmp_path, incomplete="keep")
+    assert np.isnan(partial["landmarks"]).any(axis=1).nonzero()[0].tolist() == [HAND21.index("thumb_ip")]
+    others = [index for index, name in enumerate(HAND21) if name != "thumb_ip"]
+    np.testing.assert_array_equal(partial["landmarks"][others], whole["landmarks"][others])
+    assert "crop_box" in partial
 
 
 def test_onehand_box(tmp_path: Path, onehand: Make, joints: dict[str, np.ndarray]) -> None:

@@ -128,7 +128,7 @@ OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "no file": ({"split": "val"}, r"Found none of .*RHPE_anatomical_ROIs_val\.json.* annotations=\.\.\."),
     "no images": ({"image_dir": "elsewhere"}, r"Found none of .*elsewhere.* image_dir=\.\.\."),
     "order": ({"order": RHPE_JOINTS[1:]}, "order must name each of little_dip"),
-    "incomplete": ({"incomplete": "skip"}, "incomplete must be one of error, drop, got 'skip'"),
+    "incomplete": ({"incomplete": "skip"}, "incomplete must be one of error, drop, keep, got 'skip'"),
 }
 
 

@@ -76,6 +76,9 @@ def test_images_without_key_points(tmp_path: Path, make: Make, points: np.ndarra
     with pytest.warns(UserWarning, match="2 of 3 hands"):
         items = load_rsna(tmp_path, keypoints="rois.json", incomplete="drop")
     assert [Path(item["image"]).stem for item in items] == ["1379"]
+    with pytest.warns(UserWarning, match="2 of 3 hands have no wanted landmark"):
+        kept = load_rsna(tmp_path, keypoints="rois.json", incomplete="keep")
+    np.testing.assert_array_equal(kept[0]["landmarks"], items[0]["landmarks"])
 
 
 def test_an_image_labelled_twice(tmp_path: Path, make: Make, points: np.ndarray, write_coco: Any) -> None:
