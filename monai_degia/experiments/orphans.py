@@ -20,6 +20,9 @@ def end_with_parent() -> None:
     A grid that is killed cannot tell its workers, which would go on training while a second start trains into the same
     folders.
     """
+    # A shell starts what runs in its background deaf to it, and then nothing would take drafts away.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     Thread(target=_wait, name="end_with_parent", daemon=True).start()
 
 

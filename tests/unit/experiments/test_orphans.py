@@ -31,6 +31,13 @@ if __name__ == "__main__":
         pool.submit(work, sys.argv[1]).result()
 """
 
+DEAF = """
+import os, signal, sys
+
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+os.execv(sys.executable, sys.argv[1:])
+"""
+
 
 def lives(process: int) -> bool:
     try:
@@ -46,7 +53,9 @@ def test_they_end_with_it_and_take_their_drafts_away(tmp_path: Path) -> None:
     folder.mkdir()
     script.write_text(GRID)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    grid = subprocess.Popen([sys.executable, str(script), str(folder)], env=environment, start_new_session=True)
+    # As a shell starts what is to run in its background: deaf to Ctrl-C.
+    command = [sys.executable, "-c", DEAF, sys.executable, str(script), str(folder)]
+    grid = subprocess.Popen(command, env=environment, start_new_session=True)
     try:
         for _ in range(1200):
             if (folder / "worker").exists() and (folder / "worker").read_text():
