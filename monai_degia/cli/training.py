@@ -94,7 +94,7 @@ def _entries(options: argparse.Namespace) -> dict[str, Any]:
 def _landmarks(options: argparse.Namespace) -> Any:
     text = options.landmarks
     if text is not None:
-        return landmark_set(text.split(",") if "," in text else text).to_config()
+        return landmark_set([name for name in text.split(",") if name] if "," in text else text).to_config()
     found = read_annotations(options.list, image_dir=options.images, **given_options(options))
     known = landmark_set(found.names)
     if found.bones and not known.bones:

@@ -66,7 +66,7 @@ class CalibrationWriter(CollectingWriter):
         columns |= {name: output[key].cpu() for name, key in further.items() if key in output}
         for way, key in _WAYS.items():
             if output.get(key) is not None:
-                columns |= _errors(way, denormalize_landmarks(output[key], size), label)
+                columns |= _errors(way, denormalize_landmarks(output[key], size), label, max(size))
         files = _files(batch[CommonKeys.IMAGE])
         for index, domain in enumerate(batch["domain"]):
             row: dict[str, Any] = {key: values[index] for key, values in columns.items()}
@@ -100,8 +100,10 @@ class CalibrationWriter(CollectingWriter):
         engine.logger.info(f"Calibration on {len(self._rows)} images written to {self.output_dir}")
 
 
-def _errors(way: str, points: Tensor, label: Tensor) -> dict[str, Tensor]:
-    error = nme(points, label).cpu()
+def _errors(way: str, points: Tensor, label: Tensor, side: int) -> dict[str, Tensor]:
+    error = nme(points, label, alone=side).cpu()
+    if points.shape[1] == 1:  # it has no size, neither as labelled nor as found
+        return {way: error, f"{way} of found": error}
     of_found = error * (hand_size(label) / hand_size(points).clamp_min(1e-6)).cpu()[:, None]
     return {way: error, f"{way} of found": of_found}
 

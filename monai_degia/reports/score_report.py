@@ -53,10 +53,11 @@ class ScoreReport(CollectingWriter):
         batch, output = engine.state.batch, engine.state.output
         size = batch[CommonKeys.IMAGE].shape[2:]
         found, label = (denormalize_landmarks(output[key], size) for key in (CommonKeys.PRED, CommonKeys.LABEL))
-        columns = {"error": nme(found, label), "confidence": output["confidence"]}
+        columns = {"error": nme(found, label, alone=max(size)), "confidence": output["confidence"]}
+        extent = hand_size(found).nan_to_num(max(size))  # one landmark has no size of its own
         if DeGIAKeys.RADIUS in output:
             columns["radius"] = output[DeGIAKeys.RADIUS]
-            columns["held"] = radial_error(found, label) <= output[DeGIAKeys.RADIUS] * hand_size(found)[:, None]
+            columns["held"] = radial_error(found, label) <= output[DeGIAKeys.RADIUS] * extent[:, None]
         shifts = output.get(DeGIAKeys.DOMAIN_SHIFT)
         for index, domain in enumerate(batch["domain"]):
             row = {"domain": domain, **{key: values[index].cpu() for key, values in columns.items()}}

@@ -230,7 +230,7 @@ def landmark_prediction(
         spacing_source=_text("spacing_source", given, meta) if known else "",
         affine=None if str(file).lower().endswith(PICTURE_SUFFIXES) else _rows(meta["file_affine"]),
         confidence=None if withheld else confidence,
-        radius_px=None if withheld or radius is None else _of_hand(radius, points),
+        radius_px=None if withheld or radius is None else _of_hand(radius, points, meta["spatial_shape"]),
         withheld=withheld,
         disagreement=disagreement,
         domain_shift=None if shift is None else float(shift),
@@ -248,8 +248,9 @@ def _numbers(values: Any) -> tuple[float, ...] | None:
     return None if values is None else tuple(float(value) for value in values)
 
 
-def _of_hand(fractions: Sequence[float], points: Sequence[Point]) -> tuple[float, ...]:
-    size = float(hand_size(torch.tensor([points], dtype=torch.float64)))
+def _of_hand(fractions: Sequence[float], points: Sequence[Point], sides: Sequence[int]) -> tuple[float, ...]:
+    # One landmark has no size of its own.
+    size = float(hand_size(torch.tensor([points], dtype=torch.float64))) if len(points) > 1 else float(max(sides))
     return tuple(fraction * size for fraction in fractions)
 
 

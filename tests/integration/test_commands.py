@@ -131,6 +131,17 @@ def test_weights_are_taken_over_for_another_set_of_landmarks(trained: Path, data
     np.testing.assert_allclose(new.points_px, np.array(old.points_px)[[4, 0]], atol=2.0)
 
 
+def test_a_single_landmark_is_a_set_as_well(data: Path, tmp_path: Path) -> None:
+    photos, out = data / "photos", tmp_path / "one"
+    listed = ["train", str(photos / "annotations.json"), "--out", str(out), "--landmarks", "spinous_tip,"]
+    command_line([*listed, "--max_epochs", "3", *SMALL])
+    command_line(["calibrate", "--model", str(out)])
+    command_line(["predict", str(data / "others" / "images"), str(tmp_path / "found"), "--model", str(out)])
+    entries = json.loads((tmp_path / "found" / "landmarks.json").read_text())
+    assert len(entries) == 6 and all(list(entry["landmarks"]) == ["spinous_tip"] for entry in entries)
+    assert all(entry["withheld"] or entry["radius_px"] > 0 for entry in entries)
+
+
 def test_a_misspelt_entry_starts_nothing(data: Path, tmp_path: Path) -> None:
     with pytest.raises(RuntimeError) as error:
         command_line(
