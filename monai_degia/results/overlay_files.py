@@ -11,9 +11,9 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from monai_degia.data.lists.landmark_sets import LandmarkSet, landmark_set
 from monai_degia.errors import UserError
 from monai_degia.io.files import whole_file
-from monai_degia.metrics.errors import hand_size
 from monai_degia.results.overlay import draw_landmarks
 from monai_degia.results.prediction import LandmarkPrediction
 from monai_degia.results.upright_image import UprightImage
@@ -75,10 +75,14 @@ class OverlayWriter:
         elif record.confidence is not None:
             doubtful = [value < self.doubtful_below for value in record.confidence]
         if record.radius_px is not None:
-            # By how much the points have come apart on the way from the file to the picture.
-            factor = float(hand_size(shown[None]) / hand_size(points[None]).clamp_min(1e-9))
+            # By how much the picture is larger than the file, however it was turned.
+            factor = max(image.shape[1:]) / max(record.size_px)
             radii = [factor * radius for radius in record.radius_px]
-        picture = draw_landmarks(image, shown, record.names, doubtful=doubtful, mark_size=_MARK_SIZE, radii=radii)
+        known = landmark_set(record.names)
+        if not known.bones:
+            bones = tuple((record.names[a], record.names[b]) for a, b in record.skeleton)
+            known = LandmarkSet(record.names, bones)
+        picture = draw_landmarks(image, shown, known, doubtful=doubtful, mark_size=_MARK_SIZE, radii=radii)
         caption = _caption(record, doubtful, self.doubtful_below)
         with whole_file(path) as partial:
             Image.fromarray(_with_caption(picture, caption)).save(partial)

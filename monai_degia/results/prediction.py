@@ -13,7 +13,7 @@ import torch
 from monai.data import MetaTensor
 from torch import Tensor
 
-from monai_degia.data.lists.landmark_sets import Landmarks, landmark_names
+from monai_degia.data.lists.landmark_sets import Landmarks, landmark_names, landmark_set
 from monai_degia.errors import UserError
 from monai_degia.io.files import printable
 from monai_degia.io.suffixes import PICTURE_SUFFIXES
@@ -56,6 +56,7 @@ class LandmarkPrediction:
         model_version: name and version of the model.
         modality: ``photo``, ``depth`` or ``xray``.
         picture: the file to look at, if whoever read it kept one.
+        skeleton: pairs of places among the names, a line of a picture each.
 
     Raises:
         ValueError: if a length does not fit the names, or a number is not finite or out of range.
@@ -83,6 +84,7 @@ class LandmarkPrediction:
     model_version: str = ""
     modality: str = "photo"
     picture: Picture | None = None
+    skeleton: tuple[tuple[int, int], ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.points_px) != len(self.names):
@@ -241,6 +243,7 @@ def landmark_prediction(
         model_version=model_version,
         modality=_text("modality", given, meta) or modality,
         picture=picture_of(given),
+        skeleton=tuple(landmark_set(landmarks).skeleton),
     )
 
 

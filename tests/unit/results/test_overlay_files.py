@@ -98,3 +98,23 @@ def test_a_withheld_confidence_is_seen(record: LandmarkPrediction, tmp_path: Pat
     doubtful = picture(make_record(record.file, **lonely, confidence=(0.1, 0.1, 0.1)), tmp_path)
     np.testing.assert_array_equal(withheld[:1024], doubtful[:1024])
     assert (withheld[1024:] != doubtful[1024:]).any(), "and the caption says why"
+
+
+def test_bones_of_a_set_of_ones_own_are_drawn(tmp_path: Path, make_record: Make) -> None:
+    Image.fromarray(np.full((80, 60), 60, dtype=np.uint8)).save(tmp_path / "a.png")
+    named = {"names": ("apex", "notch", "base"), "points_px": POINTS}
+    plain, joined = (
+        picture(make_record(tmp_path / "a.png", **named, **more), tmp_path / "out", long_side=400)
+        for more in ({}, {"skeleton": ((0, 2),)})
+    )
+    middle = [round((POINTS[0][axis] + POINTS[2][axis]) / 2 * 5) for axis in (1, 0)]
+    assert tuple(plain[middle[0], middle[1]]) == (60, 60, 60) != tuple(joined[middle[0], middle[1]])
+
+
+def test_the_circle_of_a_single_landmark_has_its_radius(tmp_path: Path, make_record: Make) -> None:
+    Image.fromarray(np.full((80, 60), 60, dtype=np.uint8)).save(tmp_path / "a.png")
+    record = make_record(tmp_path / "a.png", names=("tip",), points_px=((30.0, 40.0),), radius_px=(10.0,))
+    drawn = picture(record, tmp_path / "out", long_side=400)
+    row = drawn[round(40.5 * 5)].astype(int)
+    ring = np.flatnonzero((row != 60).any(1))
+    assert ring.min() == pytest.approx(30.5 * 5 - 50, abs=3) and ring.max() == pytest.approx(30.5 * 5 + 50, abs=3)
