@@ -57,7 +57,7 @@ def _train(options: argparse.Namespace, overrides: dict[str, Any]) -> None:
         return
     if options.list is None:
         raise UserError("Name the list to train on, or add --resume to go on with a training.")
-    check_training_folder(out)
+    check_training_folder(out, options=("--resume", "--out"))
     # Before anything is written: a training that has just begun there has no weights yet.
     hold_folder(out, "out")
     try:

@@ -30,13 +30,19 @@ _MARK = "run "
 _locks: dict[Path, FileLock] = {}
 
 
-def check_training_folder(ckpt_dir: str | Path, resume: bool = False, weights: str = "model.pt") -> None:
+def check_training_folder(
+    ckpt_dir: str | Path,
+    resume: bool = False,
+    weights: str = "model.pt",
+    options: tuple[str, str] = ("--resume True", "--ckpt_dir"),
+) -> None:
     """Refuse to train into a folder that holds weights or a checkpoint, which would be overwritten.
 
     Args:
         ckpt_dir: where the training would write.
         resume: the training goes on with what is there.
         weights: name of the file.
+        options: how the command line says to resume, and names the folder; for the message.
 
     Raises:
         ValueError: if the folder holds such files and training is not resumed.
@@ -45,11 +51,11 @@ def check_training_folder(ckpt_dir: str | Path, resume: bool = False, weights: s
     unfinished = (Path(ckpt_dir) / CHECKPOINT).is_file()
     if resume or not (unfinished or (Path(ckpt_dir) / weights).exists()):
         return
-    cure = "add --resume True to go on with that training, or " if unfinished else ""
+    cure = f"add {options[0]} to go on with that training, or " if unfinished else ""
     there = weights if (Path(ckpt_dir) / weights).exists() else CHECKPOINT
     raise UserError(
         f"{Path(ckpt_dir) / there} is there already, and training would overwrite it: {cure}name another folder with "
-        "--ckpt_dir FOLDER."
+        f"{options[1]} FOLDER."
     )
 
 

@@ -112,7 +112,7 @@ def test_what_was_held_out_is_evaluated_and_calibrated(trained: Path, data: Path
 
 def test_a_training_goes_on_and_is_not_overwritten(trained: Path, data: Path) -> None:
     again = ["train", str(data / "photos" / "annotations.json"), "--out", str(trained), *SMALL]
-    with pytest.raises(ValueError, match="training would overwrite it"):
+    with pytest.raises(ValueError, match=r"training would overwrite it: add --resume to go on .*--out FOLDER"):
         command_line(again)
     before = (trained / "checkpoint.pt").stat().st_mtime_ns
     command_line(["train", "--out", str(trained), "--resume", "--max_epochs", "3"])

@@ -230,6 +230,11 @@ def test_only_what_has_sides_is_mirrored_by_a_header(network: LandmarkRegressor)
         TrainedModel(network, PAIRED, either_side=True)
     sided = TrainedModel(network, {**PAIRED, "sided": True}, either_side=True)
     assert sided.preprocessing(mirror="auto").transforms[0].defaults["mirror"] == "auto"
+    found = [
+        TrainedModel(network, {**PAIRED, "sided": flag}, num_views=8).predict_batch(torch.rand(1, 1, 64, 96))
+        for flag in (False, True)
+    ]
+    assert ["other_side" in output for output in found] == [False, True]
 
 
 def test_a_set_of_ones_own_travels_with_the_model(network: LandmarkRegressor, tmp_path: Path) -> None:
