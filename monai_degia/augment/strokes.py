@@ -1,7 +1,8 @@
-"""Random width and sharpness of bright strokes: another pen, or another scanner's threshold."""
+"""Random width and sharpness of bright strokes: another pen, another lens, or another scanner's threshold."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Mapping
 from typing import Any
 
@@ -13,9 +14,10 @@ from monai.utils import convert_to_dst_type, convert_to_tensor
 from torch import Tensor
 from torch.nn import functional as F
 
+from monai_degia.augment.convolution import convolve_each
 from monai_degia.errors import UserError
 
-__all__ = ["RandStrokesd", "widen_strokes"]
+__all__ = ["RandStrokesd", "soften_strokes", "widen_strokes"]
 
 
 def widen_strokes(images: Tensor, amount: Tensor) -> Tensor:
@@ -44,8 +46,36 @@ def _maximum_of_cross(images: Tensor) -> Tensor:
     return torch.maximum(along_x, F.max_pool2d(images, (1, 3), 1, (0, 1)))
 
 
+def soften_strokes(images: Tensor, sigma: Tensor) -> Tensor:
+    """Blur each image by a Gaussian of its own, then bring its greatest value back to what it was.
+
+    The kernel is sampled at whole pixels up to three of the largest sigma; borders are replicated.
+
+    Args:
+        images: shape (B, C, X, Y), values from 0.
+        sigma: standard deviations in pixels, shape (B,), at least 0; an image with 0 stays as it is.
+
+    Returns:
+        Images of the same shape.
+
+    """
+    if not bool((sigma > 0).any()):
+        return images
+    radius = math.ceil(3 * float(sigma.max()))
+    places = torch.arange(-radius, radius + 1).to(images)
+    weights = torch.exp(-0.5 * (places / sigma.to(images).clamp(min=1e-3)[:, None]) ** 2)
+    weights = weights / weights.sum(1, keepdim=True)
+    batch, channels = images.shape[:2]
+    kernels = weights.repeat_interleave(channels, 0)[:, None, None]
+    each = images.flatten(0, 1)[:, None]
+    soft = convolve_each(convolve_each(each, kernels[..., None]), kernels[..., None, :]).view_as(images)
+    white, whitest = (x.flatten(1).amax(1).view(batch, 1, 1, 1) for x in (images, soft))
+    soft = soft * (white / whitest.clamp(min=1e-6))
+    return torch.where(sigma.to(images.device).view(-1, 1, 1, 1) > 0, soft, images)
+
+
 class RandStrokesd(RandomizableTransform, MapTransform):
-    """Thicker or thinner strokes, then for some images black and white alone; labels stay as they are.
+    """Thicker or thinner strokes, for some images softer ones, then for some black and white alone; labels stay.
 
     On a batch at once (:meth:`apply_batch`, which :class:`monai_degia.PrepareAugmentedBatch` calls in training). What
     an ascent has generated is left as it is where the batch tells it (``generated_key``): strokes belong to the digit
@@ -55,7 +85,9 @@ class RandStrokesd(RandomizableTransform, MapTransform):
         keys: images (C, X, Y) in [0, 1], bright on dark.
         prob: probability of another width, in [0, 1].
         width_range: least and greatest change in pixels to each side of a stroke; negative is thinner.
-        binarize_prob: probability of a threshold, in [0, 1], drawn apart from the width.
+        soft_prob: probability of a blur, in [0, 1], drawn apart from the width.
+        soft_range: least and greatest standard deviation of the blur in pixels; the greatest value stays.
+        binarize_prob: probability of a threshold, in [0, 1], drawn apart from the others.
         threshold_range: least and greatest threshold, as a share of the image's greatest value: what lies above
             becomes that value, the rest 0.
         generated_key: key of one flag an image that says whether an ascent has made it; may be missing.
@@ -69,28 +101,33 @@ class RandStrokesd(RandomizableTransform, MapTransform):
 
     """
 
-    num_draws = 4
+    num_draws = 6
 
     def __init__(
         self,
         keys: KeysCollection,
         prob: float = 0.5,
         width_range: tuple[float, float] = (-1.0, 1.5),
+        soft_prob: float = 0.3,
+        soft_range: tuple[float, float] = (0.5, 1.5),
         binarize_prob: float = 0.3,
         threshold_range: tuple[float, float] = (0.0, 0.7),
         generated_key: str = "generated",
         allow_missing_keys: bool = False,
     ) -> None:
-        for name, value in (("prob", prob), ("binarize_prob", binarize_prob)):
+        for name, value in (("prob", prob), ("soft_prob", soft_prob), ("binarize_prob", binarize_prob)):
             if not 0 <= value <= 1:
                 raise UserError(f"{name} must lie in [0, 1], got {value}.")
         if not width_range[0] <= width_range[1]:
             raise UserError(f"width_range must be two numbers of pixels, the smaller first, got {width_range}.")
+        if not 0 < soft_range[0] <= soft_range[1]:
+            raise UserError(f"soft_range must be two positive numbers of pixels, the smaller first, got {soft_range}.")
         if not 0 <= threshold_range[0] <= threshold_range[1] < 1:
             raise UserError(f"threshold_range must be two shares in [0, 1), the smaller first, got {threshold_range}.")
         MapTransform.__init__(self, keys, allow_missing_keys)
         RandomizableTransform.__init__(self, prob)
         self.width_range, self.threshold_range = tuple(width_range), tuple(threshold_range)
+        self.soft_prob, self.soft_range = soft_prob, tuple(soft_range)
         self.binarize_prob, self.generated_key = binarize_prob, generated_key
         self.draws = np.zeros(self.num_draws)
 
@@ -128,9 +165,12 @@ class RandStrokesd(RandomizableTransform, MapTransform):
         return d
 
     def _apply(self, images: Tensor, draws: Tensor) -> Tensor:
-        wide, amount, sharp, threshold = draws.to(images.device).unbind(1)
+        wide, amount, soft, sigma, sharp, threshold = draws.to(images.device).unbind(1)
         (least, greatest), (low, high) = self.width_range, self.threshold_range
+        sharpest, softest = self.soft_range
         images = widen_strokes(images, torch.where(wide < self.prob, least + (greatest - least) * amount, 0.0))
+        sigma = torch.where(soft < self.soft_prob, sharpest + (softest - sharpest) * sigma, 0.0)
+        images = soften_strokes(images, sigma)
         white = images.flatten(1).amax(1).view(-1, 1, 1, 1)
         level = (low + (high - low) * threshold).to(images).view(-1, 1, 1, 1)
         binary = torch.where(images > level * white, white, torch.zeros_like(white))

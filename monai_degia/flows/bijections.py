@@ -5,19 +5,21 @@ log |det J| of the map it has just applied. Hence the two log-determinants of on
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import cast
 
 import torch
 import torch.distributed as dist
+from monai.networks.layers.factories import Conv
+from monai.networks.utils import pixelshuffle, pixelunshuffle
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from monai_degia.errors import UserError
 
 
 class Bijection(nn.Module, ABC):
-    """An invertible map of a batch; tensors are (B, C, X, Y) unless a subclass says otherwise."""
+    """An invertible map of a batch; tensors are (B, C, X, Y) or (B, C, X, Y, Z) unless a subclass says otherwise."""
 
     @abstractmethod
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -33,17 +35,19 @@ class Chain(Bijection):
 
     Args:
         bijections: members in the order in which ``forward`` applies them.
+        use_checkpoint: keep the input of each member alone for the backward pass, and compute what is inside once more
+            then: less memory for more time.
     """
 
-    def __init__(self, bijections: Iterable[Bijection]) -> None:
+    def __init__(self, bijections: Iterable[Bijection], use_checkpoint: bool = False) -> None:
         super().__init__()
-        self.bijections = nn.ModuleList(bijections)
+        self.bijections, self.use_checkpoint = nn.ModuleList(bijections), use_checkpoint
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Apply every member, first to last; log-determinants add up."""
         log_det = x.new_zeros(len(x))
         for bijection in self.bijections:
-            x, step = bijection(x)
+            x, step = self._run(bijection, x)
             log_det = log_det + step
         return x, log_det
 
@@ -51,24 +55,30 @@ class Chain(Bijection):
         """Undo every member, last to first."""
         log_det = z.new_zeros(len(z))
         for bijection in cast("Iterator[Bijection]", reversed(self.bijections)):
-            z, step = bijection.inverse(z)
+            z, step = self._run(bijection.inverse, z)
             log_det = log_det + step
         return z, log_det
+
+    def _run(self, step: Callable[[Tensor], tuple[Tensor, Tensor]], x: Tensor) -> tuple[Tensor, Tensor]:
+        if self.use_checkpoint and torch.is_grad_enabled():
+            return cast("tuple[Tensor, Tensor]", checkpoint(step, x, use_reentrant=False))
+        return step(x)
 
 
 class Squeeze(Bijection):
     """Space to depth: (B, C, X, Y) becomes (B, 4 C, X / 2, Y / 2), one channel for each place in a 2 x 2 block.
 
+    Volumes have blocks of 2 x 2 x 2, hence eight times as many channels.
     A reordering of entries, so its log-determinant is 0. RealNVP, section 3.6 (arXiv 1605.08803).
     """
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Move 2 x 2 blocks into channels."""
-        return F.pixel_unshuffle(x, 2), x.new_zeros(len(x))
+        """Move blocks into channels."""
+        return pixelunshuffle(x, x.ndim - 2, 2), x.new_zeros(len(x))
 
     def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Move groups of four channels back into 2 x 2 blocks."""
-        return F.pixel_shuffle(z, 2), z.new_zeros(len(z))
+        """Move groups of channels back into blocks."""
+        return pixelshuffle(z, z.ndim - 2, 2), z.new_zeros(len(z))
 
 
 class ChannelPermutation(Bijection):
@@ -106,15 +116,16 @@ class ActNorm(Bijection):
     Args:
         num_channels: number of channels C.
         min_std: a channel with a smaller standard deviation in the first batch is only shifted, not scaled.
+        spatial_dims: 2 for images, 3 for volumes.
     """
 
     initialized: Tensor
 
-    def __init__(self, num_channels: int, min_std: float = 1e-3) -> None:
+    def __init__(self, num_channels: int, min_std: float = 1e-3, spatial_dims: int = 2) -> None:
         super().__init__()
         self.min_std = min_std
-        self.log_scale = nn.Parameter(torch.zeros(1, num_channels, 1, 1))
-        self.shift = nn.Parameter(torch.zeros(1, num_channels, 1, 1))
+        shape = (1, num_channels, *[1] * spatial_dims)
+        self.log_scale, self.shift = nn.Parameter(torch.zeros(shape)), nn.Parameter(torch.zeros(shape))
         self.register_buffer("initialized", torch.tensor(False))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -132,12 +143,13 @@ class ActNorm(Bijection):
         return (z - self.shift) * (-self.log_scale).exp(), -self._log_det(z)
 
     def _log_det(self, x: Tensor) -> Tensor:
-        return (self.log_scale.sum() * (x.shape[2] * x.shape[3])).expand(len(x))
+        return (self.log_scale.sum() * x.shape[2:].numel()).expand(len(x))
 
     @torch.no_grad()
     def _initialize(self, x: Tensor) -> None:
-        mean = _mean_over_ranks(x.mean((0, 2, 3), keepdim=True))
-        std = _mean_over_ranks((x - mean).square().mean((0, 2, 3), keepdim=True)).sqrt()
+        axes = (0, *range(2, x.ndim))
+        mean = _mean_over_ranks(x.mean(axes, keepdim=True))
+        std = _mean_over_ranks((x - mean).square().mean(axes, keepdim=True)).sqrt()
         if not torch.isfinite(mean + std).all():
             raise UserError(
                 f"ActNorm takes its scale from the first training batch, but that batch, of shape {tuple(x.shape)}, is "
@@ -165,9 +177,10 @@ class AffineCoupling(Bijection):
     Args:
         num_channels: number of channels C, at least 2.
         hidden_channels: width of the CNN.
-        residual_blocks: number of residual blocks in the CNN, each of two 3 x 3 convolutions.
+        residual_blocks: number of residual blocks in the CNN, each of two convolutions that are 3 wide.
         flip: freeze the rear half instead of the front half.
         max_log_scale: bound of s, which is ``max_log_scale * tanh(.)``.
+        spatial_dims: 2 for images, 3 for volumes.
 
     Raises:
         ValueError: if there are fewer than 2 channels.
@@ -180,6 +193,7 @@ class AffineCoupling(Bijection):
         residual_blocks: int = 1,
         flip: bool = False,
         max_log_scale: float = 2.0,
+        spatial_dims: int = 2,
     ) -> None:
         super().__init__()
         if num_channels < 2:
@@ -187,11 +201,12 @@ class AffineCoupling(Bijection):
         self.flip, self.max_log_scale = flip, max_log_scale
         self.sizes = [num_channels // 2, num_channels - num_channels // 2]
         frozen, moving = self.sizes[::-1] if flip else self.sizes
+        convolution = Conv[Conv.CONV, spatial_dims]
         self.net = nn.Sequential(
-            nn.Conv2d(frozen, hidden_channels, 3, padding=1),
-            *(_ResidualBlock(hidden_channels) for _ in range(residual_blocks)),
+            convolution(frozen, hidden_channels, 3, padding=1),
+            *(_ResidualBlock(hidden_channels, spatial_dims) for _ in range(residual_blocks)),
             nn.ReLU(),
-            nn.Conv2d(hidden_channels, 2 * moving, 3, padding=1),
+            convolution(hidden_channels, 2 * moving, 3, padding=1),
         )
         for parameter in self.net[-1].parameters():
             nn.init.zeros_(parameter)
@@ -222,13 +237,14 @@ class AffineCoupling(Bijection):
 
 
 class _ResidualBlock(nn.Module):
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, spatial_dims: int) -> None:
         super().__init__()
+        convolution = Conv[Conv.CONV, spatial_dims]
         self.layers = nn.Sequential(
             nn.ReLU(),
-            nn.Conv2d(channels, channels, 3, padding=1),
+            convolution(channels, channels, 3, padding=1),
             nn.ReLU(),
-            nn.Conv2d(channels, channels, 3, padding=1),
+            convolution(channels, channels, 3, padding=1),
         )
 
     def forward(self, x: Tensor) -> Tensor:

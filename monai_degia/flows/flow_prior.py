@@ -5,10 +5,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
+from monai.networks.layers.factories import Pool
+from monai.utils import ensure_tuple_rep
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from monai_degia.errors import UserError
-from monai_degia.flows.image_flow import ImageFlow
+from monai_degia.flows.image_flow import ImageFlow, check_batch
 from monai_degia.flows.prior import ClassConditionalPrior
 from monai_degia.flows.real_nvp import RealNVP
 from monai_degia.flows.state_shape import check_state_fits, shape_of_state
@@ -27,10 +30,14 @@ class FlowPrior(nn.Module):
 
     Classes are integers in [0, num_classes), shape (B,); None means class 0 for every image. Noise n, shape
     (B, noise_features), is drawn in training mode and zero in eval mode when it is not given; see
-    :class:`~monai_degia.flows.prior.ClassConditionalPrior`. Shape (C, X, Y) of the images is fixed at construction.
+    :class:`~monai_degia.flows.prior.ClassConditionalPrior`. Images are (C, X, Y) or volumes (C, X, Y, Z); their shape is
+    fixed at construction.
+
+    Where images are large, the flow may see a coarser copy of them (``flow_spacing``): it runs on the means of blocks,
+    and the likelihood is that of the coarse image. What blocks average out is neither likely nor unlikely then.
 
     Args:
-        spatial_shape: image sides (X, Y) in pixels.
+        spatial_shape: image sides (X, Y) or (X, Y, Z) in pixels.
         in_channels: image channels C.
         num_classes: number of classes.
         gamma: weight of the class mean in Eq. (8).
@@ -38,7 +45,8 @@ class FlowPrior(nn.Module):
         noise_features: length of n.
         kind: "wavelet" (:class:`~monai_degia.flows.wavelet_flow.WaveletFlow`) or "real_nvp"
             (:class:`~monai_degia.flows.real_nvp.RealNVP`).
-        shape: further arguments of that class: ``num_scales``, ``hidden_channels`` and so on.
+        flow_spacing: sides of the blocks in pixels, one number for all axes or one each; they divide the image's sides.
+        shape: further arguments of the class of that kind: ``num_scales``, ``hidden_channels`` and so on.
 
     Raises:
         ValueError: if an argument is out of range, the kind is unknown or the sides do not divide; the message says
@@ -61,13 +69,20 @@ class FlowPrior(nn.Module):
         shift_scale: float = 0.1,
         noise_features: int = 32,
         kind: str = "wavelet",
+        flow_spacing: Sequence[int] | int = 1,
         **shape: Any,
     ) -> None:
         super().__init__()
         if kind not in KINDS:
             raise UserError(f"Unknown kind of flow {kind!r}. Available: {', '.join(KINDS)}.")
-        self.flow = KINDS[kind](spatial_shape, in_channels, **shape)
-        self.spatial_shape = (int(spatial_shape[0]), int(spatial_shape[1]))
+        self.spatial_shape = tuple(int(side) for side in spatial_shape)
+        self.flow_spacing = _checked_spacing(flow_spacing, self.spatial_shape)
+        coarse = [side // block for side, block in zip(self.spatial_shape, self.flow_spacing, strict=True)]
+        self.flow = KINDS[kind](coarse, in_channels, **shape)
+        self.image_shape = (in_channels, *self.spatial_shape)
+        self.shrink = nn.Identity()
+        if max(self.flow_spacing) > 1:
+            self.shrink = Pool[Pool.AVG, len(coarse)](self.flow_spacing)
         self.prior = ClassConditionalPrior(self.num_dims, num_classes, gamma, shift_scale, noise_features)
 
     @classmethod
@@ -78,15 +93,17 @@ class FlowPrior(nn.Module):
         in_channels: int,
         gamma: float = 1.0,
         shift_scale: float = 0.1,
+        flow_spacing: Sequence[int] | int = 1,
     ) -> "FlowPrior":
         """Build the flow that a state dict belongs to, whatever its kind, width or number of classes, and load it.
 
         Args:
             state: the ``state_dict`` of a ``FlowPrior``.
-            spatial_shape: image sides (X, Y) in pixels.
+            spatial_shape: image sides (X, Y) or (X, Y, Z) in pixels.
             in_channels: image channels C.
             gamma: weight of the class mean in Eq. (8), which no weight tells.
             shift_scale: lambda of Eq. (8), which no weight tells; a state without a shift stays without.
+            flow_spacing: sides of the blocks that it was trained with.
 
         Returns:
             The flow with these weights, in training mode.
@@ -95,21 +112,22 @@ class FlowPrior(nn.Module):
             ValueError: if the state is none of ``FlowPrior``, or the sides do not divide or are not those it was
                 trained with.
         """
-        flow = cls(spatial_shape, in_channels, **{"gamma": gamma, "shift_scale": shift_scale, **shape_of_state(state)})
+        told = {"gamma": gamma, "shift_scale": shift_scale, "flow_spacing": flow_spacing}
+        flow = cls(spatial_shape, in_channels, **{**told, **shape_of_state(state)})
         check_state_fits(state, flow.state_dict(), (in_channels, *spatial_shape))
         flow.load_state_dict(state)
         return flow
 
     @property
     def num_dims(self) -> int:
-        """Number of values D = C * X * Y in an image, and in a latent."""
+        """Number of values D in an image as the flow sees it, and in a latent."""
         return self.flow.num_dims
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Map images to latents.
 
         Args:
-            x: images in [0, 1], shape (B, C, X, Y).
+            x: images in [0, 1], shape (B, C, *spatial_shape).
 
         Returns:
             z of shape (B, D) and ``log |det dz/dx|`` in nats, shape (B,).
@@ -118,22 +136,27 @@ class FlowPrior(nn.Module):
             ValueError: if x is not of that shape.
             TypeError: if x does not hold floating point numbers.
         """
-        return self.flow(x)
+        check_batch(x, self.image_shape, self.image_shape, "images")
+        return self.flow(self.shrink(x))
 
     def inverse(self, z: Tensor) -> Tensor:
-        """Map latents (B, D) to images (B, C, X, Y), not clamped to [0, 1]; errors as in ``forward``."""
+        """Map latents (B, D) to images as the flow sees them, not clamped to [0, 1]; errors as in ``forward``."""
         return self.flow.inverse(z)[0]
+
+    def grow(self, coarse: Tensor) -> Tensor:
+        """Repeat the pixels of images as the flow sees them over their blocks: ``shrink(grow(x))`` is x."""
+        return F.interpolate(coarse, self.spatial_shape, mode="nearest") if max(self.flow_spacing) > 1 else coarse
 
     def log_prob(self, x: Tensor, c: Tensor | None = None, noise: Tensor | None = None) -> Tensor:
         """Log-density of images in nats, shape (B,).
 
         Args:
-            x: images in [0, 1], shape (B, C, X, Y).
+            x: images in [0, 1], shape (B, C, *spatial_shape).
             c: classes, shape (B,), or None.
             noise: n, shape (B, noise_features), or None.
 
         Returns:
-            Log-density with respect to x in [0, 1], shape (B,), not reduced.
+            Log-density with respect to x in [0, 1], or to its coarse copy, shape (B,), not reduced.
 
         Raises:
             ValueError: if a shape, or a class, is wrong.
@@ -153,7 +176,8 @@ class FlowPrior(nn.Module):
 
         The 8 is log2 of 256: it turns a density over [0, 1] into the probability of a grey level, for images that
         stand for 256 levels. Apply ``dequantize`` to such images first: only then does the mean over the data bound
-        their code length; without it the density can pile up on the levels and the number falls without limit.
+        their code length; without it the density can pile up on the levels and the number falls without limit. Means
+        of blocks have more than 256 levels, so that with ``flow_spacing`` it is a density on the same scale and no code.
         Arguments and errors as in ``log_prob``.
         """
         return self.to_bits_per_dim(self.log_prob(x, c, noise))
@@ -164,7 +188,7 @@ class FlowPrior(nn.Module):
 
     @torch.no_grad()
     def sample(self, c: Tensor, noise: Tensor | None = None) -> Tensor:
-        """Draw one image for each class in c (B,); shape (B, C, X, Y), not clamped, without gradient."""
+        """Draw an image as the flow sees it for each class in c (B,); not clamped, without gradient."""
         return self.inverse(self.prior.sample(c, noise))
 
     def dequantize(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
@@ -194,3 +218,12 @@ class FlowPrior(nn.Module):
 
     def _classes(self, c: Tensor | None, z: Tensor) -> Tensor:
         return z.new_zeros(len(z), dtype=torch.long) if c is None else c
+
+
+def _checked_spacing(flow_spacing: Sequence[int] | int, spatial_shape: tuple[int, ...]) -> tuple[int, ...]:
+    if not isinstance(flow_spacing, int) and len(flow_spacing) != len(spatial_shape):
+        raise UserError(f"flow_spacing needs one number, or one for each side of {spatial_shape}, got {flow_spacing}.")
+    spacing = ensure_tuple_rep(flow_spacing, len(spatial_shape))
+    if min(spacing, default=1) < 1 or any(side % block for side, block in zip(spatial_shape, spacing, strict=True)):
+        raise UserError(f"flow_spacing must divide the sides {spatial_shape} of the images, got {flow_spacing}.")
+    return tuple(int(block) for block in spacing)

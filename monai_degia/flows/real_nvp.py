@@ -18,14 +18,15 @@ class RealNVP(ImageFlow):
     every channel.
 
     Args:
-        spatial_shape: image sides (X, Y) in pixels.
+        spatial_shape: image sides (X, Y) or (X, Y, Z) in pixels.
         in_channels: image channels C, at least 1.
         num_scales: number of scales; each side must be divisible by ``2 ** num_scales``. Default: as many as divide
-            both sides, at most 3.
+            all sides, at most 3.
         couplings_per_scale: affine couplings in each scale, each after an ActNorm.
         hidden_channels: width of the CNN in each coupling.
         residual_blocks: residual blocks in that CNN.
         seed: decides the channel orders. Weights come from torch's global generator, as in any module.
+        use_checkpoint: less memory for more time, see :class:`~monai_degia.flows.bijections.Chain`.
 
     Raises:
         ValueError: if an argument is not positive, or a side is not divisible by ``2 ** num_scales``.
@@ -40,6 +41,7 @@ class RealNVP(ImageFlow):
         hidden_channels: int = 16,
         residual_blocks: int = 1,
         seed: int = 0,
+        use_checkpoint: bool = False,
     ) -> None:
         positive = {"in_channels": in_channels, "couplings_per_scale": couplings_per_scale}
         for name, value in {**positive, "hidden_channels": hidden_channels}.items():
@@ -48,18 +50,21 @@ class RealNVP(ImageFlow):
         if residual_blocks < 0:
             raise UserError(f"residual_blocks must not be negative, got {residual_blocks}.")
         num_scales = check_scales(spatial_shape, num_scales, lambda possible: MAX_DEFAULT_SCALES)
-        widths = [in_channels * 2 ** (scale + 2) for scale in range(num_scales)]
-        scales = [
-            Chain([Squeeze(), *_couplings(width, couplings_per_scale, hidden_channels, residual_blocks, seed)])
-            for width in widths
-        ]
+        dims = len(spatial_shape)
+        # A squeeze multiplies the channels by 2 ** dims, and half of them go on.
+        widths = [in_channels * 2 ** (dims + scale * (dims - 1)) for scale in range(num_scales)]
+        options = (couplings_per_scale, hidden_channels, residual_blocks, seed, dims)
+        scales = [Chain([Squeeze(), *_couplings(width, *options)], use_checkpoint) for width in widths]
         super().__init__((in_channels, *spatial_shape), scales, [width // 2 for width in widths[:-1]])
 
 
-def _couplings(width: int, count: int, hidden_channels: int, residual_blocks: int, seed: int) -> list[Bijection]:
+def _couplings(
+    width: int, count: int, hidden_channels: int, residual_blocks: int, seed: int, dims: int
+) -> list[Bijection]:
     layers: list[Bijection] = []
     for i in range(count):
         if i % 2 == 0:
             layers.append(ChannelPermutation(width, seed + i))
-        layers += [ActNorm(width), AffineCoupling(width, hidden_channels, residual_blocks, flip=i % 2 == 1)]
+        coupling = AffineCoupling(width, hidden_channels, residual_blocks, flip=i % 2 == 1, spatial_dims=dims)
+        layers += [ActNorm(width, spatial_dims=dims), coupling]
     return layers

@@ -56,7 +56,7 @@ def check_state_fits(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]
     Args:
         state: the state dict to load.
         expected: that of the new flow.
-        image_shape: channels and sides (C, X, Y) that the flow was built for.
+        image_shape: channels and sides that the flow was built for.
 
     Raises:
         ValueError: if a name or a shape differs; the message says which is the first.
@@ -65,7 +65,8 @@ def check_state_fits(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]
     for key in {**wanted, **sizes}:
         if sizes.get(key) != wanted.get(key):
             raise UserError(
-                f"The state dict holds no flow for images of shape {image_shape} (channels, x, y): {key} has shape "
+                f"The state dict holds no flow for images of shape {image_shape} (channels, sides): {key} has shape "
                 f"{sizes.get(key, 'missing')}, but the flow needs {wanted.get(key, 'nothing of that name')}, and the "
-                f"latents have {sizes[CLASSES][1]} values. Pass the spatial_shape and in_channels it was trained with."
+                f"latents have {sizes[CLASSES][1]} values. Pass the spatial_shape, in_channels and flow_spacing it was trained "
+                "with."
             )

@@ -19,16 +19,18 @@ class WaveletFlow(ImageFlow):
     turn, grey first, and each sees the low-pass image and the other group. In the last scale one more coupling moves
     the low-pass image given the details.
 
-    The finest scale holds three quarters of all values, so it has ``couplings`` of them; each coarser scale has half
+    Volumes go the same way, with seven details where images have three. The finest scale holds three quarters of all
+    values of an image (seven eighths of a volume), so it has ``couplings`` of them; each coarser scale has half
     as many as the one before, but at least 2 (or ``couplings``, if that is less).
 
     Args:
-        spatial_shape: image sides (X, Y) in pixels.
+        spatial_shape: image sides (X, Y) or (X, Y, Z) in pixels.
         in_channels: image channels C, at least 1.
         num_scales: number of scales; each side must be divisible by ``2 ** num_scales``. Default: as many as divide
-            both sides and leave at least 2 pixels a side.
+            all sides and leave at least 2 pixels a side.
         couplings: couplings of the finest scale.
         hidden_channels: width of the CNN in each coupling.
+        use_checkpoint: less memory for more time, see :class:`~monai_degia.flows.bijections.Chain`.
 
     Raises:
         ValueError: if an argument is not positive, or a side is not divisible by ``2 ** num_scales``.
@@ -41,6 +43,7 @@ class WaveletFlow(ImageFlow):
         num_scales: int | None = None,
         couplings: int = 4,
         hidden_channels: int = 32,
+        use_checkpoint: bool = False,
     ) -> None:
         positive = {"in_channels": in_channels, "couplings": couplings, "hidden_channels": hidden_channels}
         for name, value in positive.items():
@@ -49,9 +52,13 @@ class WaveletFlow(ImageFlow):
         # A side of 2 ** possible would end as one pixel, which has no neighbour to learn from.
         shortest = min(spatial_shape, default=0)
         num_scales = check_scales(spatial_shape, num_scales, lambda possible: possible - (shortest == 2**possible))
-        scales = [_scale(in_channels, couplings_at(i, couplings), hidden_channels, i == 0) for i in range(num_scales)]
-        last = scales[-1].bijections
-        last.append(SliceCoupling(4 * in_channels, 0, in_channels, hidden_channels))
+        dims = len(spatial_shape)
+        scales = []
+        for i in range(num_scales):
+            layers = _scale(in_channels, couplings_at(i, couplings), hidden_channels, dims, finest=i == 0)
+            if i == num_scales - 1:
+                layers.append(SliceCoupling(2**dims * in_channels, 0, in_channels, hidden_channels, spatial_dims=dims))
+            scales.append(Chain(layers, use_checkpoint))
         super().__init__((in_channels, *spatial_shape), scales, [in_channels] * (num_scales - 1))
 
 
@@ -60,10 +67,11 @@ def couplings_at(scale: int, couplings: int) -> int:
     return max(couplings >> scale, min(couplings, 2))
 
 
-def _scale(channels: int, couplings: int, hidden_channels: int, finest: bool) -> Chain:
-    # With several channels the first group is the three differences of grey; with one it is those along x and along y.
-    border = channels + (3 if channels > 1 else 2)
-    groups = ((channels, border), (border, 4 * channels))
-    layers: list[Bijection] = [HaarSqueeze(channels, mix_channels=finest), ActNorm(4 * channels)]
-    layers += [SliceCoupling(4 * channels, *groups[i % 2], hidden_channels) for i in range(couplings)]
-    return Chain(layers)
+def _scale(channels: int, couplings: int, hidden_channels: int, dims: int, finest: bool) -> list[Bijection]:
+    # With several channels the first group is all differences of grey; with one it is those along a single axis.
+    width = 2**dims * channels
+    border = channels + (2**dims - 1 if channels > 1 else dims)
+    groups = ((channels, border), (border, width))
+    layers: list[Bijection] = [HaarSqueeze(channels, finest, dims), ActNorm(width, spatial_dims=dims)]
+    layers += [SliceCoupling(width, *groups[i % 2], hidden_channels, spatial_dims=dims) for i in range(couplings)]
+    return layers

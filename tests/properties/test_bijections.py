@@ -41,12 +41,22 @@ SCALING: dict[str, Make] = {
     "wavelets, 3 x 4 x 4": lambda: (WaveletFlow((4, 4), 3, hidden_channels=5), (3, 4, 4)),
     "wavelets, 2 x 2 x 6": lambda: (WaveletFlow((2, 6), 2, couplings=3, hidden_channels=5), (2, 2, 6)),
     "wavelets, 1 x 8 x 4, two scales": lambda: (WaveletFlow((8, 4), 1, couplings=1, hidden_channels=5), (1, 8, 4)),
+    "volumes, act norm": lambda: (ActNorm(2, spatial_dims=3), (2, 2, 1, 3)),
+    "volumes, coupling": lambda: (AffineCoupling(3, 5, spatial_dims=3), (3, 2, 1, 2)),
+    "volumes, slice": lambda: (SliceCoupling(3, 1, 2, 5, spatial_dims=3), (3, 2, 2, 1)),
+    "volumes, flow, 1 x 2 x 2 x 4": lambda: (RealNVP((2, 2, 4), 1, hidden_channels=5), (1, 2, 2, 4)),
+    "volumes, flow, two scales": lambda: (RealNVP((4, 4, 4), 1, hidden_channels=3), (1, 4, 4, 4)),
+    "volumes, wavelets, 2 x 2 x 4 x 2": lambda: (WaveletFlow((2, 4, 2), 2, hidden_channels=5), (2, 2, 4, 2)),
+    "volumes, wavelets, two scales": lambda: (WaveletFlow((4, 4, 4), 1, 2, hidden_channels=4), (1, 4, 4, 4)),
+    "wavelets, recomputed": lambda: (WaveletFlow((4, 4), 1, hidden_channels=5, use_checkpoint=True), (1, 4, 4)),
 }
 REORDERING: dict[str, Make] = {
     "squeeze": lambda: (Squeeze(), (2, 4, 6)),
     "permutation": lambda: (ChannelPermutation(5, seed=3), (5, 2, 2)),
     "haar": lambda: (HaarSqueeze(2), (2, 4, 6)),
     "haar, channels mixed": lambda: (HaarSqueeze(3, mix_channels=True), (3, 4, 2)),
+    "volumes, squeeze": lambda: (Squeeze(), (2, 4, 2, 2)),
+    "volumes, haar": lambda: (HaarSqueeze(2, mix_channels=True, spatial_dims=3), (2, 2, 4, 2)),
 }
 TABLE = {**SCALING, **REORDERING}
 

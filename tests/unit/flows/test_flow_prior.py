@@ -33,6 +33,56 @@ def test_log_prob_from_latent_equals_log_prob_and_runs_the_flow_once() -> None:
     assert_close(expected, flow.prior.log_prob(z, c, noise) + log_det)
 
 
+@pytest.mark.parametrize(("shape", "spacing"), [((8, 4), 2), ((8, 8, 4), (4, 2, 1))])
+def test_a_coarser_flow_has_the_density_of_the_means_of_blocks(shape: tuple, spacing: object) -> None:
+    coarse_shape = [side // block for side, block in zip(shape, FlowPrior(shape, 1, flow_spacing=spacing).flow_spacing)]
+    flow = FlowPrior(shape, 2, hidden_channels=4, shift_scale=0, flow_spacing=spacing).eval()
+    plain = FlowPrior(coarse_shape, 2, hidden_channels=4, shift_scale=0).eval()
+    for parameter in flow.parameters():
+        nn.init.normal_(parameter, std=0.2)
+    plain.load_state_dict(flow.state_dict())
+    coarse = torch.rand(3, 2, *coarse_shape)
+    x = flow.grow(coarse)
+    assert x.shape == (3, 2, *shape)
+    assert_close(flow.log_prob(x), plain.log_prob(coarse))
+    assert_close(flow.inverse(flow(x)[0]), coarse)
+    restored = FlowPrior.from_state_dict(flow.state_dict(), shape, 2, flow_spacing=spacing).eval()
+    assert_close(restored.bits_per_dim(x), plain.bits_per_dim(coarse))
+    x = x.clone().requires_grad_()
+    flow.log_prob(x).sum().backward()
+    assert x.grad is not None and x.grad.abs().min() > 0
+
+
+@pytest.mark.parametrize(("spacing", "message"), [(3, "must divide"), (0, "must divide"), ((2, 2, 2), "one number, or")])
+def test_blocks_that_do_not_fit(spacing: object, message: str) -> None:
+    with pytest.raises(ValueError, match=f"flow_spacing .*{message}|{message}.*flow_spacing"):
+        FlowPrior((8, 4), 1, flow_spacing=spacing)
+
+
+def test_checkpointing_changes_memory_and_not_the_gradients() -> None:
+    torch.manual_seed(0)
+    plain = FlowPrior((8, 8, 4), 1, hidden_channels=16)
+    thrifty = FlowPrior((8, 8, 4), 1, hidden_channels=16, use_checkpoint=True)
+    thrifty.load_state_dict(plain.state_dict())
+    x, noise = torch.rand(2, 1, 8, 8, 4), torch.zeros(2, 32)
+    saved: dict[str, int] = {}
+    for name, flow in (("plain", plain), ("thrifty", thrifty)):
+        saved[name] = 0
+
+        def keep(tensor: torch.Tensor, name: str = name) -> torch.Tensor:
+            saved[name] += tensor.numel()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            value = flow.log_prob(x, noise=noise).sum()
+        value.backward()
+    for (name, a), b in zip(plain.named_parameters(), thrifty.parameters(), strict=True):
+        if a.grad is not None and b.grad is not None:
+            assert_close(a.grad, b.grad, msg=name)
+    assert sum(parameter.grad is not None for parameter in thrifty.parameters()) > 10
+    assert saved["thrifty"] < 0.5 * saved["plain"]
+
+
 def test_no_class_means_class_zero() -> None:
     flow, x = randomised(), torch.rand(3, 1, 8, 4)
     zero = torch.zeros(3, dtype=torch.long)

@@ -32,6 +32,17 @@ def test_details_are_differences_and_vanish_where_the_image_is_flat() -> None:
     assert_close(HaarSqueeze(2)(torch.ones(1, 2, 4, 4))[0][:, 2:], torch.zeros(1, 6, 2, 2), check_stride=False)
 
 
+def test_details_of_a_volume_name_their_axes() -> None:
+    along = torch.arange(2.0)
+    for number, axes in enumerate([(2,), (3,), (4,), (2, 3), (2, 4), (3, 4), (2, 3, 4)], start=1):
+        volume = torch.ones(1, 1, 2, 2, 2)
+        for axis in axes:
+            volume = volume * (2 * along - 1).view([2 if place == axis else 1 for place in range(5)])
+        details = HaarSqueeze(1, spatial_dims=3)(volume)[0].flatten()
+        assert (details.abs() > 1e-6).nonzero().flatten().tolist() == [number], axes
+        assert_close(details[number].abs(), torch.tensor(8**0.5))
+
+
 def test_a_grey_image_has_no_colour_after_mixing() -> None:
     z, _ = HaarSqueeze(3, mix_channels=True)(torch.rand(2, 1, 4, 4).expand(2, 3, 4, 4))
     colour = z[:, [1, 2, *range(6, 12)]]
@@ -129,7 +140,7 @@ def test_state_dict_holds_no_constants() -> None:
     [
         ({"spatial_shape": (64, 30), "num_scales": 3}, r"spatial_shape .* = 8 .*got 30 .*24 or 32, or num_scales=1"),
         ({"spatial_shape": (45, 64)}, r"spatial_shape .* = 2 .*got 45 .*44 or 46\."),
-        ({"spatial_shape": (0, 8)}, r"spatial_shape must be two positive sides .*\(0, 8\)"),
+        ({"spatial_shape": (0, 8)}, r"spatial_shape must be two or three positive sides .*\(0, 8\)"),
         ({"num_scales": 0}, "num_scales must be at least 1, got 0"),
         ({"in_channels": 0}, "in_channels must be at least 1, got 0"),
         ({"couplings": 0}, "couplings must be at least 1, got 0"),
