@@ -76,19 +76,20 @@ class AdversarialAscent(Randomizable, RandomizableTrait):
         """Climb one batch.
 
         Args:
-            image: source images within ``bounds``, shape (B, C, X, Y).
-            target: labels, e.g. landmarks (B, K, 2) in network coordinates.
+            image: source images within ``bounds``, shape (B, C, X, Y), or volumes (B, C, X, Y, Z).
+            target: labels, e.g. landmarks (B, K, 2) in network coordinates, classes (B,), or masks (B, 1, X, Y, Z).
             classes: flow classes, shape (B,), or ``None`` where there is one class.
             on_step: called with the number of steps done, after each step.
             randomize: draw anew; ``False`` replays the last draw.
 
         Returns:
-            Images (B, C, X, Y), a plain detached tensor.
+            Images of the same shape, a plain detached tensor.
 
         """
-        if image.ndim != 4:
+        if image.ndim not in (4, 5):
             raise UserError(
-                f"AdversarialAscent expects a batch of images (B, C, X, Y), got shape {tuple(image.shape)}."
+                "AdversarialAscent expects a batch of images (B, C, X, Y) or volumes (B, C, X, Y, Z), got shape "
+                f"{tuple(image.shape)}."
             )
         if randomize:
             self.randomize()
@@ -111,11 +112,12 @@ class AdversarialAscentd(MapTransform, Randomizable, RandomizableTrait):
     """Dictionary version of :class:`AdversarialAscent`, for batches as a data loader collates them, or for one sample.
 
     Args:
-        keys: the image, (B, C, X, Y) or (C, X, Y) for one sample.
+        keys: the image, (B, C, *spatial_shape) or (C, *spatial_shape) for one sample.
         ascent: the ascent to apply.
         target_key: key of the labels.
         class_key: key of the flow classes; may be missing from the data.
         allow_missing_keys: do nothing where an image is missing.
+        spatial_dims: 2 for images, 3 for volumes.
 
     Raises:
         ValueError: when called, if the labels are missing or there is not one class an image.
@@ -129,8 +131,10 @@ class AdversarialAscentd(MapTransform, Randomizable, RandomizableTrait):
         target_key: str = "landmarks",
         class_key: str = "class",
         allow_missing_keys: bool = False,
+        spatial_dims: int = 2,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
+        self.spatial_dims = spatial_dims
         self.ascent, self.target_key, self.class_key = ascent, target_key, class_key
 
     def set_random_state(
@@ -149,7 +153,7 @@ class AdversarialAscentd(MapTransform, Randomizable, RandomizableTrait):
                 raise UserError(f"AdversarialAscentd needs the labels {self.target_key!r}; keys: {list(d)}.")
             image = convert_to_tensor(d[key], track_meta=False)
             target = convert_to_tensor(d[self.target_key], track_meta=False)
-            one = image.ndim == 3
+            one = image.ndim == self.spatial_dims + 1
             if one:
                 image, target = image[None], target[None]
             climbed = self.ascent(image, target, self._classes(d, len(image)))

@@ -30,8 +30,8 @@ class AppearanceParametrization(Parametrization):
     lighter than the object's thin parts, the kernel decides.
 
     Args:
-        image: source images in [0, 1], shape (B, C, X, Y).
-        noise: parameters at the start, shape (B, num_parameters(C, texture, fading)).
+        image: source images in [0, 1], shape (B, C, X, Y), or volumes (B, C, X, Y, Z).
+        noise: parameters at the start, shape (B, num_parameters(C, texture, fading, spatial_dims)).
         kernel_size: width of each sample's kernel, one of ``KERNEL_SIZES``, shape (B,).
         texture: standard deviation of the added texture's control points, in the mean over draws; a texture of its own
             for each channel, with details of a fifth of the side. 0 adds none: even areas of the source stay even.
@@ -59,7 +59,8 @@ class AppearanceParametrization(Parametrization):
             if not value >= 0:
                 raise UserError(f"{name} is a standard deviation, 0 or more, got {value}.")
         batch, channels = image.shape[:2]
-        expected = (batch, self.num_parameters(channels, texture, fading))
+        self.dims = image.ndim - 2
+        expected = (batch, self.num_parameters(channels, texture, fading, self.dims))
         if tuple(noise.shape) != expected:
             raise UserError(f"noise must have shape {expected} for this batch of images, got {tuple(noise.shape)}.")
         if tuple(kernel_size.shape) != (batch,) or not set(kernel_size.tolist()) <= set(self.KERNEL_SIZES):
@@ -70,7 +71,8 @@ class AppearanceParametrization(Parametrization):
         self.image, self.start, self.texture, self.fading = image.detach(), noise.detach(), texture, fading
         self.kernel_size = kernel_size
         # He scaling by the entries in use keeps the output's contrast the same for every kernel width.
-        self.kernel_scale = (1 / (channels * kernel_size.square()).sqrt()).to(image)[:, None, None, None, None]
+        entries = channels * kernel_size**self.dims
+        self.kernel_scale = (1 / entries.sqrt()).to(image).view(-1, *[1] * (self.dims + 2))
         # The image does not move: with its patches laid out once, a step's convolution is a product of matrices.
         # Samples of one kernel width go together: most of the widest kernel's patches are of no use to the others.
         sizes = kernel_size.tolist()
@@ -80,22 +82,24 @@ class AppearanceParametrization(Parametrization):
         self.order = torch.cat(list(self.rows.values())).argsort()
 
     @classmethod
-    def num_parameters(cls, channels: int, texture: float = 0.0, fading: float = 0.0) -> int:
+    def num_parameters(
+        cls, channels: int, texture: float = 0.0, fading: float = 0.0, spatial_dims: int = 2
+    ) -> int:
         """Parameters of a sample: kernel, mixture, tone, bias field, then texture and fading with their strengths."""
-        return sum(cls._sizes(channels, texture, fading).values())
+        return sum(cls._sizes(channels, texture, fading, spatial_dims).values())
 
     @classmethod
-    def _sizes(cls, channels: int, texture: float, fading: float) -> dict[str, int]:
+    def _sizes(cls, channels: int, texture: float, fading: float, dims: int) -> dict[str, int]:
         sizes = {
-            "kernel": channels**2 * max(cls.KERNEL_SIZES) ** 2,
+            "kernel": channels**2 * max(cls.KERNEL_SIZES) ** dims,
             "mixture": 1,
             "tone": 1,
-            "field": cls.FIELD_SIZE**2,
+            "field": cls.FIELD_SIZE**dims,
         }
         if texture:
-            sizes |= {"texture_strength": 1, "texture": channels * cls.TEXTURE_SIZE**2}
+            sizes |= {"texture_strength": 1, "texture": channels * cls.TEXTURE_SIZE**dims}
         if fading:
-            sizes |= {"fading_strength": 1, "fading": cls.FADING_SIZE**2}
+            sizes |= {"fading_strength": 1, "fading": cls.FADING_SIZE**dims}
         return sizes
 
     @classmethod
@@ -104,19 +108,20 @@ class AppearanceParametrization(Parametrization):
     ) -> AppearanceParametrization:
         """Draw a random start on the CPU, so that a seed gives the same maps on every device."""
         batch, channels = image.shape[:2]
-        noise = torch.randn(batch, cls.num_parameters(channels, texture, fading), generator=generator)
+        width = cls.num_parameters(channels, texture, fading, image.ndim - 2)
+        noise = torch.randn(batch, width, generator=generator)
         choice = torch.randint(len(cls.KERNEL_SIZES), (batch,), generator=generator)
         return cls(image, noise.to(image), torch.tensor(cls.KERNEL_SIZES)[choice], texture, fading)
 
     def decode(self, parameters: Tensor) -> Tensor:
-        """Images in [0, 1] up to the bias field, shape (B, C, X, Y)."""
+        """Images in [0, 1] up to the bias field, shape of the source images."""
         channels, width = self.image.shape[1], max(self.KERNEL_SIZES)
-        sizes = self._sizes(channels, self.texture, self.fading)
+        sizes = self._sizes(channels, self.texture, self.fading, self.dims)
         part = dict(zip(sizes, parameters.split(list(sizes.values()), dim=1), strict=True))
-        kernel = part["kernel"].view(-1, channels, channels, width, width) * self.kernel_scale
+        kernel = part["kernel"].view(-1, channels, channels, *[width] * self.dims) * self.kernel_scale
         convolved = stretch_each(self._convolve(kernel))
         # Uniform for a standard normal draw if it were not shifted: most maps then stay close to the original.
-        share = 0.5 * (1 + torch.erf((part["mixture"] - self.MIXTURE_SHIFT) / math.sqrt(2)))[:, :, None, None]
+        share = self._spread(0.5 * (1 + torch.erf((part["mixture"] - self.MIXTURE_SHIFT) / math.sqrt(2))))
         mixed = stretch_each(share * self.image + (1 - share) * convolved)
         if self.texture:
             # Reflected and not clamped or stretched: what is added must not drown the contrast that is there.
@@ -124,32 +129,35 @@ class AppearanceParametrization(Parametrization):
         if self.fading:
             mixed = self._fade(mixed, part["fading_strength"], part["fading"])
         # The small offset keeps the slope of the power finite at black.
-        power = torch.exp(self.TONE_SCALE * part["tone"])[:, :, None, None] * (mixed + 1e-3).log()
+        power = self._spread(torch.exp(self.TONE_SCALE * part["tone"])) * (mixed + 1e-3).log()
         return torch.exp(power + self.FIELD_SCALE * self._grow(part["field"], 1, self.FIELD_SIZE))
 
     def _convolve(self, kernel: Tensor) -> Tensor:
         parts = []
         for size, patches in self.patches.items():
             start = (kernel.shape[-1] - size) // 2
-            inner = kernel[self.rows[size]][..., start : start + size, start : start + size]
-            parts.append(inner.flatten(2) @ patches)
+            middle = (Ellipsis, *[slice(start, start + size)] * self.dims)
+            parts.append(kernel[self.rows[size]][middle].flatten(2) @ patches)
         return torch.cat(parts)[self.order].view_as(self.image)
 
     def _texture(self, strength: Tensor, grid: Tensor) -> Tensor:
         # A strength of its own for each sample: from draws that leave even areas even to draws that turn contrast.
-        scale = self.texture * strength[:, :, None, None]
-        return scale * self._grow(grid, self.image.shape[1], self.TEXTURE_SIZE)
+        return self._spread(self.texture * strength) * self._grow(grid, self.image.shape[1], self.TEXTURE_SIZE)
 
     def _fade(self, images: Tensor, strength: Tensor, grid: Tensor) -> Tensor:
-        edges = (images[..., 0], images[..., -1], images[..., 0, :], images[..., -1, :])
-        ground = torch.cat(edges, -1).mean(-1)[..., None, None]
+        edges = [images.select(axis, end).flatten(2) for axis in range(images.ndim - 1, 1, -1) for end in (0, -1)]
+        ground = self._spread(torch.cat(edges, -1).mean(-1))
         # Positive everywhere, so that contrast is lost and never made.
         thinness = F.softplus(self._grow(grid, 1, self.FADING_SIZE))
-        return ground + (images - ground) * torch.exp(-self.fading * strength.abs()[:, :, None, None] * thinness)
+        return ground + (images - ground) * torch.exp(-self.fading * self._spread(strength.abs()) * thinness)
 
     def _grow(self, flat: Tensor, channels: int, size: int) -> Tensor:
         """Grids (B, channels * size * size) to smooth fields (B, channels, X, Y)."""
-        return grow_grids(flat.view(-1, channels, size, size), self.image.shape[2:])
+        return grow_grids(flat.view(-1, channels, *[size] * self.dims), self.image.shape[2:])
+
+    def _spread(self, values: Tensor) -> Tensor:
+        """Values (B, C) in a shape that meets every pixel of the images."""
+        return values.view(*values.shape, *[1] * self.dims)
 
     def project(self, parameters: Tensor, bounds: tuple[float, float]) -> Tensor:
         """Return the parameters: every map gives an image, which the ascent clamps."""
@@ -158,9 +166,12 @@ class AppearanceParametrization(Parametrization):
 
 def _patches(images: Tensor, size: int) -> Tensor:
     """What a kernel of that width sees at each pixel, borders replicated: (B, C * size * size, X * Y)."""
-    padded = F.pad(images, [size // 2] * 4, mode="replicate") if size > 1 else images
-    windows = padded.unfold(2, size, 1).unfold(3, size, 1)  # a view; copied row by row, which im2col does not do
-    return windows.permute(0, 1, 4, 5, 2, 3).reshape(len(images), -1, images.shape[2] * images.shape[3])
+    dims = images.ndim - 2
+    windows = F.pad(images, [size // 2] * 2 * dims, mode="replicate") if size > 1 else images
+    for axis in range(2, 2 + dims):
+        windows = windows.unfold(axis, size, 1)  # a view; copied row by row, which im2col does not do
+    order = (0, 1, *range(2 + dims, 2 + 2 * dims), *range(2, 2 + dims))
+    return windows.permute(order).reshape(len(images), -1, images.shape[2:].numel())
 
 
 def random_appearance(
@@ -169,7 +180,7 @@ def random_appearance(
     """The start of an ascent over appearance, as an augmentation of its own: a random map for every image.
 
     Args:
-        images: images in [0, 1], shape (B, C, X, Y).
+        images: images in [0, 1], shape (B, C, X, Y), or volumes (B, C, X, Y, Z).
         generator: source of the draws, on the CPU.
         texture: see :class:`AppearanceParametrization`.
         fading: see there.

@@ -65,8 +65,8 @@ def gradient_ascent(
     depend on how many others stand beside it.
 
     Args:
-        parametrization: what moves; a tensor of images (B, C, X, Y) stands for its own pixels.
-        objective: images (B, C, X, Y) to one value a sample, shape (B,).
+        parametrization: what moves; a tensor of images (B, C, X, Y), or of volumes, stands for its own pixels.
+        objective: images to one value a sample, shape (B,).
         steps: number of steps; 0 returns the decoded start.
         step_size: length of a step, in units of the parameters: times the gradient (``gradient``), the L2 length of a
             sample's step (``normalized``), the change of every parameter (``sign``), or the largest change of a
@@ -77,7 +77,7 @@ def gradient_ascent(
         on_step: called with the number of steps done, from 1, after each.
 
     Returns:
-        Images (B, C, X, Y) within ``bounds``, detached.
+        Images of the same shape within ``bounds``, detached.
 
     Raises:
         ValueError: if an argument is out of range, the start lies outside ``bounds``, or the objective gives the wrong

@@ -30,7 +30,7 @@ class Parametrization(ABC):
 
     @abstractmethod
     def decode(self, parameters: Tensor) -> Tensor:
-        """Map parameters of the shape of ``start`` to images (B, C, X, Y); differentiable."""
+        """Map parameters of the shape of ``start`` to images (B, C, X, Y), or volumes; differentiable."""
 
     @abstractmethod
     def project(self, parameters: Tensor, bounds: tuple[float, float]) -> Tensor:
@@ -41,7 +41,7 @@ class PixelParametrization(Parametrization):
     """The pixels themselves, as in the paper: ``decode`` is the identity, ``project`` clamps to the valid range.
 
     Args:
-        image: source images, shape (B, C, X, Y).
+        image: source images, shape (B, C, X, Y) or (B, C, X, Y, Z).
 
     """
 
@@ -70,7 +70,7 @@ class ReflectedParametrization(PixelParametrization):
     the step rule ``sobolev``, whose steps hardly differ between neighbours, an ascent goes far and keeps lines.
 
     Args:
-        image: source images in [0, 1], shape (B, C, X, Y).
+        image: source images in [0, 1], shape (B, C, X, Y) or (B, C, X, Y, Z).
 
     """
 
@@ -86,8 +86,10 @@ class ReflectedParametrization(PixelParametrization):
 class LatentParametrization(Parametrization):
     """The latent code z = F(x), decoded by the inverse flow: a step in z follows what the flow knows of the source.
 
+    Where the flow sees a coarser copy of the images, that copy is decoded, and what it lacks is added from the source.
+
     Args:
-        image: source images in [0, 1], shape (B, C, X, Y).
+        image: source images in [0, 1], shape (B, C, X, Y) or (B, C, X, Y, Z).
         flow: both directions of F; it is used in the mode it is in.
 
     """
@@ -95,11 +97,12 @@ class LatentParametrization(Parametrization):
     def __init__(self, image: Tensor, flow: FlowPrior) -> None:
         with torch.no_grad():
             self.start = flow(image)[0].detach()
+            self.detail = image.detach() - flow.grow(flow.shrink(image.detach()))
         self.flow = flow
 
     def decode(self, parameters: Tensor) -> Tensor:
         """Images F^-1(z); exact for the start, so zero steps give back the source images."""
-        return self.flow.inverse(parameters)
+        return self.flow.grow(self.flow.inverse(parameters)) + self.detail
 
     def project(self, parameters: Tensor, bounds: tuple[float, float]) -> Tensor:
         """Return the parameters: any latent decodes."""

@@ -20,7 +20,7 @@ def random_grounds(image: Tensor, generator: torch.Generator | None = None) -> T
     grey to independent.
 
     Args:
-        image: what the fields are for, shape (B, C, X, Y).
+        image: what the fields are for, shape (B, C, X, Y) or (B, C, X, Y, Z).
         generator: source of the draws, on the CPU.
 
     Returns:
@@ -28,14 +28,15 @@ def random_grounds(image: Tensor, generator: torch.Generator | None = None) -> T
 
     """
     batch, channels, *shape = image.shape
-    decay, strength, share = torch.rand(3, batch, 1, 1, 1, generator=generator)
+    axes, ones = tuple(range(2, image.ndim)), [1] * (image.ndim - 1)
+    decay, strength, share = torch.rand(3, batch, *ones, generator=generator)
     noise, level = (_mixed(share, batch, channels, size, generator) for size in (shape, [1] * len(shape)))
     waves = [torch.fft.fftfreq(side, 1 / side) for side in shape]
     number = torch.stack(torch.meshgrid(*waves, indexing="ij")).norm(dim=0)
     damping = (1 + number) ** -(DECAYS[0] + (DECAYS[1] - DECAYS[0]) * decay)
     damping = torch.where(number > 0, damping, 0)  # the level is drawn apart
-    fields = torch.fft.ifftn(torch.fft.fftn(noise, dim=(2, 3)) * damping, dim=(2, 3)).real
-    fields = fields / fields.flatten(1).std(1).clamp_min(1e-6).view(-1, 1, 1, 1)
+    fields = torch.fft.ifftn(torch.fft.fftn(noise, dim=axes) * damping, dim=axes).real
+    fields = fields / fields.flatten(1).std(1).clamp_min(1e-6).view(-1, *ones)
     return (TEXTURE * strength * fields + LEVEL * level).to(image)
 
 

@@ -16,14 +16,14 @@ __all__ = ["WarpParametrization"]
 class WarpParametrization(Parametrization):
     """A smooth displacement of the image's points; values stay those of the image. For labels that do not move with it.
 
-    The parameters are the displacements of a grid of control points along both axes, in units of ``reach``, standard
+    The parameters are the displacements of a grid of control points along all axes, in units of ``reach``, standard
     normal at a random start; between them the field is interpolated by cubic polynomials. Turns, shears, changes of
     scale and moves are among the fields, and so are bent strokes. Classes are kept by a warp of a few pixels; landmarks
     are not, and :class:`AscentObjective` would compare with places that the object has left.
 
     Args:
-        image: source images, shape (B, C, X, Y).
-        start: displacements at the start, shape (B, 2, GRID, GRID), x then y.
+        image: source images, shape (B, C, X, Y), or volumes (B, C, X, Y, Z).
+        start: displacements at the start, shape (B, 2, GRID, GRID), x then y; of volumes (B, 3, GRID, GRID, GRID).
         reach: displacement in pixels that a parameter of 1 stands for.
         ground: fields that are added to the warped images and stay where they are, values beyond 0 and 1 reflected
             there: what bends is the object, before a ground that does not. ``None`` adds nothing.
@@ -36,7 +36,7 @@ class WarpParametrization(Parametrization):
     GRID = 4
 
     def __init__(self, image: Tensor, start: Tensor, reach: float = 1.0, ground: Tensor | None = None) -> None:
-        expected = (len(image), 2, self.GRID, self.GRID)
+        expected = self._start_shape(image)
         if tuple(start.shape) != expected:
             raise UserError(f"start must have shape {expected} for this batch of images, got {tuple(start.shape)}.")
         if not reach > 0:
@@ -53,11 +53,15 @@ class WarpParametrization(Parametrization):
         ground: Tensor | None = None,
     ) -> WarpParametrization:
         """Draw a random start on the CPU, so that a seed gives the same warps on every device."""
-        start = torch.randn(len(image), 2, cls.GRID, cls.GRID, generator=generator)
-        return cls(image, start.to(image), reach, ground)
+        return cls(image, torch.randn(cls._start_shape(image), generator=generator).to(image), reach, ground)
+
+    @classmethod
+    def _start_shape(cls, image: Tensor) -> tuple[int, ...]:
+        dims = image.ndim - 2
+        return (len(image), dims, *[cls.GRID] * dims)
 
     def decode(self, parameters: Tensor) -> Tensor:
-        """Images pulled through the field, the edge repeated, before their grounds; shape (B, C, X, Y)."""
+        """Images pulled through the field, the edge repeated, before their grounds; shape of the source images."""
         field = self.reach * grow_grids(parameters, self.image.shape[2:])
         moved = sample_images(self.image, self.grid + field.movedim(1, -1))
         return moved if self.ground is None else reflect(moved + self.ground)

@@ -1,4 +1,4 @@
-"""Batches of images pulled through displacement fields, and the landmarks that follow them."""
+"""Batches of images or volumes pulled through displacement fields, and the landmarks that follow them."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ PADDING_MODES = ("border", "zeros", "reflection")
 
 
 def pixel_grid(shape: Sequence[int], like: Tensor) -> Tensor:
-    """The places (X, Y, 2) of all pixels, x then y, with type and device of ``like``."""
+    """The places (X, Y, 2) of all pixels, x then y, or (X, Y, Z, 3), with type and device of ``like``."""
     axes = [torch.arange(side, dtype=like.dtype, device=like.device) for side in shape]
     return torch.stack(torch.meshgrid(*axes, indexing="ij"), -1)
 
 
 def sample_images(images: Tensor, points: Tensor, padding_mode: str = "border") -> Tensor:
-    """Values of each image at places of its own, bilinear.
+    """Values of each image at places of its own, linear between pixels.
 
     Args:
-        images: (B, C, X, Y).
-        points: (B, M, N, 2) in pixels, x then y.
+        images: (B, C, X, Y), or volumes (B, C, X, Y, Z).
+        points: (B, M, N, 2) in pixels, x then y, or (B, M, N, L, 3).
         padding_mode: ``border``, ``zeros`` or ``reflection`` beyond the edge.
 
     Returns:
-        Shape (B, C, M, N).
+        Shape (B, C, M, N), or (B, C, M, N, L).
 
     """
     sides = points.new_tensor(images.shape[2:])
@@ -41,15 +41,15 @@ def sample_images(images: Tensor, points: Tensor, padding_mode: str = "border") 
 
 
 def warp_images(images: Tensor, fields: Tensor, padding_mode: str = "border") -> Tensor:
-    """Pull images through displacement fields: ``out[p] = image[p + field[p]]``, bilinear.
+    """Pull images through displacement fields: ``out[p] = image[p + field[p]]``, linear between pixels.
 
     Args:
-        images: (B, C, X, Y).
-        fields: displacements (B, 2, X, Y) in pixels, x then y.
+        images: (B, C, X, Y), or volumes.
+        fields: displacements (B, 2, X, Y) in pixels, x then y; of volumes (B, 3, X, Y, Z).
         padding_mode: see :func:`sample_images`.
 
     Returns:
-        The warped images (B, C, X, Y).
+        The warped images, of the same shape.
 
     """
     return sample_images(images, pixel_grid(fields.shape[2:], fields) + fields.movedim(1, -1), padding_mode)
@@ -59,19 +59,21 @@ def follow_fields(points: Tensor, fields: Tensor, tolerance: float = 1e-3, max_s
     """Where landmarks go when :func:`warp_images` pulls their images: the q with ``q + field(q) = p``.
 
     Args:
-        points: (B, K, 2) in pixels; NaN where missing, which stays so.
-        fields: displacements (B, 2, X, Y) in pixels with gradient norm below 1.
+        points: (B, K, 2) in pixels, or (B, K, 3); NaN where missing, which stays so.
+        fields: displacements (B, 2, X, Y), or (B, 3, X, Y, Z), in pixels with gradient norm below 1.
         tolerance: largest step in pixels at which a sample stops.
         max_steps: iterations at most.
 
     Returns:
-        Moved points (B, K, 2) in pixels.
+        Moved points in pixels, of the same shape.
 
     """
     moved = points
     done = torch.zeros(len(points), 1, 1, dtype=torch.bool, device=points.device)
     for _ in range(max_steps):
-        step = points - sample_images(fields, moved[:, None])[:, :, 0].mT
+        # In the form of a grid whose last axis but one runs over the points.
+        places = moved.view(len(moved), *[1] * (fields.ndim - 3), *moved.shape[1:])
+        step = points - sample_images(fields, places).flatten(2).mT
         found = done | ((step - moved).abs().nan_to_num(0).amax((1, 2), keepdim=True) < tolerance)
         # What has stopped stays, so that a sample does not depend on those beside it.
         moved, done = torch.where(done, moved, step), found

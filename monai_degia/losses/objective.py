@@ -74,7 +74,7 @@ class AscentObjective:
     gamma * D / 2 where the formula halves the sum.
 
     Args:
-        network: the task network M, images (B, C, X, Y) to predictions.
+        network: the task network M, images (B, C, X, Y), or volumes (B, C, X, Y, Z), to predictions of any shape.
         flow: the flow prior F; ``None`` needs ``nll_weight`` and ``alpha`` of 0.
         task_loss: prediction and target to one value a sample, shape (B,), e.g. :func:`landmark_mse` or
             :func:`cross_entropy`.
@@ -86,7 +86,7 @@ class AscentObjective:
         distance: ``transport`` (latent transport cost) or ``wasserstein``.
         prediction: from the network's output to p, whose shift is weighed, e.g. a softmax over logits; ``None`` takes
             the output as it is.
-        features: h, images (B, C, X, Y) to features (B, ...) of any shape; a module is held in eval mode. ``None``
+        features: h, images to features (B, ...) of any shape; a module is held in eval mode. ``None``
             takes ``network.features``, from which ``network.classify`` makes the prediction without a second pass.
         feature_weight: weight of the cost of moving in feature space, which is subtracted.
         entropy_weight: weight of the entropy of the prediction in nats, for networks that return logits (B, K).
@@ -145,13 +145,13 @@ class AscentObjective:
         whole ascent, so that one shift of the domain is followed and not the mean of many.
 
         Args:
-            image: source images, shape (B, C, X, Y).
+            image: source images, shape (B, C, X, Y), or volumes.
             target: labels, whatever ``task_loss`` takes.
             classes: flow classes, shape (B,), or ``None``.
             generator: source of the prior's noise, on the CPU.
 
         Yields:
-            A function of images (B, C, X, Y) to values (B,).
+            A function of images of that shape to values (B,).
 
         """
         with _eval_mode([part for part in (self.network, self.flow, self.features) if isinstance(part, nn.Module)]):

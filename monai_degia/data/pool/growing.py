@@ -27,13 +27,15 @@ class GrowingDataset(Dataset, Randomizable):
 
     Args:
         data: list of source samples.
-        transform: deterministic pipeline of a source sample, from file to an image (C, X, Y) of the network's size,
-            with landmarks in its pixels or a class. It runs once a sample: the results are cached.
+        transform: deterministic pipeline of a source sample, from file to an image (C, X, Y), or a volume (C, X, Y, Z),
+            of the network's size, with landmarks in its pixels, a class or a mask. It runs once a sample: the results
+            are cached.
         augmentation: random pipeline of every sample drawn, source and generated alike; images come to it with their
             affine. Without one, batches hold plain tensors, which takes a fraction of the time for small images.
         pool_dir: folder of the generated images; ``None`` keeps the dataset at its source samples.
         max_generated: largest number of generated images.
-        target_key: key of the labels that generated images inherit: landmarks, or classes as integers.
+        target_key: key of the labels that generated images inherit: landmarks, classes as integers, or masks as
+            ``uint8``.
         cache_rate: share of the source samples to keep in memory.
         num_workers: threads that read; default: as many as torch computes with.
         progress: show a bar while files are read, where there is a terminal.
@@ -198,8 +200,7 @@ class GrowingDataset(Dataset, Randomizable):
 
     def _pool_for(self, images: Tensor, targets: Tensor) -> GeneratedPool:
         if self.pool is None:
-            target_dtype = "float32" if targets.is_floating_point() else "int64"
-            self.pool = self._open_pool(tuple(images.shape[1:]), tuple(targets.shape[1:]), target_dtype)
+            self.pool = self._open_pool(tuple(images.shape[1:]), tuple(targets.shape[1:]), _stored_as(targets))
         return self.pool
 
     def state_dict(self) -> dict[str, Any]:
@@ -254,6 +255,14 @@ class SourceView(Dataset):
 
 
 def _label(value: Any) -> Tensor:
-    """A label as a plain tensor, integers of any kind as int64."""
+    """A label as a plain tensor of one of the types that the pool stores."""
     label = torch.as_tensor(convert_to_tensor(value, wrap_sequence=True, track_meta=False))
-    return label if label.is_floating_point() else label.long()
+    # One number is a class, of whatever type it comes.
+    return label.to(getattr(torch, _stored_as(label if label.ndim or label.is_floating_point() else label.long())))
+
+
+def _stored_as(label: Tensor) -> str:
+    # Masks are large: theirs are the two types of 8 bits.
+    if label.is_floating_point():
+        return "float32"
+    return "uint8" if label.dtype in (torch.uint8, torch.bool) else "int64"

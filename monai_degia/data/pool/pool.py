@@ -20,7 +20,7 @@ __all__ = ["GeneratedPool"]
 
 GREY_LEVELS = 255
 IMAGE_FILE, LABEL_FILE, COUNT_FILE = "images.u8", "labels.i64", "count.i64"
-TARGET_FILES = {"float32": "targets.f32", "int64": "targets.i64"}
+TARGET_FILES = {"float32": "targets.f32", "int64": "targets.i64", "uint8": "targets.u8"}
 
 
 class GeneratedPool:
@@ -34,9 +34,9 @@ class GeneratedPool:
     Args:
         folder: where the files are kept; made if missing.
         capacity: largest number of images; the files are sparse, so unused room costs no disk.
-        image_shape: (C, X, Y).
-        target_shape: shape of one label, e.g. (K, 2) for landmarks, () for a class.
-        target_dtype: ``float32``, or ``int64`` for classes.
+        image_shape: (C, X, Y), or (C, X, Y, Z) of volumes.
+        target_shape: shape of one label, e.g. (K, 2) for landmarks, () for a class, (1, X, Y, Z) for a mask.
+        target_dtype: ``float32``, ``int64`` for classes, or ``uint8`` for masks.
         run_id: of the run that the images belong to; ``None`` asks and tells nobody.
 
     Raises:
@@ -115,8 +115,8 @@ class GeneratedPool:
         """Store as many of a batch as there is room for.
 
         Args:
-            images: in [0, 1], shape (B, C, X, Y).
-            targets: labels, shape (B, ...) like the target; integers where the pool holds integers.
+            images: in [0, 1], shape (B, *image_shape).
+            targets: labels, shape (B, *target_shape); integers where the pool holds integers.
             classes: flow classes, shape (B,).
             sources: index of the source sample of each image, shape (B,).
             round_index: the round of maximisation that made them.
@@ -158,8 +158,10 @@ class GeneratedPool:
                 f"The pool holds images {self.image_shape} with targets {self.target_shape}, got "
                 f"{tuple(images.shape[1:])} with {tuple(targets.shape[1:])}."
             )
-        if self.target_dtype == "int64" and targets.is_floating_point():
+        if self.target_dtype != "float32" and targets.is_floating_point():
             raise UserError(f"The pool holds integer targets, got {targets.dtype}: they would lose their fractions.")
+        if self.target_dtype == "uint8" and targets.dtype not in (torch.uint8, torch.bool):
+            raise UserError(f"The pool holds targets of 8 bits, got {targets.dtype}, which may not fit.")
         lengths = [len(part) for part in (images, targets, classes, sources)]
         if len(set(lengths)) > 1:
             raise UserError(
@@ -210,7 +212,7 @@ class GeneratedPool:
         self.size += len(sources)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        """One generated sample: image (C, X, Y) in [0, 1], its target, class, source index and round."""
+        """One generated sample: image (C, *spatial_shape) in [0, 1], its target, class, source index and round."""
         if not 0 <= index < self.size:
             raise IndexError(f"The pool holds {self.size} images, asked for number {index}.")
         return {

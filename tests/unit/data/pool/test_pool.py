@@ -89,9 +89,20 @@ def test_fractions_in_a_pool_of_integers(tmp_path: Path) -> None:
     assert len(pool) == 0
 
 
+def test_volumes_with_masks(tmp_path: Path) -> None:
+    shape = (1, 4, 6, 5)
+    pool = GeneratedPool(tmp_path, 4, shape, shape, "uint8")
+    images, masks, label = torch.rand(2, *shape), torch.rand(2, *shape) > 0.5, torch.zeros(2, dtype=torch.long)
+    pool.append(images, masks, label, label, 0)
+    assert pool[1]["target"].dtype == torch.uint8 and torch.equal(pool[1]["target"].bool(), masks[1])
+    assert_close(pool[1]["image"], images[1], atol=0.5 / 255 + 1e-6, rtol=0)
+    with pytest.raises(TypeError, match=r"targets of 8 bits, got torch\.int64"):
+        pool.append(images, masks.long(), label, label, 0)
+
+
 def test_unknown_type_of_targets(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="target_dtype must be one of float32, int64, got 'uint8'"):
-        GeneratedPool(tmp_path, 4, IMAGE, (), "uint8")
+    with pytest.raises(ValueError, match="target_dtype must be one of float32, int64, uint8, got 'int8'"):
+        GeneratedPool(tmp_path, 4, IMAGE, (), "int8")
 
 
 def test_checkpoint_of_another_type_of_targets(tmp_path: Path) -> None:
