@@ -82,6 +82,7 @@ from monai_degia.losses.degia import gaussian_wasserstein, negative_log_likeliho
 from monai_degia.losses.heatmap import HeatmapLoss, heatmap_divergence, landmark_loss
 from monai_degia.losses.landmark import LandmarkMSELoss, landmark_mse
 from monai_degia.losses.objective import AscentObjective
+from monai_degia.losses.per_sample import PerSampleLoss
 from monai_degia.metrics.calibration import ErrorModel, ScoreCalibration
 from monai_degia.metrics.calibration_fit import ObservedErrors, fit_calibration
 from monai_degia.metrics.errors import (
@@ -257,6 +258,7 @@ __all__ = [
     "PCKAUCMetric",
     "PCKMetric",
     "Parametrization",
+    "PerSampleLoss",
     "PercentageOfCorrectKeypoints",
     "PhaseProgress",
     "PixelParametrization",

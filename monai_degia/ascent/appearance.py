@@ -82,9 +82,7 @@ class AppearanceParametrization(Parametrization):
         self.order = torch.cat(list(self.rows.values())).argsort()
 
     @classmethod
-    def num_parameters(
-        cls, channels: int, texture: float = 0.0, fading: float = 0.0, spatial_dims: int = 2
-    ) -> int:
+    def num_parameters(cls, channels: int, texture: float = 0.0, fading: float = 0.0, spatial_dims: int = 2) -> int:
         """Parameters of a sample: kernel, mixture, tone, bias field, then texture and fading with their strengths."""
         return sum(cls._sizes(channels, texture, fading, spatial_dims).values())
 

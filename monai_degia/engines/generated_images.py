@@ -15,6 +15,7 @@ from torchvision.utils import make_grid, save_image
 from monai_degia.engines.ranks import is_first_rank
 from monai_degia.io.files import whole_file
 from monai_degia.results.keys import DeGIAKeys, MaximizationEvents
+from monai_degia.results.middle_slices import middle_slices
 
 __all__ = ["GeneratedImagesHandler"]
 
@@ -22,7 +23,8 @@ __all__ = ["GeneratedImagesHandler"]
 class GeneratedImagesHandler:
     """Save a grid of the first images of each round, as a PNG file and to TensorBoard.
 
-    Attach to the maximiser. Odd rows are source images, the rows below them what the ascent made of them.
+    Attach to the maximiser. Odd rows are source images, the rows below them what the ascent made of them. Of a volume
+    the three middle slices stand side by side; of images with other than one or three channels the first is shown.
 
     Args:
         output_dir: folder of ``generated_round=NN.png``.
@@ -56,6 +58,7 @@ class GeneratedImagesHandler:
         output: dict[str, Any] = engine.state.output
         count = self.columns * self.rows
         pairs = [output[key][:count].detach().cpu() for key in (CommonKeys.IMAGE, DeGIAKeys.GENERATED)]
+        pairs = [middle_slices(shown if shown.shape[1] in (1, 3) else shown[:, :1]) for shown in pairs]
         rows = [chunk for both in zip(*(p.split(self.columns) for p in pairs), strict=True) for chunk in both]
         # Axis 1 of a tensor is x; a picture file wants rows first.
         self._grid = make_grid(torch.cat(rows).transpose(2, 3), nrow=self.columns, pad_value=1.0)

@@ -8,7 +8,7 @@ import ignite.distributed as idist
 import torch
 from monai.engines import IterationEvents, SupervisedTrainer
 from monai.inferers import Inferer
-from monai.utils import CommonKeys
+from monai.utils import CommonKeys, convert_to_tensor
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -83,7 +83,7 @@ class DeGIATrainer(SupervisedTrainer):
 
     def _train_flow(self, engine: SupervisedTrainer) -> None:
         if self.flow is not None and (self.state.iteration - 1) % self.flow_interval == 0:
-            image = self.state.output[CommonKeys.IMAGE]
+            image = convert_to_tensor(self.state.output[CommonKeys.IMAGE], track_meta=False)
             self.state.output.update(self._flow_step(image, batch_classes(self.state.batch, image)))
 
     def _flow_step(self, image: Tensor, classes: Tensor) -> dict[str, Tensor]:

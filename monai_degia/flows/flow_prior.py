@@ -30,8 +30,8 @@ class FlowPrior(nn.Module):
 
     Classes are integers in [0, num_classes), shape (B,); None means class 0 for every image. Noise n, shape
     (B, noise_features), is drawn in training mode and zero in eval mode when it is not given; see
-    :class:`~monai_degia.flows.prior.ClassConditionalPrior`. Images are (C, X, Y) or volumes (C, X, Y, Z); their shape is
-    fixed at construction.
+    :class:`~monai_degia.flows.prior.ClassConditionalPrior`. Images are (C, X, Y), or volumes (C, X, Y, Z); their shape
+    is fixed at construction.
 
     Where images are large, the flow may see a coarser copy of them (``flow_spacing``): it runs on the means of blocks,
     and the likelihood is that of the coarse image. What blocks average out is neither likely nor unlikely then.
@@ -177,7 +177,7 @@ class FlowPrior(nn.Module):
         The 8 is log2 of 256: it turns a density over [0, 1] into the probability of a grey level, for images that
         stand for 256 levels. Apply ``dequantize`` to such images first: only then does the mean over the data bound
         their code length; without it the density can pile up on the levels and the number falls without limit. Means
-        of blocks have more than 256 levels, so that with ``flow_spacing`` it is a density on the same scale and no code.
+        of blocks have more than 256 levels: with ``flow_spacing`` it is a density on the same scale and no code length.
         Arguments and errors as in ``log_prob``.
         """
         return self.to_bits_per_dim(self.log_prob(x, c, noise))

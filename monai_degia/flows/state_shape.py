@@ -67,6 +67,6 @@ def check_state_fits(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]
             raise UserError(
                 f"The state dict holds no flow for images of shape {image_shape} (channels, sides): {key} has shape "
                 f"{sizes.get(key, 'missing')}, but the flow needs {wanted.get(key, 'nothing of that name')}, and the "
-                f"latents have {sizes[CLASSES][1]} values. Pass the spatial_shape, in_channels and flow_spacing it was trained "
-                "with."
+                f"latents have {sizes[CLASSES][1]} values. Pass the spatial_shape, in_channels and flow_spacing "
+                "that it was trained with."
             )

@@ -14,7 +14,13 @@ from torch.testing import assert_close
 from monai_degia.flows.flow_prior import KINDS, FlowPrior
 from monai_degia.flows.prior import ClassConditionalPrior
 
-SHAPES = {"1 x 4 x 4": (1, 4, 4), "3 x 4 x 4": (3, 4, 4), "1 x 8 x 4": (1, 8, 4), "1 x 2 x 2": (1, 2, 2), "volume": (1, 2, 4, 2)}
+SHAPES = {
+    "1 x 4 x 4": (1, 4, 4),
+    "3 x 4 x 4": (3, 4, 4),
+    "1 x 8 x 4": (1, 8, 4),
+    "1 x 2 x 2": (1, 2, 2),
+    "volume": (1, 2, 4, 2),
+}
 
 
 @pytest.fixture(autouse=True)

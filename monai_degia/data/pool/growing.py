@@ -15,6 +15,7 @@ from torch.utils.data import Dataset
 
 from monai_degia.data.pool.pool import GeneratedPool
 from monai_degia.data.pool.reading import ReadOnceDataset
+from monai_degia.data.pool.seeds import derive_seed
 from monai_degia.errors import UserError
 
 __all__ = ["GrowingDataset", "SourceView"]
@@ -32,6 +33,9 @@ class GrowingDataset(Dataset, Randomizable):
             are cached.
         augmentation: random pipeline of every sample drawn, source and generated alike; images come to it with their
             affine. Without one, batches hold plain tensors, which takes a fraction of the time for small images.
+        patches: cuts a patch of one size out of image and label of a source sample, e.g. MONAI's
+            ``RandCropByPosNegLabeld`` or ``RandSpatialCropSamplesd`` with one patch a sample: anew for each draw, and
+            before an ascent, whose images are then patches, too. ``None`` keeps whole images.
         pool_dir: folder of the generated images; ``None`` keeps the dataset at its source samples.
         max_generated: largest number of generated images.
         target_key: key of the labels that generated images inherit: landmarks, classes as integers, or masks as
@@ -65,6 +69,7 @@ class GrowingDataset(Dataset, Randomizable):
         cache_dir: str | Path | None = None,
         on_error: str = "fail",
         run_id: str | None = None,
+        patches: Pipeline | None = None,
     ) -> None:
         if len(data) == 0:
             raise UserError("The training set is empty: the data list holds no sample. Check its path and its filters.")
@@ -72,6 +77,7 @@ class GrowingDataset(Dataset, Randomizable):
         self.augmentation = Compose(augmentation).flatten()
         self.pool_dir, self.max_generated, self.target_key = pool_dir, max_generated, target_key
         self.run_id = run_id
+        self.patches = None if patches is None else Compose(patches).flatten()
         self.pool: GeneratedPool | None = None
         self.rounds = 0
 
@@ -106,11 +112,11 @@ class GrowingDataset(Dataset, Randomizable):
         return self.num_source + self.num_generated
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        return self.augmentation(self.plain_sample(index))
+        return self.augmentation(self._cut(self.plain_sample(index)))
 
     def __getitems__(self, indices: Sequence[int]) -> list[dict[str, Any]]:
         """The samples of one batch, as torch's loaders ask for them; to be collated, not to be written into."""
-        if self.augmentation.transforms:
+        if self.augmentation.transforms or self.patches is not None:
             return [self[index] for index in indices]
         return [self.bare_sample(index) for index in indices]
 
@@ -125,6 +131,24 @@ class GrowingDataset(Dataset, Randomizable):
         else:
             image = MetaTensor(torch.as_tensor(image).clone(), affine=torch.eye(4, dtype=torch.float64))
         return {**sample, "image": image, self.target_key: sample[self.target_key].clone()}
+
+    def patch(self, index: int, seed: int) -> dict[str, Any]:
+        """The sample before augmentation, a patch of it where the set has patches: the same one for the same seed."""
+        if self.patches is not None:
+            self.patches.set_random_state(seed)
+        return self._cut(self.plain_sample(index))
+
+    def _cut(self, sample: dict[str, Any]) -> dict[str, Any]:
+        if self.patches is None or sample["generated"]:
+            return sample
+        cut = self.patches(sample)
+        if isinstance(cut, list):
+            if len(cut) != 1:
+                raise UserError(
+                    f"patches must cut one patch a sample, got {len(cut)}: set num_samples=1, a sample is drawn again."
+                )
+            (cut,) = cut
+        return {**cut, self.target_key: convert_to_tensor(cut[self.target_key], track_meta=False)}
 
     def bare_sample(self, index: int) -> dict[str, Any]:
         """The same as plain tensors and not copied: for collating, which copies; nothing may write into it."""
@@ -149,8 +173,10 @@ class GrowingDataset(Dataset, Randomizable):
         return SourceView(self)
 
     def set_random_state(self, seed: int | None = None, state: Any = None) -> GrowingDataset:
-        """Seed the augmentation."""
+        """Seed the augmentation and the patches."""
         self.augmentation.set_random_state(seed, state)
+        if self.patches is not None:
+            self.patches.set_random_state(seed, state)
         return self
 
     def append(self, images: Tensor, targets: Tensor, classes: Tensor, sources: Tensor) -> int:
@@ -195,8 +221,11 @@ class GrowingDataset(Dataset, Randomizable):
         self.rounds += 1
 
     def _own_pool(self) -> GeneratedPool:
-        first = self.bare_sample(0)
-        return self._pool_for(first["image"][None], first[self.target_key][None])
+        if self.pool is not None:
+            return self.pool
+        first = self.bare_sample(0) if self.patches is None else self.patch(0, seed=0)
+        image = convert_to_tensor(first["image"], track_meta=False)
+        return self._pool_for(image[None], first[self.target_key][None])
 
     def _pool_for(self, images: Tensor, targets: Tensor) -> GeneratedPool:
         if self.pool is None:
@@ -238,7 +267,10 @@ class GrowingDataset(Dataset, Randomizable):
 
 
 class SourceView(Dataset):
-    """Samples of a :class:`GrowingDataset` before augmentation, each with its index there under ``source``."""
+    """Samples of a :class:`GrowingDataset` before augmentation, each with its index there under ``source``.
+
+    Of a set with patches it holds patches: that of a sample is a function of its index and of the rounds done.
+    """
 
     def __init__(self, dataset: GrowingDataset) -> None:
         self.dataset = dataset
@@ -247,10 +279,12 @@ class SourceView(Dataset):
         return len(self.dataset)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        return {**self.dataset.plain_sample(index), "source": index}
+        return {**self.dataset.patch(index, derive_seed(self.dataset.rounds, index)), "source": index}
 
     def __getitems__(self, indices: Sequence[int]) -> list[dict[str, Any]]:
         """The samples of one batch as plain tensors, as torch's loaders ask for them."""
+        if self.dataset.patches is not None:
+            return [self[index] for index in indices]
         return [{**self.dataset.bare_sample(index), "source": index} for index in indices]
 
 

@@ -40,8 +40,8 @@ def draws(*rows: list[float]) -> torch.Tensor:
 def test_a_batch_follows_its_draws() -> None:
     strokes = RandStrokesd("image", prob=0.5, width_range=(-1, 1), binarize_prob=0.25, threshold_range=(0, 0.5))
     images = torch.rand(4, 3, 10, 10)
-    wide = [[0.6, 0], [0.4, 0.999999], [0.9, 0], [0.4, 0]]
-    rows = draws(*[[*pair, 1, 0, *sharp] for pair, sharp in zip(wide, [[0.9, 0], [0.9, 0], [0.2, 0.5], [0.9, 0]])])
+    wide, sharp = [[0.6, 0], [0.4, 0.999999], [0.9, 0], [0.4, 0]], [[0.9, 0], [0.9, 0], [0.2, 0.5], [0.9, 0]]
+    rows = draws(*[[*first, 1, 0, *last] for first, last in zip(wide, sharp, strict=True)])
     out = strokes.apply_batch({"image": images, "other": 1}, rows)
     assert out["other"] == 1 and torch.equal(out["image"][0], images[0])
     assert_close(out["image"][1], widen_strokes(images[1:2], torch.ones(1))[0], atol=1e-4, rtol=0)
@@ -72,7 +72,8 @@ def test_what_an_ascent_made_is_left_alone() -> None:
     strokes = RandStrokesd("image", prob=1, binarize_prob=1)
     images = torch.rand(4, 1, 10, 10)
     flags = torch.tensor([True, False, True, False])
-    out = strokes.apply_batch({"image": images, "generated": flags}, torch.rand(4, RandStrokesd.num_draws).double())["image"]
+    rows = torch.rand(4, RandStrokesd.num_draws).double()
+    out = strokes.apply_batch({"image": images, "generated": flags}, rows)["image"]
     assert torch.equal(out[flags], images[flags]) and (out[~flags] != images[~flags]).any((1, 2, 3)).all()
 
 
