@@ -108,7 +108,7 @@ class RandStrokesd(RandomizableTransform, MapTransform):
         keys: KeysCollection,
         prob: float = 0.5,
         width_range: tuple[float, float] = (-1.0, 1.5),
-        soft_prob: float = 0.3,
+        soft_prob: float = 0.0,
         soft_range: tuple[float, float] = (0.5, 1.5),
         binarize_prob: float = 0.3,
         threshold_range: tuple[float, float] = (0.0, 0.7),
@@ -165,7 +165,7 @@ class RandStrokesd(RandomizableTransform, MapTransform):
         return d
 
     def _apply(self, images: Tensor, draws: Tensor) -> Tensor:
-        wide, amount, soft, sigma, sharp, threshold = draws.to(images.device).unbind(1)
+        wide, amount, sharp, threshold, soft, sigma = draws.to(images.device).unbind(1)
         (least, greatest), (low, high) = self.width_range, self.threshold_range
         sharpest, softest = self.soft_range
         images = widen_strokes(images, torch.where(wide < self.prob, least + (greatest - least) * amount, 0.0))

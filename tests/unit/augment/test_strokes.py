@@ -41,7 +41,7 @@ def test_a_batch_follows_its_draws() -> None:
     strokes = RandStrokesd("image", prob=0.5, width_range=(-1, 1), binarize_prob=0.25, threshold_range=(0, 0.5))
     images = torch.rand(4, 3, 10, 10)
     wide, sharp = [[0.6, 0], [0.4, 0.999999], [0.9, 0], [0.4, 0]], [[0.9, 0], [0.9, 0], [0.2, 0.5], [0.9, 0]]
-    rows = draws(*[[*first, 1, 0, *last] for first, last in zip(wide, sharp, strict=True)])
+    rows = draws(*[[*first, *last, 1, 0] for first, last in zip(wide, sharp, strict=True)])
     out = strokes.apply_batch({"image": images, "other": 1}, rows)
     assert out["other"] == 1 and torch.equal(out["image"][0], images[0])
     assert_close(out["image"][1], widen_strokes(images[1:2], torch.ones(1))[0], atol=1e-4, rtol=0)
@@ -62,8 +62,8 @@ def test_soft_strokes_are_blurred_by_a_gaussian_and_keep_their_white() -> None:
 
 
 def test_softness_follows_its_draws() -> None:
-    strokes, images = RandStrokesd("image", prob=0, binarize_prob=0, soft_range=(0.5, 1.5)), torch.rand(2, 1, 9, 9)
-    out = strokes.apply_batch({"image": images}, draws([1, 0, 0.29, 0.25, 1, 0], [1, 0, 0.31, 0.25, 1, 0]))["image"]
+    strokes, images = RandStrokesd("image", prob=0, binarize_prob=0, soft_prob=0.3), torch.rand(2, 1, 9, 9)
+    out = strokes.apply_batch({"image": images}, draws([1, 0, 1, 0, 0.29, 0.25], [1, 0, 1, 0, 0.31, 0.25]))["image"]
     assert_close(out[0], soften_strokes(images[:1], torch.tensor([0.75]))[0])
     assert torch.equal(out[1], images[1])
 
