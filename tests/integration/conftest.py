@@ -1,6 +1,7 @@
-"""What integration tests share: a Python command in a process of its own, as a user would start it, and digits."""
+"""What integration tests share: a Python command in a process of its own, as a user would start it, digits, volumes."""
 
 import gzip
+import json
 import os
 import struct
 import subprocess
@@ -8,8 +9,10 @@ import sys
 from pathlib import Path
 from typing import Protocol
 
+import nibabel as nib
 import numpy as np
 import pytest
+from monai.data import create_test_image_3d
 from PIL import Image
 
 REPO = Path(__file__).parents[2]
@@ -37,6 +40,12 @@ def run_python() -> RunPython:
         return done
 
     return run
+
+
+class WriteVolumes(Protocol):
+    """A folder, the side of a volume in voxels, and how many there are to train on."""
+
+    def __call__(self, folder: Path, side: int = 16, train: int = 6) -> None: ...
 
 
 class WriteDigits(Protocol):
@@ -67,5 +76,28 @@ def write_digits() -> WriteDigits:
         photos.mkdir(parents=True)
         for name in ("a.png", "b.png"):
             Image.fromarray(noise.integers(0, 256, (40, 50, 3), dtype=np.uint8)).save(photos / name)
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def write_volumes() -> WriteVolumes:
+    """Volumes with balls and their masks in the form of the segmentation example; the unseen ones are inverted."""
+
+    def write(folder: Path, side: int = 16, train: int = 6) -> None:
+        for name in ("images", "labels"):
+            (folder / name).mkdir(parents=True)
+        splits = {"source_train": train, "source_heldout": 2, "unseen_D": 2}
+        names: dict[str, list[str]] = {}
+        for split, count in splits.items():
+            names[split] = [f"{split}{number}" for number in range(count)]
+            for number, name in enumerate(names[split]):
+                state = np.random.RandomState(100 * len(names) + number)
+                image, label = create_test_image_3d(side, side, side, 2, side // 4, side // 6, 0.1, random_state=state)
+                levels = (255 * image).clip(0, 255).astype(np.uint8)
+                levels = 255 - levels if split == "unseen_D" else levels
+                for kind, values in (("images", levels), ("labels", (label > 0).astype(np.uint8))):
+                    nib.save(nib.Nifti1Image(values, np.eye(4)), folder / kind / f"{name}.nii.gz")
+        (folder / "splits.json").write_text(json.dumps(names))
 
     return write

@@ -43,6 +43,15 @@ def test_phases_against_their_lower_bounds(
 
 
 @pytest.mark.docs
+def test_phases_on_volumes_against_their_lower_bounds(run_python: Any) -> None:
+    options = ("--side", "32", "--images", "4", "--repeats", "1", "--use_checkpoint")
+    printed = run_python("-W", "ignore", str(BENCHMARKS / "volumes.py"), *options).stdout
+    figures = dict(re.findall(r"^\| (\w[^|]+) \| ([\d.]+) \|$", printed, re.MULTILINE))
+    assert 0.3 < float(figures["iteration over its steps"]) < 8 and 0.3 < float(figures["round over its passes"]) < 8
+    assert 0.1 < float(figures["most memory, GiB"]) < 8
+
+
+@pytest.mark.docs
 def test_terms_of_the_ascent_of_a_run(run_python: Any, write_digits: Any, tmp_path: Path) -> None:
     write_digits(tmp_path)
     entries = ("max_epochs=2", "iterations_per_epoch=2", "batch_size=8", "val_interval=1", "round_interval=1")

@@ -58,7 +58,7 @@ def rendered(
 
 
 @pytest.fixture(scope="module")
-def assumed(tmp_path_factory: pytest.TempPathFactory, write_digits: Any) -> Path:
+def assumed(tmp_path_factory: pytest.TempPathFactory, write_digits: Any, write_volumes: Any) -> Path:
     """Checkout and data as the pages assume them."""
     folder = tmp_path_factory.mktemp("assumed")
     data = folder / "DATA"
@@ -68,6 +68,7 @@ def assumed(tmp_path_factory: pytest.TempPathFactory, write_digits: Any) -> Path
     rendered(data / "hand_depth_ntu", "depth", 4)
     rendered(data / "hand_xray_mednist", "xray", 4, good="1", thumb_on_right="1")
     write_digits(data)
+    write_volumes(folder / "VOLUMES")
     rendered(folder / "my_hands", "photo", 40, "{}_hand.png")
     for name in ("my_xrays", "FOLDER", "IMAGES"):
         monai_degia.write_synthetic_dataset(folder / "rendered", "xray", 3)

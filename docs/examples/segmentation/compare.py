@@ -23,10 +23,10 @@ from monai.metrics import DiceHelper
 HERE = Path(__file__).parent
 METHODS: dict[str, list[str]] = {
     "plain": [],
-    "random intensity": ["random_intensity"],
-    "random convolution": ["randconv"],
-    "degia": ["degia"],
-    "degia with random convolution": ["randconv", "degia"],
+    "random intensity": ["random_intensity.yaml"],
+    "random convolution": ["randconv.yaml"],
+    "degia": ["degia.yaml"],
+    "degia with random convolution": ["randconv.yaml", "degia.yaml"],
 }
 #: Changes of the held-out volumes of the source, by which settings are chosen. None imitates the unseen group.
 SHIFTS: dict[str, dict[str, Any]] = {
@@ -42,7 +42,7 @@ SHIFTS: dict[str, dict[str, Any]] = {
 
 def run(overlays: list[str], seed: int, dataset_dir: Path, output_dir: Path, options: dict[str, Any]) -> dict[str, Any]:
     """Train once and evaluate on every set; Dice of each volume, by the name of the set."""
-    files = [str(HERE / f"{name}.json") for name in ("train", *overlays, "evaluate")]
+    files = [str(HERE / name) for name in ("train.json", *overlays, "evaluate.json")]
     config = ConfigParser.load_config_files(files)
     config["run"] = ["$@train#trainer.run()"]
     parser = ConfigParser(config)
