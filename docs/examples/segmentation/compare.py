@@ -97,21 +97,43 @@ def floor(dataset_dir: Path) -> dict[str, float]:
     }
 
 
-def table(results_dir: Path, lowest: dict[str, float] | None = None) -> str:
-    """Mean and standard deviation over seeds of the mean Dice over volumes, as markdown."""
-    runs = [json.loads(path.read_text()) for path in sorted(results_dir.glob("*.json"))]
+def table(results_dir: Path) -> str:
+    """Mean and standard deviation over seeds of the mean Dice over volumes, as markdown, from result files alone."""
+    runs = [json.loads(path.read_text()) for path in sorted(results_dir.glob("*_seed=*.json"))]
+    lowest = json.loads((results_dir / "floor.json").read_text())
     lines = [
         "| method | source, held out | the same, changed | unseen | seeds | seconds |",
         "|---|---|---|---|---|---|",
     ]
-    if lowest:
-        lines.append(f"| mean mask of the source | {lowest['source_heldout']:.3f} | | {lowest['unseen_D']:.3f} | | |")
-    for name in dict.fromkeys(run["method"] for run in runs):
+    lines.append(f"| mean mask of the source | {lowest['source_heldout']:.3f} | | {lowest['unseen_D']:.3f} | | |")
+    for name in [name for name in METHODS if any(run["method"] == name for run in runs)]:
         own = [run for run in runs if run["method"] == name]
         changed = [mean(_mean(r, f"source_heldout, {shift}") for shift in SHIFTS) for r in own]
         columns = [[_mean(r, "source_heldout") for r in own], changed, [_mean(r, "unseen_D") for r in own]]
         cells = " | ".join(_spread(column) for column in columns)
         lines.append(f"| {name} | {cells} | {len(own)} | {mean(r['seconds'] for r in own):.0f} |")
+    return "\n".join(lines)
+
+
+def paired(results_dir: Path, name: str = "unseen_D") -> str:
+    """By how much Dice of each method is above that of random intensity, volume by volume, as markdown.
+
+    Each volume's Dice is the mean over seeds; behind the mean difference stands its standard error over volumes.
+    """
+    runs = [json.loads(path.read_text()) for path in sorted(results_dir.glob("*_seed=*.json"))]
+    of = {method: [run["dice"][name] for run in runs if run["method"] == method] for method in METHODS}
+    volumes = {
+        method: {volume: mean(each[volume] for each in own) for volume in own[0]} for method, own in of.items() if own
+    }
+    base = volumes.pop("random intensity", None)
+    if base is None:
+        return ""
+    lines = ["| method | Dice above random intensity | volumes above it |", "|---|---|---|"]
+    for method, own in volumes.items():
+        gains = [own[volume] - base[volume] for volume in base]
+        error = stdev(gains) / len(gains) ** 0.5
+        above = sum(gain > 0 for gain in gains)
+        lines.append(f"| {method} | {mean(gains):+.3f} ± {error:.3f} | {above} of {len(gains)} |")
     return "\n".join(lines)
 
 
@@ -140,7 +162,8 @@ def main() -> None:
             if not path.exists():
                 result = run(METHODS[method], seed, arguments.dataset_dir, path.with_suffix(""), options)
                 path.write_text(json.dumps({"method": method, **result}, indent=1) + "\n")
-    print(table(arguments.results_dir, floor(arguments.dataset_dir)))
+    (arguments.results_dir / "floor.json").write_text(json.dumps(floor(arguments.dataset_dir)) + "\n")
+    print(table(arguments.results_dir), paired(arguments.results_dir), sep="\n\n")
 
 
 if __name__ == "__main__":
