@@ -28,8 +28,9 @@ class FileGeometryd(MapTransform):
     :class:`PixelSpacingd`.
 
     Args:
-        keys: images (C, X, Y) as MONAI tracks them, with ``original_affine`` and ``spatial_shape`` of the file.
-        spacing_key: in: pixel size of the file in mm, shape (2,), or missing; out: ``file_spacing``.
+        keys: images (C, X, Y) or volumes (C, X, Y, Z) as MONAI tracks them, with ``original_affine`` and
+            ``spatial_shape`` of the file.
+        spacing_key: in: pixel size of the file in mm, shape (n,), or missing; out: ``file_spacing``.
         allow_missing_keys: do not fail if an image is missing.
 
     Raises:
@@ -47,7 +48,7 @@ class FileGeometryd(MapTransform):
         for key in self.key_iterator(d):
             whole = getattr(d[key], "meta", {})
             d[key] = self._reduce(d[key], key)
-            spacing, source = file_spacing(whole, d.get(self.spacing_key))
+            spacing, source = file_spacing(whole, d.get(self.spacing_key), d[key].ndim - 1)
             d[key].meta |= {"file_spacing": spacing, "spacing_source": source}
             d[self.spacing_key] = spacing.clone()
         return d
@@ -61,7 +62,7 @@ class FileGeometryd(MapTransform):
             )
         kept = {
             "filename_or_obj": str(meta["filename_or_obj"]),
-            "spatial_shape": torch.tensor([int(side) for side in meta["spatial_shape"][:2]]),
+            "spatial_shape": torch.tensor([int(side) for side in meta["spatial_shape"][: image.ndim - 1]]),
             "original_affine": torch.as_tensor(meta["original_affine"], dtype=torch.float64),
             "file_affine": torch.as_tensor(meta.get("file_affine", meta["original_affine"]), dtype=torch.float64),
             "sop_instance_uid": str(meta.get("sop_instance_uid") or ""),

@@ -157,7 +157,7 @@ def test_errors_say_what_to_do() -> None:
         LandmarksToWorldd("landmarks")({**sample(), "landmarks": np.zeros((3, 3))})
     with pytest.raises(ValueError, match=r"\(\.\.\., 2\), got \(4, 3\)"):
         normalize_landmarks(torch.zeros(4, 3), SIZE)
-    with pytest.raises(ValueError, match=r"two positive numbers \(X, Y\), got \(5, 0\)"):
+    with pytest.raises(ValueError, match=r"two positive numbers \(X, Y\), or three \(X, Y, Z\), got \(5, 0\)"):
         denormalize_landmarks(torch.zeros(4, 2), (5, 0))
     with pytest.raises(ValueError, match="original_affine, got Tensor"):
         landmarks_to_original(torch.zeros(3, 2), torch.zeros(1, 5, 5))
