@@ -19,8 +19,8 @@ REDUCTIONS = ("mean", "landmark")
 class LandmarkMetric(CumulativeIterationMetric):
     """Base of the landmark metrics: what is accumulated is one error a sample and landmark.
 
-    Call it with ``y_pred`` and ``y``, normalised coordinates of shape (B, K, n) or lists of B tensors (K, n), n is 2, or
-    3 in volumes, NaN in ``y`` where a landmark is missing; ``get_buffer()`` then holds the errors of all samples so
+    Call it with ``y_pred`` and ``y``, normalised coordinates of shape (B, K, n) or lists of B tensors (K, n); n is 2, 3
+    in volumes. In ``y``, NaN stands for a missing landmark. ``get_buffer()`` then holds the errors of all samples so
     far, shape (N, K), NaN where there is none. Means leave these out.
     """
 
