@@ -90,7 +90,7 @@ def write_csv(path: Path, names: Sequence[str], entries: Sequence[dict[str, Any]
                 *(f"{name}_{axis}_mm" for name in names for axis in axes if len(axes) > 2),
             ]
         )
-        writer.writerows(plain_row(_csv_row(entry, axes)) for entry in entries)
+        writer.writerows(plain_row(_csv_row(entry)) for entry in entries)
 
 
 def write_failures(path: Path, failures: Sequence[tuple[str, str]]) -> None:
@@ -118,13 +118,13 @@ def _mean(values: Sequence[float] | None, digits: int) -> float | None:
     return None if values is None else round(math.fsum(values) / len(values), digits)
 
 
-def _csv_row(entry: dict[str, Any], axes: str) -> list[str]:
+def _csv_row(entry: dict[str, Any]) -> list[str]:
     coordinates = [f"{value:.2f}" for point in entry["landmarks"].values() for value in point]
     radii = entry["landmark_radius_px"] or dict.fromkeys(entry["landmarks"])
     further = (_cell(column, entry[column]) for column in _FURTHER)
     row = [entry["image"], *coordinates, *further, *(_cell("radius", value) for value in radii.values())]
-    if len(axes) > 2:  # voxels are no cubes: nobody sees from their numbers how far apart two points are
-        unknown = dict.fromkeys(entry["landmarks"], [None] * len(axes))
+    if len(entry["image_size"]) > 2:  # voxels are no cubes: their numbers do not show how far apart two points are
+        unknown = dict.fromkeys(entry["landmarks"], [None] * 3)
         row += [_cell("mm", value) for point in (entry["landmarks_mm"] or unknown).values() for value in point]
     return row
 
