@@ -12,6 +12,7 @@ from monai.transforms import MapTransform
 
 from monai_degia.errors import UserError
 from monai_degia.reading.spacing import file_spacing
+from monai_degia.reading.upright import MIRRORED
 
 __all__ = ["FileGeometryd"]
 
@@ -23,8 +24,9 @@ class FileGeometryd(MapTransform):
     of a DICOM file may name a patient. What is left, the same for all formats: ``filename_or_obj``, ``spatial_shape``,
     ``affine``, ``original_affine``, ``file_affine`` (from pixel to the file's own place in space),
     ``sop_instance_uid``, ``thumb_side`` and ``thumb_side_source`` (empty if the file does not tell),
-    ``exif_orientation`` (1 to 8), ``file_spacing`` (mm a pixel of the file, NaN if unknown) and ``spacing_source``: see
-    :func:`monai_degia.reading.spacing.file_spacing`. Goes behind all transforms that move pixels, before
+    ``exif_orientation`` (1 to 8), ``mirrored_by_flip`` (see :class:`FlipMarkedd`), ``file_spacing`` (mm a pixel of the
+    file, NaN if unknown) and ``spacing_source``: see :func:`monai_degia.reading.spacing.file_spacing`. Goes behind all
+    transforms that move pixels, before
     :class:`PixelSpacingd`.
 
     Args:
@@ -69,5 +71,6 @@ class FileGeometryd(MapTransform):
             "thumb_side": str(meta.get("thumb_side") or ""),
             "thumb_side_source": str(meta.get("thumb_side_source") or ""),
             "exif_orientation": int(meta.get("exif_orientation") or 1),
+            MIRRORED: bool(meta.get(MIRRORED, False)),
         }
         return MetaTensor(image.as_tensor(), affine=image.affine, meta=kept)

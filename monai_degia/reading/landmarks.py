@@ -6,7 +6,6 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import Flip, MapTransform, RandomizableTransform
@@ -16,7 +15,7 @@ from torch import Tensor
 from monai_degia.data.lists.landmark_sets import Landmarks, flip_permutation
 from monai_degia.errors import UserError
 from monai_degia.reading.tracked import affine_of_dims, map_points, tracked_affine, tracked_shape
-from monai_degia.reading.upright import is_stored_mirrored
+from monai_degia.reading.upright import MIRRORED, is_mirrored
 
 __all__ = ["DenormalizeLandmarksd", "FlipMarkedd", "LandmarksToImaged", "LandmarksToWorldd", "NormalizeLandmarksd"]
 __all__ += ["RandFlipLandmarksd", "denormalize_landmarks", "landmarks_to_original", "normalize_landmarks"]
@@ -78,7 +77,8 @@ def landmarks_to_original(points: Tensor | np.ndarray, image: Tensor, names: Lan
         image: the transformed image (C, X, Y), or volume (C, X, Y, Z), as MONAI tracks it, with its affine and
             ``original_affine``.
         names: see :func:`monai_degia.landmark_set`; needed only where left and right are told apart: if the image was
-            mirrored an odd number of times, they are exchanged back.
+            mirrored an odd number of times, they are exchanged back. In a volume only :class:`FlipMarkedd` and
+            :class:`RandFlipLandmarksd` mirror: another order or direction of the axes changes nothing in the body.
 
     Returns:
         Float32 pixel coordinates (K, n) in the file.
@@ -96,9 +96,7 @@ def landmarks_to_original(points: Tensor | np.ndarray, image: Tensor, names: Lan
     moved = map_points(map_points(points, now), then, to_image=True).float()
     if names is None:
         return moved
-    mirrored = bool(torch.linalg.det(now) * torch.linalg.det(then) < 0)
-    # A file that stores its scene mirrored was put right, which changes no name.
-    return moved[flip_permutation(names)] if mirrored != is_stored_mirrored(image.meta) else moved
+    return moved[flip_permutation(names)] if is_mirrored(image) else moved
 
 
 class _LandmarkTransformd(MapTransform):
@@ -183,13 +181,14 @@ class FlipMarkedd(MapTransform):
     """Mirror the images of the samples that are marked, such as right hands among left ones.
 
     The image's affine follows, so landmarks must be in world coordinates (between ``LandmarksToWorldd`` and
-    ``LandmarksToImaged``); only their order changes here, where names have a side.
+    ``LandmarksToImaged``); only their order changes here, where names have a side. ``mirrored_by_flip`` in the meta
+    data of the image tells that it was done.
 
     Args:
         keys: images (C, X, Y) or volumes (C, X, Y, Z).
         flag_key: boolean of the sample; a sample without it is not mirrored. ``"auto"`` mirrors an image whose meta
             data have a ``thumb_side`` of ``left``, as those of DICOM hands may.
-        spatial_axis: axis to reverse, 0 is x.
+        spatial_axis: axis to reverse, 0 is x; in a volume the one that runs from side to side.
         landmark_keys: landmarks (K, n) whose left and right change places.
         names: see :func:`monai_degia.landmark_set`; required with ``landmark_keys``.
         allow_missing_keys: do not fail if an image or landmarks are missing.
@@ -229,6 +228,8 @@ class FlipMarkedd(MapTransform):
         d = dict(data)
         for key in self.key_iterator(d):
             d[key] = self.flip(d[key])
+            if isinstance(d[key], MetaTensor):
+                d[key].meta = {**d[key].meta, MIRRORED: not d[key].meta.get(MIRRORED, False)}
         # A name without its partner is no error until something is mirrored.
         order = flip_permutation(self.names) if self.names is not None else []
         for key in (k for k in self.landmark_keys if k in d or not self.allow_missing_keys):

@@ -20,10 +20,9 @@ from monai_degia.io.suffixes import PICTURE_SUFFIXES
 from monai_degia.metrics.errors import hand_size
 from monai_degia.reading.picture import Picture, picture_of
 from monai_degia.reading.preprocessing import LandmarkPreprocessing
-from monai_degia.reading.tracked import affine_of_dims, tracked_affine
-from monai_degia.reading.upright import is_stored_mirrored
+from monai_degia.reading.upright import is_mirrored
 
-__all__ = ["LandmarkPrediction", "Point", "is_mirrored", "landmark_prediction", "original_points", "relative_name"]
+__all__ = ["LandmarkPrediction", "Point", "landmark_prediction", "original_points", "relative_name"]
 
 Point = tuple[float, ...]
 
@@ -175,12 +174,6 @@ def original_points(prediction: Tensor, image: MetaTensor, landmarks: Landmarks,
         raise UserError(f"The prediction for {label} is not finite: the weights are of no use. Train anew.")
     points = LandmarkPreprocessing.to_file(prediction, image, landmarks)
     return tuple(tuple(map(float, point)) for point in points)
-
-
-def is_mirrored(image: MetaTensor) -> bool:
-    """Whether an odd number of flips lies between the scene and the tracked image, beside one that the file stores."""
-    affines = (tracked_affine(image), affine_of_dims(image.meta["original_affine"], image.ndim - 1))
-    return bool(math.prod(float(torch.linalg.det(affine)) for affine in affines) < 0) != is_stored_mirrored(image.meta)
 
 
 def relative_name(file: str | Path, folder: str | Path | None) -> str:
