@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from monai.config import KeysCollection
 from monai.data import MetaTensor
-from monai.transforms import Flip, MapTransform, RandomizableTransform
+from monai.transforms import Flip, LazyTransform, MapTransform, RandomizableTransform
 from monai.utils import convert_to_tensor
 from torch import Tensor
 
@@ -177,7 +177,7 @@ class LandmarksToImaged(_LandmarkTransformd):
         return map_points(points, self._affine(image), to_image=True).float()
 
 
-class FlipMarkedd(MapTransform):
+class FlipMarkedd(MapTransform, LazyTransform):
     """Mirror the images of the samples that are marked, such as right hands among left ones.
 
     The image's affine follows, so landmarks must be in world coordinates (between ``LandmarksToWorldd`` and
@@ -192,6 +192,7 @@ class FlipMarkedd(MapTransform):
         landmark_keys: landmarks (K, n) whose left and right change places.
         names: see :func:`monai_degia.landmark_set`; required with ``landmark_keys``.
         allow_missing_keys: do not fail if an image or landmarks are missing.
+        lazy: as of MONAI's transforms: note the flip, and leave it to one resampling with others.
 
     Raises:
         ValueError: if ``landmark_keys`` comes without names; on call, if a name lacks its partner.
@@ -206,28 +207,30 @@ class FlipMarkedd(MapTransform):
         landmark_keys: KeysCollection = (),
         names: Landmarks | None = None,
         allow_missing_keys: bool = False,
+        lazy: bool = False,
     ) -> None:
-        super().__init__(keys, allow_missing_keys)
+        MapTransform.__init__(self, keys, allow_missing_keys)
+        LazyTransform.__init__(self, lazy)
         self.flag_key, self.flip = flag_key, Flip(spatial_axis)
         self.landmark_keys = (landmark_keys,) if isinstance(landmark_keys, str) else tuple(landmark_keys)
         if self.landmark_keys and names is None:
             raise UserError(f"Mirroring landmarks {self.landmark_keys} needs their names, got None. Pass names=...")
         self.names = names
 
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+    def __call__(self, data: Mapping[Hashable, Any], lazy: bool | None = None) -> dict[Hashable, Any]:
         """Mirror if the flag is set."""
         flag = data.get(self.flag_key, False)
         if isinstance(flag, str) and flag == "auto":
             flag = any(
                 getattr(data[key], "meta", {}).get("thumb_side") == "left" for key in self.key_iterator(dict(data))
             )
-        return self.mirror(data) if flag else dict(data)
+        return self.mirror(data, lazy) if flag else dict(data)
 
-    def mirror(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+    def mirror(self, data: Mapping[Hashable, Any], lazy: bool | None = None) -> dict[Hashable, Any]:
         """Mirror, whatever the flag."""
         d = dict(data)
         for key in self.key_iterator(d):
-            d[key] = self.flip(d[key])
+            d[key] = self.flip(d[key], lazy=self.lazy if lazy is None else lazy)
             if isinstance(d[key], MetaTensor):
                 d[key].meta = {**d[key].meta, MIRRORED: not d[key].meta.get(MIRRORED, False)}
         # A name without its partner is no error until something is mirrored.
@@ -239,7 +242,7 @@ class FlipMarkedd(MapTransform):
         return d
 
 
-class RandFlipLandmarksd(RandomizableTransform, MapTransform):
+class RandFlipLandmarksd(RandomizableTransform, MapTransform, LazyTransform):
     """Random mirroring that keeps left and right true; see :class:`FlipMarkedd` for where it goes.
 
     Args:
@@ -249,6 +252,7 @@ class RandFlipLandmarksd(RandomizableTransform, MapTransform):
         prob: probability of mirroring.
         spatial_axis: axis to reverse, 0 is x.
         allow_missing_keys: do not fail if a key is missing.
+        lazy: see :class:`FlipMarkedd`.
     """
 
     def __init__(
@@ -259,9 +263,11 @@ class RandFlipLandmarksd(RandomizableTransform, MapTransform):
         prob: float = 0.5,
         spatial_axis: int = 0,
         allow_missing_keys: bool = False,
+        lazy: bool = False,
     ) -> None:
         MapTransform.__init__(self, keys, allow_missing_keys)
         RandomizableTransform.__init__(self, prob)
+        LazyTransform.__init__(self, lazy)
         self.flipper = FlipMarkedd(
             keys,
             spatial_axis=spatial_axis,
@@ -270,7 +276,7 @@ class RandFlipLandmarksd(RandomizableTransform, MapTransform):
             allow_missing_keys=allow_missing_keys,
         )
 
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+    def __call__(self, data: Mapping[Hashable, Any], lazy: bool | None = None) -> dict[Hashable, Any]:
         """Draw, then mirror or not."""
         self.randomize(None)
-        return self.flipper.mirror(data) if self._do_transform else dict(data)
+        return self.flipper.mirror(data, self.lazy if lazy is None else lazy) if self._do_transform else dict(data)

@@ -10,6 +10,7 @@ from monai.transforms import (
     CenterSpatialCropd,
     Compose,
     Flipd,
+    LazyTransform,
     Orientationd,
     RandAffined,
     Resized,
@@ -26,6 +27,7 @@ from monai_degia.reading.landmarks import (
     LandmarksToImaged,
     LandmarksToWorldd,
     NormalizeLandmarksd,
+    RandFlipLandmarksd,
     landmarks_to_original,
 )
 from monai_degia.reading.spacing import PixelSpacingd
@@ -148,3 +150,21 @@ def test_a_flat_point_has_no_place_in_a_volume() -> None:
     given["image"].affine = flat
     with pytest.raises(ValueError, match="affine has no inverse"):
         LandmarksToImaged("landmarks")({**given, "landmarks": np.zeros((4, 3))})
+
+
+@pytest.mark.parametrize("dims", SHAPES)
+def test_mirroring_waits_for_the_one_resampling_of_a_chain(dims: int) -> None:
+    flip = RandFlipLandmarksd("image", "landmarks", ["nose", "left_eye", "right_eye"], prob=1)
+    steps = [LandmarksToWorldd("landmarks"), chains(dims)["rotate"][0], flip, chains(dims)["zoom"][0]]
+    given = dots(dims, 4)
+    moved = given
+    for step in steps:
+        moved = step(moved, lazy=True) if isinstance(step, LazyTransform) else step(moved)
+    assert len(moved["image"].pending_operations) == 3, "resampled on the way"
+    lazy, eager = (Compose([*steps, LandmarksToImaged("landmarks")], lazy=lazy)(given) for lazy in (True, False))
+    assert_close(lazy["landmarks"], eager["landmarks"], atol=1e-3, rtol=0)
+    assert_close(LandmarksToImaged("landmarks")(moved)["landmarks"], lazy["landmarks"], atol=1e-4, rtol=0)
+    order = [0, 2, 1]  # the channel of an eye is now that of the other
+    assert_close(centres(lazy["image"])[order], lazy["landmarks"], atol=0.1, rtol=0)
+    back = landmarks_to_original(lazy["landmarks"], lazy["image"], ["nose", "left_eye", "right_eye"])
+    assert_close(back, torch.tensor(given["landmarks"]), atol=1e-3, rtol=0)
