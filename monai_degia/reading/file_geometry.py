@@ -12,9 +12,12 @@ from monai.transforms import MapTransform
 
 from monai_degia.errors import UserError
 from monai_degia.reading.spacing import file_spacing
+from monai_degia.reading.tracked import affine_of_dims
 from monai_degia.reading.upright import MIRRORED
 
 __all__ = ["FileGeometryd"]
+
+_WORLD = 3  # dimensions
 
 
 class FileGeometryd(MapTransform):
@@ -65,12 +68,13 @@ class FileGeometryd(MapTransform):
         kept = {
             "filename_or_obj": str(meta["filename_or_obj"]),
             "spatial_shape": torch.tensor([int(side) for side in meta["spatial_shape"][: image.ndim - 1]]),
-            "original_affine": torch.as_tensor(meta["original_affine"], dtype=torch.float64),
-            "file_affine": torch.as_tensor(meta.get("file_affine", meta["original_affine"]), dtype=torch.float64),
+            "original_affine": affine_of_dims(meta["original_affine"], _WORLD),
+            "file_affine": affine_of_dims(meta.get("file_affine", meta["original_affine"]), _WORLD),
             "sop_instance_uid": str(meta.get("sop_instance_uid") or ""),
             "thumb_side": str(meta.get("thumb_side") or ""),
             "thumb_side_source": str(meta.get("thumb_side_source") or ""),
             "exif_orientation": int(meta.get("exif_orientation") or 1),
             MIRRORED: bool(meta.get(MIRRORED, False)),
         }
-        return MetaTensor(image.as_tensor(), affine=image.affine, meta=kept)
+        # What lazy transforms make of flat images has an affine of 3 x 3 or 4 x 4, from sample to sample.
+        return MetaTensor(image.as_tensor(), affine=affine_of_dims(image.affine, _WORLD), meta=kept)
