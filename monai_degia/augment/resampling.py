@@ -86,10 +86,16 @@ def image_size(name: str, images: Mapping[Any, Any], batched: bool = False) -> t
     """The size (X, Y) that all images of a sample, or of a batch, share; ``name`` asks for it.
 
     Raises:
-        ValueError: if sizes differ.
+        ValueError: if sizes differ, or the images are not flat.
 
     """
     shapes = {tuple(image.shape[1 + batched :]) for image in images.values()}
     if len(shapes) != 1:
         raise UserError(f"{name} needs images of one size, got {sorted(shapes)} in {list(images)}.")
-    return shapes.pop()
+    size = shapes.pop()
+    if len(size) != 2:
+        raise UserError(
+            f"{name} moves flat images (C, X, Y), got a size of {size}. For volumes put MONAI's RandAffined between "
+            "LandmarksToWorldd and LandmarksToImaged."
+        )
+    return size

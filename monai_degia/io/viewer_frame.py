@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from monai_degia.errors import UserError
-from monai_degia.io.suffixes import is_dicom_file
+from monai_degia.io.suffixes import is_dicom_file, is_picture_file
 from monai_degia.io.tiff import tiff_orientation
 
 __all__ = ["ViewerFrame", "viewer_frame"]
@@ -20,33 +20,32 @@ class ViewerFrame:
 
     Args:
         origin: LPS position (3,) of the centre of the first pixel.
-        axes: LPS steps (3, 2) of a pixel along x and y.
-        size: (width, height) in pixels.
+        axes: LPS steps (3, n) of a pixel along x and y, and z in a volume.
+        size: (width, height) in pixels, with a depth in a volume.
 
     """
 
     origin: np.ndarray
     axes: np.ndarray
-    size: tuple[int, int]
+    size: tuple[int, ...]
 
     @property
-    def spacing(self) -> tuple[float, float]:
-        """Size of a pixel in x and y as the viewer takes it, in its mm."""
-        width, height = np.linalg.norm(self.axes, axis=0)
-        return float(width), float(height)
+    def spacing(self) -> tuple[float, ...]:
+        """Size of a pixel along each axis as the viewer takes it, in its mm."""
+        return tuple(map(float, np.linalg.norm(self.axes, axis=0)))
 
     def positions(self, points: np.ndarray) -> np.ndarray:
-        """LPS positions (K, 3) of pixels (K, 2)."""
+        """LPS positions (K, 3) of pixels (K, n)."""
         return np.asarray(self.origin + points @ self.axes.T)
 
     def pixels(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Pixels (K, 2) of LPS positions (K, 3), and how far each lies off the image's plane in mm, (K,)."""
+        """Pixels (K, n) of LPS positions (K, 3), and how far each lies off the image's plane in mm, (K,)."""
         from_origin = positions - self.origin
         points = np.linalg.lstsq(self.axes, from_origin.T, rcond=None)[0].T
         return points, np.linalg.norm(from_origin - points @ self.axes.T, axis=1)
 
 
-def viewer_frame(file: str | Path) -> ViewerFrame:
+def viewer_frame(file: str | Path, spatial_dims: int | None = None) -> ViewerFrame:
     """The frame of an image file, by its header alone.
 
     ITK's own reader tells it, since it is what Slicer shows by: physical point = origin + direction x spacing x index,
@@ -56,7 +55,9 @@ def viewer_frame(file: str | Path) -> ViewerFrame:
     orientation tag.
 
     Args:
-        file: picture, DICOM, NIfTI or MetaImage with one slice, along whichever axis.
+        file: picture, DICOM, NIfTI or MetaImage with one slice, along whichever axis, or with many.
+        spatial_dims: 2 for the plane of the first slice, whatever the file holds; 3 for voxels of a volume; default: 3
+            for files of several slices, but for pictures, whose pages are no volume.
 
     Returns:
         The frame.
@@ -85,8 +86,12 @@ def viewer_frame(file: str | Path) -> ViewerFrame:
     origin[: min(count, 3)] = reader.GetOrigin()[:3]
     axes[:count] = (np.reshape(reader.GetDirection(), (count, count)) * reader.GetSpacing())[:3]
     single = [axis for axis in range(count) if size[axis] == 1][-(count - 2) :] if count > 2 else []
-    kept = [axis for axis in range(count) if axis not in single][:2] if len(single) == count - 2 else [0, 1]
-    frame = ViewerFrame(origin, axes[:, kept], (size[kept[0]], size[kept[1]]))
+    flat = len(single) == count - 2
+    dims = spatial_dims or (2 if flat or is_picture_file(file) else 3)
+    kept = (
+        [axis for axis in range(count) if axis not in single][:2] if flat and dims == 2 else list(range(count))[:dims]
+    )
+    frame = ViewerFrame(origin, axes[:, kept], tuple(size[axis] for axis in kept))
     return frame if is_dicom_file(file) else _as_shown(frame, file)
 
 
@@ -96,7 +101,7 @@ def _as_shown(frame: ViewerFrame, file: str | Path) -> ViewerFrame:
     libtiff does so for ITK, and leaves out the exchange of rows and columns that four of the eight ask for.
     """
     orientation = tiff_orientation(file)
-    reversed_axes = np.array([orientation in (2, 3, 6, 7), orientation in (3, 4, 7, 8)])
+    reversed_axes = np.array([orientation in (2, 3, 6, 7), orientation in (3, 4, 7, 8), False])[: len(frame.size)]
     ends = np.array(frame.size) - 1
     origin = frame.origin + frame.axes @ np.where(reversed_axes, ends, 0)
     return ViewerFrame(origin, frame.axes * np.where(reversed_axes, -1, 1), frame.size)

@@ -18,9 +18,9 @@ def heatmap_divergence(heatmaps: Tensor, target: Tensor, sigma: float = 1.0) -> 
     """Kullback-Leibler divergence of a map's softmax from a Gaussian about the label, one value a sample.
 
     Args:
-        heatmaps: unnormalised log-weights, shape (B, K, X, Y), in cells of the image.
-        target: landmarks in network coordinates, shape (B, K, 2); those outside [0, 1] have no place in a map, and
-            those without a label, NaN, none anywhere: they do not count.
+        heatmaps: unnormalised log-weights, shape (B, K, X, Y) or (B, K, X, Y, Z), in cells of the image.
+        target: landmarks in network coordinates, shape (B, K, 2) or (B, K, 3); those outside [0, 1] have no place in a
+            map, and those without a label, NaN, none anywhere: they do not count.
         sigma: standard deviation of the Gaussian, in cells.
 
     Returns:
@@ -31,11 +31,12 @@ def heatmap_divergence(heatmaps: Tensor, target: Tensor, sigma: float = 1.0) -> 
     inside = ((target >= 0) & (target <= 1)).all(2)  # false for NaN
     target = target.nan_to_num(0.5)
     # Middles of the cells are at halves.
-    along = [
-        -0.5 * ((torch.arange(int(side)).to(target) + 0.5 - target[..., axis, None] * side) / sigma).square()
-        for axis, side in enumerate(sides)
-    ]
-    wanted = torch.log_softmax((along[0][..., :, None] + along[1][..., None, :]).flatten(2), 2)
+    logarithm = target.new_zeros(())
+    for axis, side in enumerate(sides):
+        away = (torch.arange(int(side)).to(target) + 0.5 - target[..., axis, None] * side) / sigma
+        along = -0.5 * away.square()
+        logarithm = logarithm[..., None] + along.unflatten(2, [*[1] * axis, -1])
+    wanted = torch.log_softmax(logarithm.flatten(2), 2)
     found = torch.log_softmax(heatmaps.float().flatten(2), 2)
     divergence = (wanted.exp() * (wanted - found)).sum(2)
     return (divergence * inside).sum(1) / inside.sum(1).clamp_min(1)
@@ -51,7 +52,7 @@ class HeatmapLoss(nn.Module):
         head: the head of the network that is trained.
         weight: of the divergence.
         sigma: standard deviation of the maps that are wanted, in cells of the map.
-        task_loss: coordinates (B, K, 2) and labels to a scalar.
+        task_loss: coordinates (B, K, n) and labels to a scalar.
 
     Raises:
         ValueError: if an option is out of range; on call, if the head has made no maps for these samples.
@@ -79,7 +80,7 @@ class HeatmapLoss(nn.Module):
         self._heatmaps = heatmaps if _module.training else self._heatmaps
 
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """Landmarks (B, K, 2) and (B, K, 2) to a scalar."""
+        """Landmarks (B, K, n) and (B, K, n) to a scalar."""
         heatmaps, self._heatmaps = self._heatmaps, None
         if heatmaps is None or len(heatmaps) < len(target):
             raise UserError("HeatmapLoss has heard of no forward pass of its head in training mode for these samples.")
@@ -93,7 +94,7 @@ def landmark_loss(network: nn.Module) -> nn.Module:
     """The task loss that suits a network: :class:`HeatmapLoss` where its ``head`` makes heatmaps, else the error alone.
 
     Args:
-        network: images to landmarks (B, K, 2).
+        network: images to landmarks (B, K, n).
 
     """
     head = getattr(network, "head", None)

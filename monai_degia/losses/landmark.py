@@ -14,7 +14,7 @@ def landmark_mse(prediction: Tensor, target: Tensor) -> Tensor:
     """Mean squared error of normalised coordinates, one value a sample (the task loss in Eq. 5 and 7).
 
     Args:
-        prediction: landmarks in network coordinates, shape (B, K, 2).
+        prediction: landmarks in network coordinates, shape (B, K, n); n is 2, or 3 in volumes.
         target: same shape; NaN where a landmark has no label.
 
     Returns:
@@ -46,7 +46,7 @@ class LandmarkMSELoss(nn.Module):
     """Mean of :func:`landmark_mse` over the labelled landmarks of the batch, for MONAI's trainers."""
 
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """Landmarks (B, K, 2) and (B, K, 2) to a scalar."""
+        """Landmarks (B, K, n) and (B, K, n) to a scalar."""
         return mean_by_labels(landmark_mse(prediction, target), target)
 
 
@@ -55,7 +55,7 @@ def mean_by_labels(losses: Tensor, target: Tensor) -> Tensor:
 
     Args:
         losses: a value a sample, shape (B,).
-        target: landmarks, shape (B, K, 2); NaN where a landmark has no label.
+        target: landmarks, shape (B, K, n); NaN where a landmark has no label.
 
     Returns:
         A scalar; 0 if nothing is labelled.

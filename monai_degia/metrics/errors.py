@@ -1,6 +1,7 @@
 """Landmark errors as pure functions: radial error, size, NME, SDR, PCK and the area under the PCK curve.
 
-A reference may lack landmarks: NaN. They have no error (NaN), and no mean counts them.
+Points are (B, K, n) in n dimensions, 2 in images and 3 in volumes. A reference may lack landmarks: NaN. They have no
+error (NaN), and no mean counts them.
 """
 
 from collections.abc import Sequence
@@ -15,10 +16,10 @@ def radial_error(prediction: Tensor, target: Tensor, spacing: Tensor | Sequence[
     """Euclidean distance of each landmark from its reference.
 
     Args:
-        prediction: shape (B, K, 2), pixels.
-        target: shape (B, K, 2), pixels; NaN where missing.
-        spacing: millimetres per pixel along (x, y), shape (2,), or (B, 2) with one row a sample. Default: no unit
-            change.
+        prediction: shape (B, K, n), pixels; or world coordinates, for an error in their unit.
+        target: shape (B, K, n), alike; NaN where missing.
+        spacing: millimetres per pixel along (x, y) or (x, y, z), shape (n,), or (B, n) with one row a sample. Default:
+            no unit change.
 
     Returns:
         Shape (B, K), in pixels, or in millimetres if ``spacing`` is given; NaN where the reference is missing.
@@ -31,10 +32,10 @@ def radial_error(prediction: Tensor, target: Tensor, spacing: Tensor | Sequence[
 
 
 def hand_size(target: Tensor) -> Tensor:
-    """Longer side of the axis-parallel bounding box of the landmarks.
+    """Longest side of the axis-parallel bounding box of the landmarks.
 
     Args:
-        target: shape (B, K, 2), any unit that is the same along both axes; NaN where missing.
+        target: shape (B, K, n), any unit that is the same along all axes; NaN where missing.
 
     Returns:
         Shape (B,), in the unit of ``target``; 0 where all landmarks coincide, NaN where fewer than two are there.
@@ -52,7 +53,7 @@ def landmark_size(target: Tensor, ends: tuple[int, int] | None = None) -> Tensor
     """What errors are divided by: the distance of two landmarks, or :func:`hand_size`.
 
     Args:
-        target: shape (B, K, 2), any unit that is the same along both axes; NaN where missing.
+        target: shape (B, K, n), any unit that is the same along all axes; NaN where missing.
         ends: places of the two landmarks, ``LandmarkSet.size_ends``; ``None`` takes the box around all.
 
     Returns:
@@ -68,11 +69,11 @@ def landmark_size(target: Tensor, ends: tuple[int, int] | None = None) -> Tensor
 
 
 def normalized_mse(prediction: Tensor, target: Tensor) -> Tensor:
-    """Mean squared error of each sample, over its landmarks and 2 coordinates, as in the paper's tables.
+    """Mean squared error of each sample, over its landmarks and their coordinates, as in the paper's tables.
 
     Args:
-        prediction: shape (B, K, 2), normalised to the image side.
-        target: shape (B, K, 2), normalised to the image side; NaN where missing.
+        prediction: shape (B, K, n), normalised to the image side.
+        target: shape (B, K, n), normalised to the image side; NaN where missing.
 
     Returns:
         Shape (B,), in squared image sides; NaN for a sample without a landmark.
@@ -84,14 +85,22 @@ def normalized_mse(prediction: Tensor, target: Tensor) -> Tensor:
     return (prediction - target).square().nanmean(dim=(1, 2))
 
 
-def nme(prediction: Tensor, target: Tensor, ends: tuple[int, int] | None = None, alone: float | None = None) -> Tensor:
+def nme(
+    prediction: Tensor,
+    target: Tensor,
+    ends: tuple[int, int] | None = None,
+    alone: float | Tensor | None = None,
+    spacing: Tensor | Sequence[float] | None = None,
+) -> Tensor:
     """Normalised error: radial error over the size of the reference.
 
     Args:
-        prediction: shape (B, K, 2), pixels.
-        target: shape (B, K, 2), pixels; NaN where missing.
+        prediction: shape (B, K, n), pixels.
+        target: shape (B, K, n), pixels; NaN where missing.
         ends: see :func:`landmark_size`.
-        alone: size of a set of one landmark, which has none of its own, such as the image's longer side; pixels.
+        alone: size of a set of one landmark, which has none of its own, such as the image's longest side; in pixels, or
+            in mm with a spacing; one number, or shape (B,).
+        spacing: see :func:`radial_error`; needed where pixels are not as long along one axis as along another.
 
     Returns:
         Shape (B, K), as a fraction of the size; NaN where the landmark is missing, or what the size needs.
@@ -99,9 +108,10 @@ def nme(prediction: Tensor, target: Tensor, ends: tuple[int, int] | None = None,
     Raises:
         ValueError: if shapes do not fit, a coordinate is not finite, or a reference has no extent.
     """
-    error, size = radial_error(prediction, target), landmark_size(target, ends)
+    error = radial_error(prediction, target, spacing)
+    size = landmark_size(_scaled(target, spacing, "spacing"), ends)
     if alone is not None and target.shape[1] == 1:
-        size = torch.full_like(size, alone)
+        size = torch.as_tensor(alone).to(size).expand_as(size)
     if (size == 0).any():
         samples = (size == 0).nonzero().flatten().tolist()
         raise UserError(
@@ -180,11 +190,11 @@ def to_pixels(coordinates: Tensor, image_size: Tensor | Sequence[float]) -> Tens
     Half a pixel apart from coordinates whose pixel centres are integers, which no distance between two points sees.
 
     Args:
-        coordinates: shape (B, K, 2), normalised to the image side; NaN where missing.
-        image_size: pixels along (x, y), shape (2,), or (B, 2) with one row a sample.
+        coordinates: shape (B, K, n), normalised to the image side; NaN where missing.
+        image_size: pixels along (x, y) or (x, y, z), shape (n,), or (B, n) with one row a sample.
 
     Returns:
-        Shape (B, K, 2), pixels.
+        Shape (B, K, n), pixels.
 
     Raises:
         ValueError: if shapes do not fit or a size is not positive.
@@ -197,8 +207,9 @@ def _scaled(points: Tensor, factors: Tensor | Sequence[float] | None, name: str)
     if factors is None:
         return points
     scale = torch.as_tensor(factors, dtype=points.dtype, device=points.device)
-    if tuple(scale.shape) not in {(2,), (points.shape[0], 2)}:
-        raise UserError(f"{name} must have shape (2,) or ({points.shape[0]}, 2), got {tuple(scale.shape)}.")
+    count, dims = points.shape[0], points.shape[2]
+    if tuple(scale.shape) not in {(dims,), (count, dims)}:
+        raise UserError(f"{name} must have shape ({dims},) or ({count}, {dims}), got {tuple(scale.shape)}.")
     if not (torch.isfinite(scale) & (scale > 0)).all():
         raise UserError(f"{name} must be positive and finite, got {scale.tolist()}.")
     return points * (scale if scale.ndim == 1 else scale[:, None, :])
@@ -217,8 +228,10 @@ def _check_pair(prediction: Tensor, target: Tensor) -> None:
 
 def _missing(points: Tensor, name: str) -> Tensor:
     """Which landmarks are missing, (B, K)."""
-    if points.ndim != 3 or points.shape[2] != 2 or points.shape[1] == 0:
-        raise UserError(f"{name} must have shape (B, K, 2) with K >= 1, got {tuple(points.shape)}.")
+    if points.ndim != 3 or points.shape[2] not in (2, 3) or points.shape[1] == 0:
+        raise UserError(
+            f"{name} must have shape (B, K, 2), or (B, K, 3) in volumes, with K >= 1, got {tuple(points.shape)}."
+        )
     if points.isinf().any():
         samples = points.isinf().flatten(1).any(dim=1).nonzero().flatten().tolist()
         raise UserError(f"{name} must be finite, but sample(s) {samples} hold infinity.")

@@ -56,8 +56,9 @@ class NormalizedMeanError(IgniteMetricHandler):
         landmarks: Landmarks | None = None,
         output_transform: Callable = _identity,
         save_details: bool = True,
+        spacing: Sequence[float] | None = None,
     ) -> None:
-        metric = NormalizedMeanErrorMetric(image_size, landmarks)
+        metric = NormalizedMeanErrorMetric(image_size, landmarks, spacing)
         super().__init__(metric, output_transform=output_transform, save_details=save_details)
 
 
@@ -88,8 +89,9 @@ class PercentageOfCorrectKeypoints(IgniteMetricHandler):
         landmarks: Landmarks | None = None,
         output_transform: Callable = _identity,
         save_details: bool = True,
+        spacing: Sequence[float] | None = None,
     ) -> None:
-        metric = PCKMetric(image_size, (threshold,), landmarks)
+        metric = PCKMetric(image_size, (threshold,), landmarks, spacing)
         super().__init__(metric, output_transform=output_transform, save_details=save_details)
 
 
@@ -103,6 +105,7 @@ class PCKAUC(IgniteMetricHandler):
         landmarks: Landmarks | None = None,
         output_transform: Callable = _identity,
         save_details: bool = True,
+        spacing: Sequence[float] | None = None,
     ) -> None:
-        metric = PCKAUCMetric(image_size, max_threshold, landmarks)
+        metric = PCKAUCMetric(image_size, max_threshold, landmarks, spacing)
         super().__init__(metric, output_transform=output_transform, save_details=save_details)

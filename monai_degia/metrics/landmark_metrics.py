@@ -19,9 +19,9 @@ REDUCTIONS = ("mean", "landmark")
 class LandmarkMetric(CumulativeIterationMetric):
     """Base of the landmark metrics: what is accumulated is one error a sample and landmark.
 
-    Call it with ``y_pred`` and ``y``, normalised coordinates of shape (B, K, 2) or lists of B tensors (K, 2), NaN in
-    ``y`` where a landmark is missing; ``get_buffer()`` then holds the errors of all samples so far, shape (N, K), NaN
-    where there is none. Means leave these out.
+    Call it with ``y_pred`` and ``y``, normalised coordinates of shape (B, K, n) or lists of B tensors (K, n); n is 2, 3
+    in volumes. In ``y``, NaN stands for a missing landmark. ``get_buffer()`` then holds the errors of all samples so
+    far, shape (N, K), NaN where there is none. Means leave these out.
     """
 
     def reset(self) -> None:
@@ -50,7 +50,7 @@ class LandmarkMetric(CumulativeIterationMetric):
 
     @abstractmethod
     def _errors(self, y_pred: Tensor, y: Tensor) -> Tensor:
-        """Error of every landmark, (B, K), from normalised coordinates (B, K, 2)."""
+        """Error of every landmark, (B, K), from normalised coordinates (B, K, n)."""
 
     def _reduce(self, errors: Tensor, per_landmark: bool) -> Tensor:
         return errors.nanmean(dim=0) if per_landmark else errors.nanmean()
@@ -81,22 +81,21 @@ class LandmarkMSEMetric(LandmarkMetric):
     """Mean squared error of normalised coordinates, the number of the paper's Table 2."""
 
     def _errors(self, y_pred: Tensor, y: Tensor) -> Tensor:
-        # The checks are those of radial_error; its square is the sum over the two coordinates.
-        return radial_error(y_pred, y).square() / 2
+        # The checks are those of radial_error; its square is the sum over the coordinates.
+        return radial_error(y_pred, y).square() / y.shape[2]
 
 
 class MeanRadialErrorMetric(LandmarkMetric):
     """Mean radial error (MRE).
 
     Args:
-        image_size: (X, Y) in pixels.
-        spacing: millimetres per pixel of that image along (x, y). Given: errors are in mm; else in pixels.
+        image_size: (X, Y) in pixels, or (X, Y, Z) in voxels.
+        spacing: millimetres per pixel of that image along each axis. Given: errors are in mm; else in pixels.
     """
 
     def __init__(self, image_size: Sequence[int], spacing: Sequence[float] | None = None) -> None:
         super().__init__()
-        self.image_size = _pair(image_size, "image_size")
-        self.spacing = None if spacing is None else _pair(spacing, "spacing")
+        self.image_size, self.spacing = _geometry(image_size, spacing)
 
     def _errors(self, y_pred: Tensor, y: Tensor) -> Tensor:
         return radial_error(to_pixels(y_pred, self.image_size), to_pixels(y, self.image_size), self.spacing)
@@ -106,10 +105,10 @@ class SuccessDetectionRateMetric(MeanRadialErrorMetric):
     """Fraction of landmarks found within each threshold (SDR).
 
     Args:
-        image_size: (X, Y) in pixels.
+        image_size: (X, Y) in pixels, or (X, Y, Z) in voxels.
         thresholds_px: T thresholds in pixels. Give these, or ``thresholds_mm`` and ``spacing``.
         thresholds_mm: T thresholds in millimetres.
-        spacing: millimetres per pixel of that image along (x, y).
+        spacing: millimetres per pixel of that image along each axis.
 
     Raises:
         ValueError: unless exactly one kind of thresholds is given, with a spacing if and only if it is millimetres.
@@ -138,28 +137,36 @@ class NormalizedMeanErrorMetric(LandmarkMetric):
     """Mean radial error over the size of the reference (NME).
 
     Args:
-        image_size: (X, Y) in pixels; only its ratio matters.
+        image_size: (X, Y) in pixels, or (X, Y, Z) in voxels; only its ratio matters.
         landmarks: what they are, see :func:`monai_degia.landmark_set`, whose ``size`` errors are measured in. Default:
-            the longer side of their box; of a single landmark, that of the image.
+            the longest side of their box; of a single landmark, that of the image.
+        spacing: millimetres per pixel of that image along each axis; needed where they differ.
     """
 
-    def __init__(self, image_size: Sequence[int], landmarks: Landmarks | None = None) -> None:
+    def __init__(
+        self,
+        image_size: Sequence[int],
+        landmarks: Landmarks | None = None,
+        spacing: Sequence[float] | None = None,
+    ) -> None:
         super().__init__()
-        self.image_size = _pair(image_size, "image_size")
+        self.image_size, self.spacing = _geometry(image_size, spacing)
         self.size_ends = None if landmarks is None else landmark_set(landmarks).size_ends
 
     def _errors(self, y_pred: Tensor, y: Tensor) -> Tensor:
         found, wanted = (to_pixels(points, self.image_size) for points in (y_pred, y))
-        return nme(found, wanted, self.size_ends, alone=max(self.image_size))
+        sides = [side * step for side, step in zip(self.image_size, self.spacing or (1.0,) * y.shape[2], strict=True)]
+        return nme(found, wanted, self.size_ends, alone=max(sides), spacing=self.spacing)
 
 
 class PCKMetric(NormalizedMeanErrorMetric):
     """Fraction of landmarks within each fraction of the size (PCK).
 
     Args:
-        image_size: (X, Y) in pixels; only its ratio matters.
+        image_size: (X, Y) in pixels, or (X, Y, Z) in voxels; only its ratio matters.
         thresholds: T fractions of the size.
-        landmarks: see :class:`NormalizedMeanErrorMetric`.
+        landmarks: see :class:`NormalizedMeanErrorMetric`, as ``spacing``.
+        spacing: see there.
     """
 
     def __init__(
@@ -167,8 +174,9 @@ class PCKMetric(NormalizedMeanErrorMetric):
         image_size: Sequence[int],
         thresholds: Sequence[float] = (0.05, 0.1, 0.2),
         landmarks: Landmarks | None = None,
+        spacing: Sequence[float] | None = None,
     ) -> None:
-        super().__init__(image_size, landmarks)
+        super().__init__(image_size, landmarks, spacing)
         self.thresholds = tuple(thresholds)
 
     def _reduce(self, errors: Tensor, per_landmark: bool) -> Tensor:
@@ -179,15 +187,20 @@ class PCKAUCMetric(NormalizedMeanErrorMetric):
     """Area under the PCK curve from 0 to ``max_threshold``, normalised to [0, 1].
 
     Args:
-        image_size: (X, Y) in pixels; only its ratio matters.
+        image_size: (X, Y) in pixels, or (X, Y, Z) in voxels; only its ratio matters.
         max_threshold: end of the curve, a fraction of the size.
-        landmarks: see :class:`NormalizedMeanErrorMetric`.
+        landmarks: see :class:`NormalizedMeanErrorMetric`, as ``spacing``.
+        spacing: see there.
     """
 
     def __init__(
-        self, image_size: Sequence[int], max_threshold: float = 0.2, landmarks: Landmarks | None = None
+        self,
+        image_size: Sequence[int],
+        max_threshold: float = 0.2,
+        landmarks: Landmarks | None = None,
+        spacing: Sequence[float] | None = None,
     ) -> None:
-        super().__init__(image_size, landmarks)
+        super().__init__(image_size, landmarks, spacing)
         self.max_threshold = max_threshold
 
     def _reduce(self, errors: Tensor, per_landmark: bool) -> Tensor:
@@ -207,7 +220,15 @@ def _stack(samples: Any, name: str) -> Tensor:
     return torch.stack(tensors)
 
 
-def _pair(values: Sequence[float], name: str) -> tuple[float, float]:
-    if len(values) != 2 or not all(0 < value < float("inf") for value in values):
-        raise UserError(f"{name} must be two positive numbers (x, y), got {tuple(values)}.")
-    return values[0], values[1]
+def _geometry(
+    image_size: Sequence[int], spacing: Sequence[float] | None
+) -> tuple[tuple[float, ...], tuple[float, ...] | None]:
+    """The size, and the spacing along as many axes if there is one."""
+    for name, values in (("image_size", image_size), ("spacing", spacing)):
+        if values is None:
+            continue
+        if len(values) not in (2, 3) or not all(0 < value < float("inf") for value in values):
+            raise UserError(f"{name} must be two positive numbers (x, y), or three in volumes, got {tuple(values)}.")
+        if len(values) != len(image_size):
+            raise UserError(f"{name} must have as many numbers as image_size, {len(image_size)}, got {tuple(values)}.")
+    return tuple(image_size), None if spacing is None else tuple(spacing)

@@ -22,7 +22,7 @@ from monai_degia.metrics.errors import (
 SDR_THRESHOLDS_MM = (2.0, 2.5, 3.0, 4.0, 10.0)
 PCK_THRESHOLDS = tuple(percent / 100 for percent in range(1, 21))
 
-#: Millimetres per pixel along (x, y); None where it is not known.
+#: Millimetres per pixel along (x, y) or (x, y, z); None where it is not known.
 Spacing = Sequence[float] | None
 
 
@@ -40,12 +40,13 @@ def summarize_landmarks(
     """Evaluate predictions, each domain on its own.
 
     Args:
-        predictions: N samples, normalised coordinates: shape (N, K, 2), or N tensors (K, 2).
+        predictions: N samples, normalised coordinates: shape (N, K, n), or N tensors (K, n); n is 3 in volumes.
         targets: the references, alike; NaN where a landmark is missing.
-        image_size: (X, Y) in pixels, of the image to which the coordinates are normalised.
+        image_size: (X, Y) in pixels, or (X, Y, Z) in voxels, of the image to which the coordinates are normalised.
         landmarks: the K landmarks, see :func:`monai_degia.landmark_set`; their ``size`` is what errors are measured in.
         domains: domain of each sample, N strings.
-        spacing: for each sample millimetres per pixel of that image (x, y), or None where unknown. Default: none known.
+        spacing: for each sample millimetres per pixel of that image along each axis, or None where unknown, which takes
+            pixels to be as long along one axis as along another. Default: none known.
         sdr_thresholds_mm: thresholds of the success detection rate, mm.
         pck_thresholds: of the PCK curve, fractions of the size.
         max_threshold: end of the area under that curve, fraction of the size.
@@ -69,10 +70,13 @@ def summarize_landmarks(
     summary: dict[str, dict[str, Any]] = {}
     for domain in dict.fromkeys(domains):
         rows = [row for row, value in enumerate(domains) if value == domain]
-        prediction = _gather(predictions, rows, len(names), f"predictions of domain {domain!r}")
-        target = _gather(targets, rows, len(names), f"targets of domain {domain!r}")
+        shape = (len(names), len(image_size))
+        prediction = _gather(predictions, rows, shape, f"predictions of domain {domain!r}")
+        target = _gather(targets, rows, shape, f"targets of domain {domain!r}")
         x, y = to_pixels(prediction, image_size), to_pixels(target, image_size)
-        relative = nme(x, y, known.size_ends, alone=max(image_size))
+        own = [spacings[row] for row in rows]
+        steps = _steps(own, len(image_size))
+        relative = nme(x, y, known.size_ends, (steps * _plain(image_size)).amax(1), steps)
         missing = int(y.isnan().any(dim=2).sum())
         if relative.isnan().all():
             raise UserError(f"Domain {domain!r} has no label that an error can be measured by: leave it out.")
@@ -87,19 +91,25 @@ def summarize_landmarks(
             "pck": {"thresholds": [float(t) for t in pck_thresholds], "rates": rates},
             "auc": pck_auc(relative, max_threshold).item(),
             "nme_per_landmark": per_landmark,
-            **_millimetres(x, y, [spacings[row] for row in rows], sdr_thresholds_mm),
+            **_millimetres(x, y, own, sdr_thresholds_mm),
         }
     return summary
+
+
+def _steps(spacings: list[Spacing], spatial_dims: int) -> Tensor:
+    """Millimetres per pixel along each axis, a row a sample; 1 where they are not known."""
+    values = [_plain([1.0] * spatial_dims if spacing is None else spacing) for spacing in spacings]
+    if any(value.shape != (spatial_dims,) for value in values):
+        axes = {2: "two numbers (x, y)", 3: "three numbers (x, y, z)"}[spatial_dims]
+        raise UserError(f"Each spacing must be {axes} or None, got {spacings}.")
+    return torch.stack(values)
 
 
 def _millimetres(x: Tensor, y: Tensor, spacings: list[Spacing], thresholds: Sequence[float]) -> dict[str, Any]:
     known = [row for row, value in enumerate(spacings) if value is not None]
     if not known:
         return {"count_mm": 0, "mre_mm": None, "sdr": None}
-    values = [_plain(spacings[row]) for row in known]
-    if any(value.shape != (2,) for value in values):
-        raise UserError(f"Each spacing must be two numbers (x, y) or None, got {spacings}.")
-    errors = radial_error(x[known], y[known], torch.stack(values))
+    errors = radial_error(x[known], y[known], _steps([spacings[row] for row in known], x.shape[2]))
     if errors.isnan().all():
         return {"count_mm": 0, "mre_mm": None, "sdr": None}
     rates = success_detection_rate(errors, thresholds).tolist()
@@ -110,12 +120,12 @@ def _millimetres(x: Tensor, y: Tensor, spacings: list[Spacing], thresholds: Sequ
     }
 
 
-def _gather(samples: Tensor | Sequence[Tensor], rows: list[int], num_landmarks: int, what: str) -> Tensor:
+def _gather(samples: Tensor | Sequence[Tensor], rows: list[int], shape: tuple[int, int], what: str) -> Tensor:
     tensors = [_plain(samples[row]) for row in rows]
     shapes = {tuple(tensor.shape) for tensor in tensors}
-    if shapes != {(num_landmarks, 2)}:
+    if shapes != {shape}:
         raise UserError(
-            f"The {what} must have shape ({num_landmarks}, 2), one row a name, got {sorted(shapes)}. "
+            f"The {what} must have shape {shape}, one row a name, got {sorted(shapes)}. "
             "Bring all domains to one landmark set first."
         )
     return torch.stack(tensors)

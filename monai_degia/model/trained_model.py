@@ -96,6 +96,11 @@ class TrainedModel:
         channels = in_channels or getattr(network, "in_channels", 0)
         if size is None or not channels:
             raise UserError("The network does not tell its image_size and in_channels: pass them.")
+        if len(size) != 2:
+            raise UserError(
+                f"TrainedModel reads pictures of a size (X, Y), and the network takes {tuple(size)}. Run networks for "
+                "volumes by MONAI's SupervisedEvaluator with a LandmarkFileWriter."
+            )
         self.image_size, self.in_channels = [int(side) for side in size], int(channels)
         self.description = ModelDescription.of(
             network, self.landmarks, flow, name, version, config, self.in_channels, self.image_size

@@ -56,6 +56,7 @@ class DigitLeNet(nn.Module):
                 "poolings leave nothing of it. Enlarge the images, or use a smaller kernel_size."
             )
         self.in_channels, self.image_size = in_channels, (int(image_size[0]), int(image_size[1]))
+        self._image_shape = [in_channels, *self.image_size]
         first, second = channels
         self.convolutions = nn.Sequential(
             nn.Conv2d(in_channels, first, kernel_size),
@@ -79,7 +80,7 @@ class DigitLeNet(nn.Module):
         Raises:
             ValueError: if the image has another shape.
         """
-        check_image_shape("DigitLeNet", image, self.in_channels, self.image_size)
+        check_image_shape("DigitLeNet", image, self._image_shape)
         return self.hidden(self.convolutions(image))
 
     def classify(self, features: Tensor) -> Tensor:

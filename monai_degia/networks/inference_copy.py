@@ -39,7 +39,8 @@ def inference_copy(network: nn.Module, autocast_dtype: torch.dtype | None = None
     whole.backbone = fuse(whole.backbone)
     if autocast_dtype is None and (blocked := _blocked(whole)) is not None:
         return blocked
-    whole = whole.to(memory_format=torch.channels_last)
+    volumes = len(network.image_size) == 3
+    whole = whole.to(memory_format=torch.channels_last_3d if volumes else torch.channels_last)
     return whole if autocast_dtype is None else _AutocastRegressor(whole, autocast_dtype)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -18,11 +20,11 @@ class FeaturePyramid(nn.Module):
     Args:
         trunk: a backbone whose attribute ``features`` is a sequence of layers.
         in_channels: number of image channels.
-        image_size: (X, Y) in pixels.
+        image_size: (X, Y) in pixels, or (X, Y, Z) in voxels.
 
     """
 
-    def __init__(self, trunk: nn.Module, in_channels: int, image_size: tuple[int, int]) -> None:
+    def __init__(self, trunk: nn.Module, in_channels: int, image_size: Sequence[int]) -> None:
         super().__init__()
         self.min_image_size = trunk.min_image_size
         self.features: nn.Sequential = trunk.features  # type: ignore[assignment]
@@ -30,12 +32,12 @@ class FeaturePyramid(nn.Module):
         coarse_enough = max(image_size) // _FINEST_STRIDE + 1
         last_of_scale = {shape[1:]: index for index, shape in enumerate(shapes)}
         self.taps = [index for sides, index in last_of_scale.items() if max(sides) <= coarse_enough]
-        #: (C, h, w) of each map.
+        #: (C, h, w) of each map, (C, h, w, d) of a volume's.
         self.shapes = [shapes[index] for index in self.taps]
         self.num_features = self.shapes[-1][0]
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """Map an image (B, in_channels, X, Y) to maps (B, C, h, w), each coarser than the one before."""
+        """Map an image (B, in_channels, X, Y[, Z]) to maps (B, C, h, w[, d]), each coarser than the one before."""
         maps: list[Tensor] = []
         for index, layer in enumerate(self.features):
             image = layer(image)
@@ -48,22 +50,22 @@ class SingleMap(nn.Module):
     """The one map of a backbone whose scales are not known, as a pyramid of one.
 
     Args:
-        trunk: maps (B, in_channels, X, Y) to (B, C, h, w).
-        shape: (C, h, w).
+        trunk: maps (B, in_channels, X, Y) to (B, C, h, w), with a third side for volumes.
+        shape: (C, h, w), or (C, h, w, d).
 
     """
 
-    def __init__(self, trunk: nn.Module, shape: tuple[int, int, int]) -> None:
+    def __init__(self, trunk: nn.Module, shape: tuple[int, ...]) -> None:
         super().__init__()
         self.trunk, self.shapes, self.num_features = trunk, [shape], shape[0]
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """Map an image (B, in_channels, X, Y) to a list of one map."""
+        """Map an image (B, in_channels, X, Y[, Z]) to a list of one map."""
         return [self.trunk(image)]
 
 
 @torch.no_grad()
-def _shapes(features: nn.Sequential, in_channels: int, image_size: tuple[int, int]) -> list[tuple[int, int, int]]:
+def _shapes(features: nn.Sequential, in_channels: int, image_size: Sequence[int]) -> list[tuple[int, ...]]:
     """Shape (C, h, w) behind each layer, in evaluation mode, which leaves statistics as they are."""
     modes = [(module, module.training) for module in features.modules()]
     features.eval()
@@ -72,7 +74,7 @@ def _shapes(features: nn.Sequential, in_channels: int, image_size: tuple[int, in
     shapes = []
     for layer in features:
         image = layer(image)
-        shapes.append((image.shape[1], image.shape[2], image.shape[3]))
+        shapes.append(tuple(image.shape[1:]))
     for module, mode in modes:
         module.training = mode
     return shapes

@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from monai_degia.errors import UserError
 from monai_degia.reading.modality import match_channels
+from monai_degia.reading.tracked import affine_of_dims
 
 __all__ = ["FitToSized", "resample_weights"]
 
@@ -85,7 +86,9 @@ class FitToSized(MapTransform):
         if not isinstance(image, MetaTensor):
             return result
         fitted = MetaTensor(result, meta=dict(image.meta))
-        fitted.affine = image.affine @ _step(shape, inner, before).to(image.affine)
+        fitted.affine = image.affine @ affine_of_dims(_step(shape, inner, before), len(image.affine) - 1).to(
+            image.affine
+        )
         return fitted
 
 

@@ -11,6 +11,7 @@ from monai.transforms import Compose
 
 from monai_degia.io.messages import root_cause, short_message
 from monai_degia.reading.picture import KeepPictured
+from monai_degia.reading.upright import MIRRORED
 
 __all__ = ["GuardedCompose"]
 
@@ -56,6 +57,7 @@ class GuardedCompose(Compose):
             "thumb_side": "",
             "thumb_side_source": "",
             "exif_orientation": 1,
+            MIRRORED: False,
             "file_spacing": torch.full((2,), torch.nan),
             "spacing_source": "",
         }

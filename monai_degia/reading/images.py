@@ -112,7 +112,10 @@ class LoadAnyImaged(MapTransform):
             ) from error
         image = flat(image)
         if image.ndim != 3:
-            raise UserError(f"{path} holds an array of shape {tuple(image.shape)}; one 2-D image a file is expected.")
+            raise UserError(
+                f"{path} holds an array of shape {tuple(image.shape)}; one 2-D image a file is expected. Volumes are "
+                "read by MONAI's LoadImaged."
+            )
         long, short = max(image.shape[1:]), min(image.shape[1:])
         if long > _THINNEST * short:
             raise UserError(

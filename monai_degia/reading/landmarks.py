@@ -6,16 +6,16 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from monai.config import KeysCollection
 from monai.data import MetaTensor
-from monai.transforms import ApplyTransformToPoints, Flip, MapTransform, RandomizableTransform
+from monai.transforms import Flip, LazyTransform, MapTransform, RandomizableTransform
 from monai.utils import convert_to_tensor
 from torch import Tensor
 
 from monai_degia.data.lists.landmark_sets import Landmarks, flip_permutation
 from monai_degia.errors import UserError
-from monai_degia.reading.upright import is_stored_mirrored
+from monai_degia.reading.tracked import affine_of_dims, map_points, tracked_affine, tracked_shape
+from monai_degia.reading.upright import MIRRORED, is_mirrored
 
 __all__ = ["DenormalizeLandmarksd", "FlipMarkedd", "LandmarksToImaged", "LandmarksToWorldd", "NormalizeLandmarksd"]
 __all__ += ["RandFlipLandmarksd", "denormalize_landmarks", "landmarks_to_original", "normalize_landmarks"]
@@ -25,14 +25,15 @@ def normalize_landmarks(points: Tensor | np.ndarray, spatial_shape: Sequence[int
     """Pixels to fractions of the image side, u = (x + 0.5) / size: the edges of the image are 0 and 1.
 
     Args:
-        points: pixel coordinates (..., 2), integers at pixel centres, in the order of the image axes.
-        spatial_shape: image size (X, Y) in pixels.
+        points: pixel coordinates (..., n), integers at pixel centres, in the order of the image axes; n is 2, or 3 in a
+            volume. NaN stays NaN.
+        spatial_shape: image size (X, Y) in pixels, or (X, Y, Z) in voxels.
 
     Returns:
-        Float coordinates (..., 2), in [0, 1] for points inside the image.
+        Float coordinates (..., n), in [0, 1] for points inside the image.
 
     Raises:
-        ValueError: if the points are not pairs, or the size is not two positive numbers.
+        ValueError: if the size is not two or three positive numbers, or the points have another number of coordinates.
 
     """
     points, size = _points_and_size(points, spatial_shape)
@@ -43,11 +44,11 @@ def denormalize_landmarks(points: Tensor | np.ndarray, spatial_shape: Sequence[i
     """Fractions of the image side to pixels, x = u * size - 0.5; undoes :func:`normalize_landmarks`.
 
     Args:
-        points: normalised coordinates (..., 2).
-        spatial_shape: image size (X, Y) in pixels.
+        points: normalised coordinates (..., n).
+        spatial_shape: image size (X, Y) in pixels, or (X, Y, Z) in voxels.
 
     Returns:
-        Pixel coordinates (..., 2).
+        Pixel coordinates (..., n).
 
     Raises:
         ValueError: as :func:`normalize_landmarks`.
@@ -59,10 +60,12 @@ def denormalize_landmarks(points: Tensor | np.ndarray, spatial_shape: Sequence[i
 def _points_and_size(points: Tensor | np.ndarray, spatial_shape: Sequence[int]) -> tuple[Tensor, Tensor]:
     tensor = convert_to_tensor(points, track_meta=False)
     tensor = tensor if tensor.is_floating_point() else tensor.float()
-    if tensor.shape[-1:] != (2,):
-        raise UserError(f"Landmarks must be of shape (..., 2), got {tuple(tensor.shape)}.")
-    if len(spatial_shape) != 2 or min(spatial_shape) < 1:
-        raise UserError(f"spatial_shape must be two positive numbers (X, Y), got {tuple(spatial_shape)}.")
+    if len(spatial_shape) not in (2, 3) or min(spatial_shape) < 1:
+        raise UserError(
+            f"spatial_shape must be two positive numbers (X, Y), or three (X, Y, Z), got {tuple(spatial_shape)}."
+        )
+    if tensor.shape[-1:] != (len(spatial_shape),):
+        raise UserError(f"Landmarks must be of shape (..., {len(spatial_shape)}), got {tuple(tensor.shape)}.")
     return tensor, tensor.new_tensor([float(side) for side in spatial_shape])
 
 
@@ -70,16 +73,18 @@ def landmarks_to_original(points: Tensor | np.ndarray, image: Tensor, names: Lan
     """Carry predictions from the pixels of the network's image to those of the file.
 
     Args:
-        points: pixel coordinates (K, 2) in ``image``.
-        image: the transformed image (C, X, Y) as MONAI tracks it, with its affine and ``original_affine``.
+        points: pixel coordinates (K, n) in ``image``.
+        image: the transformed image (C, X, Y), or volume (C, X, Y, Z), as MONAI tracks it, with its affine and
+            ``original_affine``.
         names: see :func:`monai_degia.landmark_set`; needed only where left and right are told apart: if the image was
-            mirrored an odd number of times, they are exchanged back.
+            mirrored an odd number of times, they are exchanged back. In a volume only :class:`FlipMarkedd` and
+            :class:`RandFlipLandmarksd` mirror: another order or direction of the axes changes nothing in the body.
 
     Returns:
-        Float32 pixel coordinates (K, 2) in the file.
+        Float32 pixel coordinates (K, n) in the file.
 
     Raises:
-        ValueError: if the image does not know its original affine, or the points are not (K, 2).
+        ValueError: if the image does not know its original affine, or the points are not (K, n).
 
     """
     if not isinstance(image, MetaTensor) or "original_affine" not in image.meta:
@@ -87,22 +92,11 @@ def landmarks_to_original(points: Tensor | np.ndarray, image: Tensor, names: Lan
             "landmarks_to_original needs an image with a tracked original_affine, got "
             f"{type(image).__name__}. Load it with LoadAnyImaged."
         )
-    original = convert_to_tensor(image.meta["original_affine"], dtype=torch.float64, track_meta=False)
-    affine = image.affine.to(original)
-    moved = _apply(_apply(points, affine, to_image=False), original, to_image=True).float()
+    now, then = tracked_affine(image), affine_of_dims(image.meta["original_affine"], image.ndim - 1)
+    moved = map_points(map_points(points, now), then, to_image=True).float()
     if names is None:
         return moved
-    mirrored = bool(torch.linalg.det(affine[:2, :2]) * torch.linalg.det(original[:2, :2]) < 0)
-    # A file that stores its scene mirrored was put right, which changes no name.
-    return moved[flip_permutation(names)] if mirrored != is_stored_mirrored(image.meta) else moved
-
-
-def _apply(points: Any, affine: Tensor, to_image: bool) -> Tensor:
-    tensor = convert_to_tensor(points, dtype=torch.float64, track_meta=False)
-    if tensor.ndim != 2 or tensor.shape[1] != 2:
-        raise UserError(f"Landmarks must be of shape (K, 2), got {tuple(tensor.shape)}.")
-    moved = ApplyTransformToPoints(invert_affine=to_image, dtype=torch.float64)(tensor[None], affine)
-    return convert_to_tensor(moved, track_meta=False)[0]
+    return moved[flip_permutation(names)] if is_mirrored(image) else moved
 
 
 class _LandmarkTransformd(MapTransform):
@@ -124,7 +118,7 @@ class _LandmarkTransformd(MapTransform):
 
     def _affine(self, image: Tensor) -> Tensor:
         if isinstance(image, MetaTensor):
-            return image.affine
+            return tracked_affine(image)
         raise UserError(f"{type(self).__name__} needs {self.image_key!r} with an affine: use LoadAnyImaged first.")
 
 
@@ -132,18 +126,20 @@ class NormalizeLandmarksd(_LandmarkTransformd):
     """Dictionary version of :func:`normalize_landmarks`; the size is that of ``image_key``."""
 
     def _move(self, points: Any, image: Tensor) -> Tensor:
-        return normalize_landmarks(points, image.shape[1:]).float()
+        return normalize_landmarks(points, tracked_shape(image)).float()
 
 
 class DenormalizeLandmarksd(_LandmarkTransformd):
     """Dictionary version of :func:`denormalize_landmarks`; the size is that of ``image_key``."""
 
     def _move(self, points: Any, image: Tensor) -> Tensor:
-        return denormalize_landmarks(points, image.shape[1:]).float()
+        return denormalize_landmarks(points, tracked_shape(image)).float()
 
 
 class LandmarksToWorldd(_LandmarkTransformd):
-    """Pixels of ``image_key`` to world coordinates, (K, 2) to float32 (K, 2).
+    """Pixels of ``image_key`` to world coordinates, (K, n) to float32 (K, n); n is 3 in a volume.
+
+    An image to which MONAI's lazy transforms have yet to be applied counts as what they will make of it.
 
     Args:
         keys: landmarks.
@@ -167,31 +163,36 @@ class LandmarksToWorldd(_LandmarkTransformd):
     def _move(self, points: Any, image: Tensor) -> Tensor:
         affine = self._affine(image)
         if self.of_file:
-            affine = convert_to_tensor(image.meta.get("original_affine", affine), track_meta=False)  # type: ignore[attr-defined]
-        return _apply(points, affine, to_image=False).float()
+            affine = affine_of_dims(image.meta.get("original_affine", affine), image.ndim - 1)  # type: ignore[attr-defined]
+        return map_points(points, affine).float()
 
 
 class LandmarksToImaged(_LandmarkTransformd):
-    """World coordinates to pixels of ``image_key``, (K, 2) to float32 (K, 2); goes after all tracked transforms."""
+    """World coordinates to pixels of ``image_key``, (K, n) to float32 (K, n); goes after all tracked transforms.
+
+    An image to which MONAI's lazy transforms have yet to be applied counts as what they will make of it.
+    """
 
     def _move(self, points: Any, image: Tensor) -> Tensor:
-        return _apply(points, self._affine(image), to_image=True).float()
+        return map_points(points, self._affine(image), to_image=True).float()
 
 
-class FlipMarkedd(MapTransform):
+class FlipMarkedd(MapTransform, LazyTransform):
     """Mirror the images of the samples that are marked, such as right hands among left ones.
 
     The image's affine follows, so landmarks must be in world coordinates (between ``LandmarksToWorldd`` and
-    ``LandmarksToImaged``); only their order changes here, where names have a side.
+    ``LandmarksToImaged``); only their order changes here, where names have a side. ``mirrored_by_flip`` in the meta
+    data of the image tells that it was done.
 
     Args:
-        keys: images (C, X, Y).
+        keys: images (C, X, Y) or volumes (C, X, Y, Z).
         flag_key: boolean of the sample; a sample without it is not mirrored. ``"auto"`` mirrors an image whose meta
             data have a ``thumb_side`` of ``left``, as those of DICOM hands may.
-        spatial_axis: axis to reverse, 0 is x.
-        landmark_keys: landmarks (K, 2) whose left and right change places.
+        spatial_axis: axis to reverse, 0 is x; in a volume the one that runs from side to side.
+        landmark_keys: landmarks (K, n) whose left and right change places.
         names: see :func:`monai_degia.landmark_set`; required with ``landmark_keys``.
         allow_missing_keys: do not fail if an image or landmarks are missing.
+        lazy: as of MONAI's transforms: note the flip, and leave it to one resampling with others.
 
     Raises:
         ValueError: if ``landmark_keys`` comes without names; on call, if a name lacks its partner.
@@ -206,28 +207,32 @@ class FlipMarkedd(MapTransform):
         landmark_keys: KeysCollection = (),
         names: Landmarks | None = None,
         allow_missing_keys: bool = False,
+        lazy: bool = False,
     ) -> None:
-        super().__init__(keys, allow_missing_keys)
+        MapTransform.__init__(self, keys, allow_missing_keys)
+        LazyTransform.__init__(self, lazy)
         self.flag_key, self.flip = flag_key, Flip(spatial_axis)
         self.landmark_keys = (landmark_keys,) if isinstance(landmark_keys, str) else tuple(landmark_keys)
         if self.landmark_keys and names is None:
             raise UserError(f"Mirroring landmarks {self.landmark_keys} needs their names, got None. Pass names=...")
         self.names = names
 
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+    def __call__(self, data: Mapping[Hashable, Any], lazy: bool | None = None) -> dict[Hashable, Any]:
         """Mirror if the flag is set."""
         flag = data.get(self.flag_key, False)
         if isinstance(flag, str) and flag == "auto":
             flag = any(
                 getattr(data[key], "meta", {}).get("thumb_side") == "left" for key in self.key_iterator(dict(data))
             )
-        return self.mirror(data) if flag else dict(data)
+        return self.mirror(data, lazy) if flag else dict(data)
 
-    def mirror(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+    def mirror(self, data: Mapping[Hashable, Any], lazy: bool | None = None) -> dict[Hashable, Any]:
         """Mirror, whatever the flag."""
         d = dict(data)
         for key in self.key_iterator(d):
-            d[key] = self.flip(d[key])
+            d[key] = self.flip(d[key], lazy=self.lazy if lazy is None else lazy)
+            if isinstance(d[key], MetaTensor):
+                d[key].meta = {**d[key].meta, MIRRORED: not d[key].meta.get(MIRRORED, False)}
         # A name without its partner is no error until something is mirrored.
         order = flip_permutation(self.names) if self.names is not None else []
         for key in (k for k in self.landmark_keys if k in d or not self.allow_missing_keys):
@@ -237,16 +242,17 @@ class FlipMarkedd(MapTransform):
         return d
 
 
-class RandFlipLandmarksd(RandomizableTransform, MapTransform):
+class RandFlipLandmarksd(RandomizableTransform, MapTransform, LazyTransform):
     """Random mirroring that keeps left and right true; see :class:`FlipMarkedd` for where it goes.
 
     Args:
-        keys: images (C, X, Y).
-        landmark_keys: landmarks (K, 2) in world coordinates.
+        keys: images (C, X, Y) or volumes (C, X, Y, Z).
+        landmark_keys: landmarks (K, n) in world coordinates.
         names: see :func:`monai_degia.landmark_set`.
         prob: probability of mirroring.
         spatial_axis: axis to reverse, 0 is x.
         allow_missing_keys: do not fail if a key is missing.
+        lazy: see :class:`FlipMarkedd`.
     """
 
     def __init__(
@@ -257,9 +263,11 @@ class RandFlipLandmarksd(RandomizableTransform, MapTransform):
         prob: float = 0.5,
         spatial_axis: int = 0,
         allow_missing_keys: bool = False,
+        lazy: bool = False,
     ) -> None:
         MapTransform.__init__(self, keys, allow_missing_keys)
         RandomizableTransform.__init__(self, prob)
+        LazyTransform.__init__(self, lazy)
         self.flipper = FlipMarkedd(
             keys,
             spatial_axis=spatial_axis,
@@ -268,7 +276,7 @@ class RandFlipLandmarksd(RandomizableTransform, MapTransform):
             allow_missing_keys=allow_missing_keys,
         )
 
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+    def __call__(self, data: Mapping[Hashable, Any], lazy: bool | None = None) -> dict[Hashable, Any]:
         """Draw, then mirror or not."""
         self.randomize(None)
-        return self.flipper.mirror(data) if self._do_transform else dict(data)
+        return self.flipper.mirror(data, self.lazy if lazy is None else lazy) if self._do_transform else dict(data)

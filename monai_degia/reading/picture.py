@@ -16,6 +16,7 @@ from torch.nn.functional import interpolate
 
 from monai_degia.errors import UserError
 from monai_degia.reading.modality import match_channels
+from monai_degia.reading.tracked import affine_of_dims
 
 __all__ = ["KeepPictured", "Picture", "picture_of", "shrink"]
 
@@ -88,8 +89,8 @@ class KeepPictured(MapTransform):
                 raise UserError(f"KeepPictured needs {key!r} with a tracked original_affine: load by LoadAnyImaged.")
             image = match_channels(convert_to_tensor(d[key], dtype=torch.float32, track_meta=False), 3)
             picture = shrink(image, self.side)
-            now, then = (torch.as_tensor(meta[name], dtype=torch.float64) for name in ("affine", "original_affine"))
-            whole = torch.linalg.solve(now, then)[[0, 1, 3]][:, [0, 1, 3]]
+            now, then = (affine_of_dims(meta[name], 2) for name in ("affine", "original_affine"))
+            whole = torch.linalg.solve(now, then)
             d[self.picture_key] = _pack(picture)
             d[f"{self.picture_key}_affine"] = _resizing(image, picture) @ whole
         return d

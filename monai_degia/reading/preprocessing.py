@@ -12,6 +12,7 @@ from monai.transforms import Compose, MapTransform, SelectItemsd
 from torch import Tensor
 
 from monai_degia.data.lists.landmark_sets import Landmarks, landmark_set
+from monai_degia.errors import UserError
 from monai_degia.reading.crop import CropBoxd
 from monai_degia.reading.depth_encoding import DecodeDepthd
 from monai_degia.reading.file_geometry import FileGeometryd
@@ -92,6 +93,11 @@ class LandmarkPreprocessing(GuardedCompose):
         max_inflated_bytes: int | None = None,
         presentation_lut: bool = True,
     ) -> None:
+        if len(image_size) != 2:
+            raise UserError(
+                f"LandmarkPreprocessing makes pictures of a size (X, Y), got {tuple(image_size)}. For volumes compose "
+                "MONAI's LoadImaged with LandmarksToWorldd, LandmarksToImaged and FileGeometryd."
+            )
         how = {"max_pixels": max_pixels, "max_inflated_bytes": max_inflated_bytes, "presentation_lut": presentation_lut}
         min_side = max(_READ_SCALE * max(network_size or image_size), picture_side)
         labelled = landmarks is not None

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
+import torch
 from monai.config import KeysCollection
+from monai.data import MetaTensor
 from monai.transforms import Flip, MapTransform, Rotate90
 
-__all__ = ["TurnUprightd", "is_stored_mirrored"]
+from monai_degia.reading.tracked import affine_of_dims, tracked_affine
+
+__all__ = ["MIRRORED", "TurnUprightd", "is_mirrored", "is_stored_mirrored"]
+
+#: Key of the meta data: whether :class:`monai_degia.FlipMarkedd` has mirrored the image an odd number of times.
+MIRRORED = "mirrored_by_flip"
 
 #: Exif orientation to quarter turns from x towards y, clockwise as one sees it, and whether x is reversed after that.
 _UPRIGHT = {
@@ -51,6 +59,23 @@ class TurnUprightd(MapTransform):
             for turn in self.turns.get(orientation, []):
                 d[key] = turn(d[key])
         return d
+
+
+def is_mirrored(image: MetaTensor) -> bool:
+    """Whether the network sees the scene of a file mirrored, so that left and right have changed places.
+
+    In a flat image an odd number of flips between file and image tells it, whoever made them, beside one that the file
+    stores. A volume's axes may be reversed, as ``Orientationd`` does, and what is left stays left, since its affine
+    says which is which: there only what :class:`monai_degia.FlipMarkedd` did counts.
+
+    Args:
+        image: shape (C, X, Y) or (C, X, Y, Z), tracked, with ``original_affine``.
+
+    """
+    if image.ndim - 1 > 2:
+        return bool(image.meta.get(MIRRORED, False))
+    affines = (tracked_affine(image), affine_of_dims(image.meta["original_affine"], image.ndim - 1))
+    return bool(math.prod(float(torch.linalg.det(affine)) for affine in affines) < 0) != is_stored_mirrored(image.meta)
 
 
 def is_stored_mirrored(meta: Mapping[Any, Any]) -> bool:

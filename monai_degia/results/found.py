@@ -19,8 +19,8 @@ class FoundImage:
     Args:
         image: path of the file relative to the folder that was asked for, with forward slashes.
         names: K names.
-        points_px: K pairs (x, y), pixels of the file.
-        size_px: (width, height) of the file.
+        points_px: K points (x, y), pixels of the file; (x, y, z) of a volume.
+        size_px: (width, height) of the file, with a depth of a volume.
         confidence: K numbers in [0, 1], None if there are none.
         model_version: name and version of the model.
 
@@ -28,8 +28,8 @@ class FoundImage:
 
     image: str
     names: tuple[str, ...]
-    points_px: tuple[tuple[float, float], ...]
-    size_px: tuple[int, int]
+    points_px: tuple[tuple[float, ...], ...]
+    size_px: tuple[int, ...]
     confidence: tuple[float, ...] | None
     model_version: str
 
@@ -52,12 +52,11 @@ def read_found(path: str | Path) -> list[FoundImage]:
 
 def _found(entry: dict[str, Any]) -> FoundImage:
     points, sure = entry["landmarks"], entry["landmark_confidence"]
-    width, height = entry["image_size"]
     return FoundImage(
         image=entry["image"],
         names=tuple(points),
-        points_px=tuple((float(x), float(y)) for x, y in points.values()),
-        size_px=(int(width), int(height)),
+        points_px=tuple(tuple(map(float, point)) for point in points.values()),
+        size_px=tuple(map(int, entry["image_size"])),
         confidence=None if sure is None else tuple(float(sure[name]) for name in points),
         model_version=entry["model_version"],
     )

@@ -28,7 +28,8 @@ def landmark_entry(record: LandmarkPrediction) -> dict[str, Any]:
         record: of one image.
 
     Returns:
-        What ``landmarks.json`` holds for the image: ``landmarks`` and ``landmarks_mm`` map a name to [x, y],
+        What ``landmarks.json`` holds for the image: ``landmarks`` and ``landmarks_mm`` map a name to [x, y], of a
+        volume to [x, y, z],
         ``landmark_confidence`` a name to a number in [0, 1], ``landmark_radius_px`` and ``landmark_radius_mm`` a name
         to a radius; ``confidence``, ``radius_px``, ``radius_mm`` and ``disagreement`` are means of the landmarks';
         None where unknown or withheld.
@@ -72,19 +73,21 @@ def write_csv(path: Path, names: Sequence[str], entries: Sequence[dict[str, Any]
 
     Args:
         path: of the file.
-        names: K landmark names, which give the columns ``<name>_x`` and ``<name>_y`` at the front and
-            ``<name>_radius``, in pixels, at the end.
+        names: K landmark names, which give the columns ``<name>_x`` and ``<name>_y``, and of volumes ``<name>_z``, at
+            the front and ``<name>_radius``, in pixels, at the end; of volumes then ``<name>_x_mm`` and so on, too.
         entries: from :func:`landmark_entry`.
 
     """
+    axes = "xyz"[: max((len(entry["image_size"]) for entry in entries), default=2)]
     with whole_file(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(
             [
                 "image",
-                *(f"{name}_{axis}" for name in names for axis in "xy"),
+                *(f"{name}_{axis}" for name in names for axis in axes),
                 *_FURTHER,
                 *(f"{name}_radius" for name in names),
+                *(f"{name}_{axis}_mm" for name in names for axis in axes if len(axes) > 2),
             ]
         )
         writer.writerows(plain_row(_csv_row(entry)) for entry in entries)
@@ -119,12 +122,17 @@ def _csv_row(entry: dict[str, Any]) -> list[str]:
     coordinates = [f"{value:.2f}" for point in entry["landmarks"].values() for value in point]
     radii = entry["landmark_radius_px"] or dict.fromkeys(entry["landmarks"])
     further = (_cell(column, entry[column]) for column in _FURTHER)
-    return [entry["image"], *coordinates, *further, *(_cell("radius", value) for value in radii.values())]
+    row = [entry["image"], *coordinates, *further, *(_cell("radius", value) for value in radii.values())]
+    if len(entry["image_size"]) > 2:  # voxels are no cubes: their numbers do not show how far apart two points are
+        unknown = dict.fromkeys(entry["landmarks"], [None] * 3)
+        row += [_cell("mm", value) for point in (entry["landmarks_mm"] or unknown).values() for value in point]
+    return row
 
 
 def _cell(column: str, value: Any) -> str:
     if value is None:
         return ""
     if column == "spacing_mm":
-        return " ".join(dict.fromkeys(f"{side:g}" for side in value))  # one number where both are the same
+        sides = [f"{side:g}" for side in value]
+        return sides[0] if len(set(sides)) == 1 else " ".join(sides)
     return str(int(value)) if isinstance(value, bool) else str(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ class MarkupsWriter:
 def markups_text(record: LandmarkPrediction) -> str:
     """Content of a file of Slicer markups, see :class:`MarkupsWriter`."""
     try:
-        frame = viewer_frame(record.file)
+        frame = viewer_frame(record.file, len(record.size_px))
     except UserError:  # gone, or of no format that ITK knows
         frame = None
     name, remark = _remark(record, frame)
@@ -84,9 +85,14 @@ def _remark(record: LandmarkPrediction, frame: ViewerFrame | None) -> tuple[str,
         return "landmarks (pixel size unknown)", "no millimetres: pixel size unknown"
     if frame is None or np.allclose(frame.spacing, record.spacing_mm, rtol=_EQUAL):
         return "landmarks", ""
-    shown, known = (" x ".join(dict.fromkeys(f"{side:.5g}" for side in s)) for s in (frame.spacing, record.spacing_mm))
+    shown, known = (_sides(spacing) for spacing in (frame.spacing, record.spacing_mm))
     source = f", {record.spacing_source}" if record.spacing_source else ""
     return "landmarks (millimetres of the viewer)", f"shown at {shown} mm a pixel, known {known} mm{source}"
+
+
+def _sides(spacing: Sequence[float]) -> str:
+    sides = [f"{side:.5g}" for side in spacing]
+    return sides[0] if len(set(sides)) == 1 else " x ".join(sides)
 
 
 def _control_points(record: LandmarkPrediction, positions: np.ndarray, remark: str) -> list[dict[str, Any]]:
@@ -127,6 +133,7 @@ def _positions(record: LandmarkPrediction, frame: ViewerFrame | None) -> np.ndar
     if frame is not None:
         return frame.positions(points)
     if record.affine is not None:
-        index = np.column_stack([points, np.zeros(len(points)), np.ones(len(points))])
+        index = np.column_stack([points, np.zeros((len(points), 3 - points.shape[1])), np.ones(len(points))])
         return (index @ np.array(record.affine).T)[:, :3] * (-1.0, -1.0, 1.0)  # RAS to LPS
-    return np.column_stack([points * (record.spacing_mm or (1.0, 1.0)), np.zeros(len(points))])
+    steps = record.spacing_mm or (1.0,) * points.shape[1]
+    return np.column_stack([points * steps, np.zeros((len(points), 3 - points.shape[1]))])

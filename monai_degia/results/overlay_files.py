@@ -64,6 +64,8 @@ class OverlayWriter:
 
         """
         path = self.output_dir / f"{record.output_name}{self.ending}"
+        if len(record.size_px) != 2:
+            raise UserError(f"{record.image} is a volume, of which there is no overlay: ask for markups.")
         points = torch.tensor(record.points_px, dtype=torch.float64)
         if record.picture is None:
             image, shown = self._resize(*self._upright(record.file, points, record.modality))

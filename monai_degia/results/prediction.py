@@ -20,11 +20,11 @@ from monai_degia.io.suffixes import PICTURE_SUFFIXES
 from monai_degia.metrics.errors import hand_size
 from monai_degia.reading.picture import Picture, picture_of
 from monai_degia.reading.preprocessing import LandmarkPreprocessing
-from monai_degia.reading.upright import is_stored_mirrored
+from monai_degia.reading.upright import is_mirrored
 
-__all__ = ["LandmarkPrediction", "Point", "is_mirrored", "landmark_prediction", "original_points", "relative_name"]
+__all__ = ["LandmarkPrediction", "Point", "landmark_prediction", "original_points", "relative_name"]
 
-Point = tuple[float, float]
+Point = tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,12 @@ class LandmarkPrediction:
         file: the source file.
         output_name: path without ending, relative to the output folder, for files about this image alone.
         names: K names of the landmarks.
-        points_px: K pairs (x, y) in pixels of the file, pixel centres at integers.
-        size_px: (X, Y) of the file in pixels.
-        spacing_mm: (x, y) of a pixel in mm, None if unknown.
+        points_px: K points (x, y) in pixels of the file, pixel centres at integers; (x, y, z) in a volume.
+        size_px: (X, Y) of the file in pixels, (X, Y, Z) of a volume.
+        spacing_mm: length of a pixel along each axis in mm, None if unknown.
         spacing_source: where the spacing comes from, such as ``PixelSpacing``; empty if unknown.
-        affine: 4 x 4 rows of the file's own map from pixel index (x, y, 0) to RAS in mm, whichever plane that is; None
-            for files without one.
+        affine: 4 x 4 rows of the file's own map from pixel index (x, y, 0), or (x, y, z), to RAS in mm, whichever plane
+            that is; None for files without one.
         confidence: K numbers in [0, 1], None if the model gives none, or withholds it.
         radius_px: K radii in pixels of the file, each of a disc about the landmark that should hold nine of ten true
             places; None if the model gives none, or withholds them.
@@ -68,7 +68,7 @@ class LandmarkPrediction:
     output_name: str
     names: tuple[str, ...]
     points_px: tuple[Point, ...]
-    size_px: tuple[int, int]
+    size_px: tuple[int, ...]
     spacing_mm: Point | None = None
     spacing_source: str = ""
     affine: tuple[tuple[float, ...], ...] | None = None
@@ -91,6 +91,12 @@ class LandmarkPrediction:
             raise UserError(f"{self.image}: {len(self.points_px)} landmarks for {len(self.names)} names.")
         if not all(math.isfinite(value) for point in self.points_px for value in point):
             raise UserError(f"{self.image}: landmarks must be finite, but some are NaN or infinite.")
+        dims = len(self.size_px)
+        if dims not in (2, 3) or {len(point) for point in (*self.points_px, self.spacing_mm or self.size_px)} != {dims}:
+            raise UserError(
+                f"{self.image}: points, spacing and size must all be of two axes, or three, got {self.points_px[:1]}, "
+                f"{self.spacing_mm} and {self.size_px}."
+            )
         if self.spacing_mm is not None and not all(0 < side < math.inf for side in self.spacing_mm):
             raise UserError(f"{self.image}: spacing_mm must be positive, got {self.spacing_mm}. Pass None if unknown.")
         if self.confidence is not None and (
@@ -110,15 +116,15 @@ class LandmarkPrediction:
 
     @property
     def points_mm(self) -> tuple[Point, ...] | None:
-        """K pairs (x, y) in mm from the centre of the first pixel; None where the spacing is unknown."""
+        """K points in mm along the axes from the centre of the first pixel; None where the spacing is unknown."""
         if self.spacing_mm is None:
             return None
-        width, height = self.spacing_mm
-        return tuple((x * width, y * height) for x, y in self.points_px)
+        steps = self.spacing_mm
+        return tuple(tuple(x * step for x, step in zip(point, steps, strict=True)) for point in self.points_px)
 
     @property
     def radius_mm(self) -> tuple[float, ...] | None:
-        """K radii in mm, by the longer side of a pixel; None where the spacing or the radius is unknown."""
+        """K radii in mm, by the longest side of a pixel; None where the spacing or the radius is unknown."""
         if self.spacing_mm is None or self.radius_px is None:
             return None
         return tuple(max(self.spacing_mm) * radius for radius in self.radius_px)
@@ -126,8 +132,10 @@ class LandmarkPrediction:
     @property
     def landmark_outside(self) -> tuple[bool, ...]:
         """For each landmark, whether it lies beyond the edge of the image."""
-        width, height = self.size_px
-        return tuple(not (-0.5 <= x <= width - 0.5 and -0.5 <= y <= height - 0.5) for x, y in self.points_px)
+        sides = self.size_px
+        return tuple(
+            not all(-0.5 <= x <= side - 0.5 for x, side in zip(point, sides, strict=True)) for point in self.points_px
+        )
 
     @property
     def outside(self) -> bool:
@@ -144,35 +152,28 @@ def original_points(prediction: Tensor, image: MetaTensor, landmarks: Landmarks,
     """Carry the network's landmarks to pixels of the file.
 
     Args:
-        prediction: normalised landmarks (K, 2).
-        image: the network's image (C, X, Y), tracked.
+        prediction: normalised landmarks (K, n).
+        image: the network's image (C, X, Y) or volume (C, X, Y, Z), tracked.
         landmarks: the K landmarks, see :func:`monai_degia.landmark_set`.
         label: what to call the image in a message.
 
     Returns:
-        K pairs (x, y), pixels of the file.
+        K points, pixels of the file.
 
     Raises:
         ValueError: if the prediction has another number of landmarks, or is not finite.
 
     """
     names = landmark_names(landmarks)
-    if prediction.shape != (len(names), 2):
+    if prediction.shape != (len(names), image.ndim - 1):
         raise UserError(
-            f"The network gives predictions of shape {tuple(prediction.shape)}, {len(names)} landmarks are named: use "
-            "the landmarks that it was trained on."
+            f"The network gives predictions of shape {tuple(prediction.shape)}, {len(names)} landmarks are named for "
+            f"an image of {image.ndim - 1} dimensions: use the landmarks that it was trained on."
         )
     if not torch.isfinite(prediction).all():
         raise UserError(f"The prediction for {label} is not finite: the weights are of no use. Train anew.")
     points = LandmarkPreprocessing.to_file(prediction, image, landmarks)
-    return tuple((float(x), float(y)) for x, y in points)
-
-
-def is_mirrored(image: MetaTensor) -> bool:
-    """Whether an odd number of flips lies between the scene and the tracked image, beside one that the file stores."""
-    original = torch.as_tensor(image.meta["original_affine"], dtype=torch.float64)
-    blocks = (image.affine.double()[:2, :2], original[:2, :2])
-    return bool(math.prod(float(torch.linalg.det(block)) for block in blocks) < 0) != is_stored_mirrored(image.meta)
+    return tuple(tuple(map(float, point)) for point in points)
 
 
 def relative_name(file: str | Path, folder: str | Path | None) -> str:
@@ -193,10 +194,11 @@ def landmark_prediction(
     """Put together what is known of an image and what was found in it.
 
     Args:
-        image: the network's picture (C, X, Y) with the meta data of :class:`monai_degia.FileGeometryd`.
+        image: the network's picture (C, X, Y) or volume (C, X, Y, Z) with the meta data of
+            :class:`monai_degia.FileGeometryd`.
         given: further fields of the sample: ``spacing`` of the file in mm if the meta data do not have it, and
             optionally ``spacing_source``, ``sop_instance_uid``, ``modality``, ``picture`` and ``picture_affine``.
-        found: normalised landmarks ``pred`` (K, 2), and optionally ``confidence`` (K,) and ``radius`` (K,), a fraction
+        found: normalised landmarks ``pred`` (K, n), and optionally ``confidence`` (K,) and ``radius`` (K,), a fraction
             of the size of the hand that was found, both NaN where they are withheld; ``disagreement`` (K,),
             ``domain_shift`` and ``mirrored``.
         landmarks: the K landmarks, see :func:`monai_degia.landmark_set`.
@@ -227,8 +229,8 @@ def landmark_prediction(
         output_name=name if output_name is None else output_name,
         names=landmark_names(landmarks),
         points_px=points,
-        size_px=(int(meta["spatial_shape"][0]), int(meta["spatial_shape"][1])),
-        spacing_mm=(float(spacing[0]), float(spacing[1])) if known else None,
+        size_px=tuple(int(side) for side in meta["spatial_shape"]),
+        spacing_mm=tuple(map(float, spacing)) if known else None,
         spacing_source=_text("spacing_source", given, meta) if known else "",
         affine=None if str(file).lower().endswith(PICTURE_SUFFIXES) else _rows(meta["file_affine"]),
         confidence=None if withheld else confidence,

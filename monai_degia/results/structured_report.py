@@ -66,13 +66,15 @@ class StructuredReportWriter:
             The file written; None if the image is no DICOM file.
 
         Raises:
-            ValueError: if the DICOM file lacks the identifiers that a report must refer to, names a character set that
-                DICOM does not have, or has attributes of patient or study that cannot be copied.
+            ValueError: if it is a volume, or the DICOM file lacks the identifiers that a report must refer to, names a
+                character set that DICOM does not have, or has attributes of patient or study that cannot be copied.
 
         """
         if not (record.sop_instance_uid or is_dicom(record.file)):
             _logger.info("%s is no DICOM file: it gets no structured report.", record.image)
             return None
+        if len(record.size_px) != 2:
+            raise UserError(f"{record.image} is a volume, of which there is no structured report: ask for markups.")
         path = self.output_dir / f"{record.output_name}{self.ending}"
         with _discreet():
             source = _read_header(record)

@@ -66,6 +66,12 @@ def test_a_segmentation_survives_inverted_volumes_with_overlays(run: Run, write_
     assert int.from_bytes((generated / "count.i64").read_bytes(), "little") == 2 * 8
 
 
+@pytest.mark.docs
+def test_landmarks_are_found_in_volumes_of_any_orientation(run: Run) -> None:
+    ((found, mean_place),) = run("volumes.py")
+    assert found < 0.5 * mean_place and found < 4
+
+
 def test_every_script_is_run_here() -> None:
     scripts = {str(path.relative_to(EXAMPLES)) for path in EXAMPLES.rglob("*.py")} - {"shapes.py"}
     scripts -= {"own_anatomy/draw_vertebrae.py"}  # run by the commands of docs/how_to/own_data.md

@@ -21,10 +21,11 @@ class AnnotatedImage:
     Args:
         image: path of the image as written, with forward slashes.
         points: float64 (K, 2), pixels of the image file as it is stored: x to the right, y down, integers at pixel
-            centres. NaN where there is no label.
+            centres. (K, 3) in a volume: voxels along the axes of its array. NaN where there is no label.
         occluded: bool (K,), landmarks that are labelled and hidden; default: none.
         where: place in the file for messages, such as ``line 7`` or ``annotations[3]``.
-        size: (width, height) of the image in pixels as the annotation file states it; None if it does not.
+        size: (width, height) of the image in pixels as the annotation file states it, with a depth in a volume; None
+            if it does not.
         fields: what else the file says of the image (patient, split, spacing_mm, class, ...).
         problem: why it cannot be used; empty if it can.
         confidence: float64 (K,) in [0, 1] for what a model found; None for what a person labelled.
@@ -39,7 +40,7 @@ class AnnotatedImage:
     points: np.ndarray
     occluded: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=bool))
     where: str = ""
-    size: tuple[int, int] | None = None
+    size: tuple[int, ...] | None = None
     fields: Mapping[str, Any] = field(default_factory=dict)
     problem: str = ""
     confidence: np.ndarray | None = None
@@ -50,14 +51,20 @@ class AnnotatedImage:
         hidden = np.asarray(self.occluded, dtype=bool)
         hidden = hidden if len(hidden) else np.zeros(len(points), dtype=bool)
         sure = None if self.confidence is None else np.asarray(self.confidence, dtype=np.float64)
-        if points.ndim != 2 or points.shape[1] != 2 or len(hidden) != len(points):
+        if points.ndim != 2 or points.shape[1] not in (2, 3) or len(hidden) != len(points):
             raise UserError(
-                f"{self.image}: points must be (K, 2) and occluded (K,), got {points.shape} and {hidden.shape}."
+                f"{self.image}: points must be (K, 2) or (K, 3) and occluded (K,), got {points.shape} and "
+                f"{hidden.shape}."
             )
         if sure is not None and sure.shape != (len(points),):
             raise UserError(f"{self.image}: confidence must be {len(points)} numbers, got shape {sure.shape}.")
         for name, value in (("points", points), ("occluded", hidden), ("confidence", sure)):
             object.__setattr__(self, name, value)
+
+    @property
+    def spatial_dims(self) -> int:
+        """2 in a flat image, 3 in a volume."""
+        return int(self.points.shape[1])
 
     @property
     def labelled(self) -> np.ndarray:

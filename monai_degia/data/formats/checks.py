@@ -14,7 +14,7 @@ from monai_degia.errors import UserError
 
 __all__ = ["FAULT_KINDS", "Fault", "find_faults", "never_labelled", "refuse_faults"]
 
-Size = tuple[int, int]
+Size = tuple[int, ...]
 
 _SIDEWAYS = (5, 6, 7, 8)
 _EQUAL = 0.01  # pixels; points of one image that are no farther apart say nothing
@@ -152,22 +152,22 @@ def _twice(images: Sequence[AnnotatedImage]) -> dict[int, str]:
 
 
 def _placeholder(image: AnnotatedImage, names: Sequence[str]) -> str:
-    """A pair of one value that is exactly 0 or negative; tools whose origin is the corner make 0 a -0.5."""
-    x, y = image.points.T
+    """Coordinates of one value that is exactly 0 or negative; tools whose origin is the corner make 0 a -0.5."""
+    x = image.points[:, 0]
     value = x + 0.5 if np.isin(x, (-0.5, -1.5)).any() else x
-    marked = (x == y) & ((x == 0) | (x == -0.5) | (x <= -1))
+    marked = (image.points == x[:, None]).all(axis=1) & ((x == 0) | (x == -0.5) | (x <= -1))
     if not marked.any():
         return ""
     first = float(value[marked][0])
     which = listed([name for name, flag in zip(names, marked, strict=True) if flag])
-    return f"{which} at {first:g}/{first:g}; leave the cells of a missing landmark empty"
+    return f"{which} at {'/'.join([f'{first:g}'] * image.spatial_dims)}; leave the cells of a missing landmark empty"
 
 
 def _equal(image: AnnotatedImage) -> str:
     points = image.points[image.labelled]
     if len(points) < 2 or np.ptp(points, axis=0).max() > _EQUAL:
         return ""
-    return f"all {len(points)} points are at ({points[0, 0]:g}, {points[0, 1]:g})"
+    return f"all {len(points)} points are at ({', '.join(f'{value:g}' for value in points[0])})"
 
 
 def _is_small(points: np.ndarray) -> bool:
@@ -178,7 +178,7 @@ def _fractions(points: np.ndarray, size: Size | None, all_small: bool) -> str:
     tiny = size is not None and max(size) <= 4
     if not len(points) or tiny or not (all_small or (len(points) > 1 and _is_small(points))):
         return ""
-    of = f"the {size[0]} x {size[1]} image" if size else "the image"
+    of = f"the {' x '.join(map(str, size))} image" if size else "the image"
     return f"all coordinates lie within {points.min():g} to {points.max():g}; multiply by the sides of {of}"
 
 
@@ -198,8 +198,8 @@ def _percent(images: Sequence[AnnotatedImage], sizes: Sequence[Size | None]) -> 
 
 
 def _against_size(image: AnnotatedImage, size: Size | None, turn: int, upright: bool, margin: float) -> dict[str, str]:
-    """Faults that show against the size of the file."""
-    if size is None:
+    """Faults that show against the size of a picture's file."""
+    if size is None or not len(size) == image.spatial_dims == 2:
         return {}
     turned = (size[1], size[0])
     # A tool that is known to turn pictures has not done so if it states the size of the file.

@@ -68,7 +68,7 @@ def _is_read(child: ElementTree.Element, label: str | None) -> bool:
     return child.tag == "points" if label is None else child.tag == "skeleton" and child.get("label") == label
 
 
-def _about(image: ElementTree.Element) -> tuple[str, tuple[int, int] | None, str]:
+def _about(image: ElementTree.Element) -> tuple[str, tuple[int, ...] | None, str]:
     size = stated_size(image.get("width"), image.get("height"))
     return image.get("name", ""), size, f"image id={image.get('id')}"
 

@@ -94,4 +94,4 @@ def stated_or_read_size(image: AnnotatedImage, folder: Path | None, form: str) -
     if size is None:
         where = f" and {folder} has no such picture" if folder else ""
         raise UserError(f"{form} needs the size of {image.image}, which is not known{where}. Pass image_dir.")
-    return size
+    return int(size[0]), int(size[1])

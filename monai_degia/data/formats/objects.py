@@ -15,7 +15,7 @@ from monai_degia.errors import UserError, did_you_mean
 
 __all__ = [
     *("LabelledObject", "annotation_set", "identity", "image_path", "stated_size", "mapping", "mappings"),
-    *("number_or_nan", "which_of"),
+    *("number_or_nan", "only_some", "which_of"),
 ]
 
 
@@ -25,10 +25,10 @@ class LabelledObject:
 
     Args:
         image: path as the tool writes it.
-        points: by name, (x, y) in the pixels of the tool; a landmark that is not among them has no label.
+        points: by name, (x, y) in the pixels of the tool, or (x, y, z); a landmark that is not among them has no label.
         hidden: names of those that are labelled and occluded.
         where: place in the file.
-        size: (width, height) of the image, None if not stated.
+        size: (width, height) of the image, with a depth in a volume; None if not stated.
         fields: what else is known.
         problem: why it cannot be used.
         aliases: other paths of the image.
@@ -36,10 +36,10 @@ class LabelledObject:
     """
 
     image: str
-    points: Mapping[str, tuple[float, float]]
+    points: Mapping[str, tuple[float, ...]]
     hidden: frozenset[str] = frozenset()
     where: str = ""
-    size: tuple[int, int] | None = None
+    size: tuple[int, ...] | None = None
     fields: Mapping[str, Any] = field(default_factory=dict)
     problem: str = ""
     aliases: tuple[str, ...] = ()
@@ -75,10 +75,10 @@ def number_or_nan(value: Any) -> float:
         return float("nan")
 
 
-def stated_size(width: Any, height: Any) -> tuple[int, int] | None:
-    """(width, height) as a file states them; None unless both are whole numbers above 0."""
-    sides = [number_or_nan(side) for side in (width, height)]
-    return (int(sides[0]), int(sides[1])) if all(side > 0 and side % 1 == 0 for side in sides) else None
+def stated_size(*given: Any) -> tuple[int, ...] | None:
+    """(width, height), or (width, height, depth), as a file states them; None unless all are whole numbers above 0."""
+    sides = [number_or_nan(side) for side in given]
+    return tuple(map(int, sides)) if all(side > 0 and side % 1 == 0 for side in sides) else None
 
 
 def annotation_set(
@@ -112,10 +112,11 @@ def annotation_set(
         key = path if path and not labelled.problem else f"\0{len(by_image)}"
         by_image.setdefault(key, []).append(labelled)
     chosen = [_one(group, options.several) for group in by_image.values()]
+    dims = max((len(point) for labelled in chosen for point in labelled.points.values()), default=2)
     crowded = sum(len(group) > 1 for group in by_image.values())
     if crowded and options.several != "refuse":
         notes = (*notes, f"{count_of(crowded, 'image')} with several objects: the {options.several} was taken.")
-    images = tuple(_image(labelled, found) for labelled in chosen)
+    images = tuple(_image(labelled, found, dims) for labelled in chosen)
     return AnnotationSet(found, images, tuple(bones), form, tuple(notes))
 
 
@@ -138,15 +139,22 @@ def _extent(labelled: LabelledObject) -> float:
     return float(np.ptp(points, axis=0).max()) if len(points) else 0.0
 
 
-def _image(labelled: LabelledObject, names: Sequence[str]) -> AnnotatedImage:
+def _image(labelled: LabelledObject, names: Sequence[str], spatial_dims: int) -> AnnotatedImage:
     problem = labelled.problem
-    points = np.array([labelled.points.get(name, (np.nan, np.nan)) for name in names], dtype=np.float64)
-    points = points.reshape(len(names), 2)
-    half = np.isnan(points).sum(axis=1) == 1
+    points = np.full((len(names), spatial_dims), np.nan)
+    for index, name in enumerate(names):
+        point = labelled.points.get(name, ())
+        points[index, : len(point)] = point
+        if 0 < len(point) < spatial_dims and not problem:
+            problem = f"{name} has {len(point)} coordinates, others of this file have {spatial_dims}"
+    gaps = np.isnan(points).sum(axis=1)
+    half = (gaps > 0) & (gaps < spatial_dims)
     if np.isinf(points).any() and not problem:
         problem = "a coordinate is infinite"
     if half.any() and not problem:
-        problem = f"{listed([name for name, odd in zip(names, half, strict=True) if odd])} has only one of x and y"
+        problem = (
+            f"{listed([name for name, odd in zip(names, half, strict=True) if odd])} has only {only_some(spatial_dims)}"
+        )
     points[half | np.isinf(points).any(axis=1)] = np.nan
     return AnnotatedImage(
         image=image_path(labelled.image),
@@ -158,6 +166,11 @@ def _image(labelled: LabelledObject, names: Sequence[str]) -> AnnotatedImage:
         problem=problem,
         aliases=labelled.aliases,
     )
+
+
+def only_some(spatial_dims: int) -> str:
+    """What a point has that lacks a coordinate."""
+    return {2: "one of x and y", 3: "some of x, y and z"}[spatial_dims]
 
 
 def which_of(kind: str, given: str | None, available: Sequence[str], why: str) -> str:

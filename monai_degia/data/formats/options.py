@@ -48,6 +48,7 @@ class AnnotationFormat:
             None if it cannot be written.
         corner: what the tool counts at the centre of the first pixel: 0, or 0.5 where its origin is the corner.
         upright: whether the tool shows pictures turned by their Exif orientation, and counts pixels of that.
+        volumes: whether it has a place for points in volumes, (x, y, z) in voxels.
         options: fields of ReadOptions, but for ``names``, ``several`` and ``origin``, that it has a use for.
 
     """
@@ -61,3 +62,4 @@ class AnnotationFormat:
     corner: float = 0.0
     upright: bool = False
     options: frozenset[str] = frozenset()
+    volumes: bool = False

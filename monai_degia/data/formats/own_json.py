@@ -41,7 +41,8 @@ def _read(content: Content, options: ReadOptions) -> AnnotationSet:
     """Read ``{"landmark_names": [...], "training": [...]}``, or a bare list, which is what inference writes.
 
     The ``landmarks`` of an item are a list in the order of ``landmark_names`` with ``null`` for a missing one, or an
-    object from name to [x, y]. ``occluded`` is a list of names; ``bones`` of the file a list of pairs of names.
+    object from name to [x, y]; in volumes to [x, y, z]. ``occluded`` is a list of names; ``bones`` of the file a list
+    of pairs of names.
     """
     about = content.value if isinstance(content.value, dict) else {}
     sections = _sections(about) if about else {"": content.value}
@@ -52,7 +53,10 @@ def _read(content: Content, options: ReadOptions) -> AnnotationSet:
     )
     items = sections[section]
     names = _names(about.get("landmark_names"), items, options)
-    images = tuple(_image(f"{section}[{i}]" if section else f"[{i}]", item, names) for i, item in enumerate(items))
+    dims = _spatial_dims(items)
+    images = tuple(
+        _image(f"{section}[{i}]" if section else f"[{i}]", item, names, dims) for i, item in enumerate(items)
+    )
     pairs = about.get("bones") if isinstance(about.get("bones"), list) else []
     bones = tuple((str(pair[0]), str(pair[1])) for pair in pairs or [] if isinstance(pair, list) and len(pair) == 2)
     return AnnotationSet(names, images, bones, format="json")
@@ -70,8 +74,8 @@ def _names(own: Any, items: Sequence[Any], options: ReadOptions) -> tuple[str, .
     return options.names
 
 
-def _image(where: str, item: Any, names: Sequence[str]) -> AnnotatedImage:
-    empty = np.full((len(names), 2), np.nan)
+def _image(where: str, item: Any, names: Sequence[str], dims: int) -> AnnotatedImage:
+    empty = np.full((len(names), dims), np.nan)
     if not isinstance(item, dict):
         problem = f"{item!r:.60} where an object with image and landmarks belongs"
         return AnnotatedImage("", empty, where=where, problem=problem)
@@ -83,12 +87,12 @@ def _image(where: str, item: Any, names: Sequence[str]) -> AnnotatedImage:
     if isinstance(given, dict):
         given = [given.get(name) for name in names]
     try:
-        points = _points(given, names)
+        points = _points(given, names, dims)
     except ValueError as error:
         problem = problem or str(error)
     hidden = list(item["occluded"]) if isinstance(item.get("occluded"), list) else []
     sides = item.get("size")
-    size = stated_size(*sides) if isinstance(sides, list) and len(sides) == 2 else None
+    size = stated_size(*sides) if isinstance(sides, list) and len(sides) == dims else None
     return AnnotatedImage(
         image_path(image),
         points,
@@ -100,18 +104,27 @@ def _image(where: str, item: Any, names: Sequence[str]) -> AnnotatedImage:
     )
 
 
-def _points(given: Any, names: Sequence[str]) -> np.ndarray:
+def _spatial_dims(items: Sequence[Any]) -> int:
+    """3 if there is a point of three coordinates, else 2."""
+    given = [item.get("landmarks") for item in items if isinstance(item, dict)]
+    lists = [list(own.values()) if isinstance(own, dict) else own for own in given]
+    points = [point for own in lists if isinstance(own, list) for point in own]
+    return 3 if any(isinstance(point, list) and len(point) == 3 for point in points) else 2
+
+
+def _points(given: Any, names: Sequence[str], dims: int) -> np.ndarray:
     if not isinstance(given, list) or len(given) != len(names):
         found = f"{len(given)} landmarks" if isinstance(given, list) else f"landmarks {given!r:.40}"
         raise UserError(f"{found} where {len(names)} are expected")
-    points = np.full((len(names), 2), np.nan)
+    points = np.full((len(names), dims), np.nan)
+    form = {2: "a pair [x, y]", 3: "a triple [x, y, z]"}[dims]
     for index, pair in enumerate(given):
-        if pair is None or pair in ([], [None, None]):
+        if pair is None or pair in ([], [None] * dims):
             continue
         values = [number_or_nan(value) for value in pair] if isinstance(pair, list) else []
         odd = [value for value in pair if value is None or isinstance(value, bool)] if isinstance(pair, list) else []
-        if len(values) != 2 or odd or (np.isnan(values).sum() == 1):
-            raise UserError(f"coordinate {pair!r:.40} is not a number, or not in a pair [x, y]")
+        if len(values) != dims or odd or 0 < np.isnan(values).sum() < dims:
+            raise UserError(f"coordinate {pair!r:.40} is not a number, or not in {form}")
         if np.isinf(values).any():
             raise UserError(f"coordinate of {names[index]} is infinite")
         points[index] = values
@@ -148,5 +161,6 @@ JSON = AnnotationFormat(
     recognise=_recognise,
     read=_read,
     write=_write,
+    volumes=True,
     options=frozenset({"section"}),
 )

@@ -15,8 +15,9 @@ from monai_degia.data.formats.content import load_content
 from monai_degia.data.formats.label_studio import LABEL_STUDIO, task
 from monai_degia.data.formats.objects import image_path
 from monai_degia.data.formats.options import WriteOptions
+from monai_degia.data.formats.registry import ANNOTATION_FORMATS
 from monai_degia.data.formats.wording import listed
-from monai_degia.data.formats.write import save_files, shown_in
+from monai_degia.data.formats.write import check_dimensions, save_files, shown_in
 from monai_degia.errors import UserError, did_you_mean
 
 __all__ = ["PREDICTION_FORMATS", "FoundLandmarks", "annotations_of", "write_predictions"]
@@ -36,13 +37,13 @@ class FoundLandmarks(Protocol):
         ...
 
     @property
-    def points_px(self) -> tuple[tuple[float, float], ...]:
-        """K pairs (x, y), pixels of the file."""
+    def points_px(self) -> tuple[tuple[float, ...], ...]:
+        """K points (x, y), pixels of the file; (x, y, z) of a volume."""
         ...
 
     @property
-    def size_px(self) -> tuple[int, int]:
-        """(width, height) of the file."""
+    def size_px(self) -> tuple[int, ...]:
+        """(width, height) of the file, with a depth in a volume."""
         ...
 
     @property
@@ -120,6 +121,7 @@ def write_predictions(
         hint = did_you_mean(format, PREDICTION_FORMATS)
         raise UserError(f"Unknown format of predictions {format!r}.{hint} Available: {', '.join(PREDICTION_FORMATS)}.")
     found = annotations_of(predictions)
+    check_dimensions(found, ANNOTATION_FORMATS[format])
     if format == LABEL_STUDIO.name:
         found = shown_in(found, LABEL_STUDIO, None if image_dir is None else Path(image_dir).expanduser())
     text = PREDICTION_FORMATS[format](found, None if reference is None else Path(reference).expanduser())

@@ -75,7 +75,7 @@ def _read(content: Content, options: ReadOptions) -> AnnotationSet:
     ``a.mrk.json`` and ``a.png.mrk.json`` belong to ``a.png`` in the same sub-folder of ``image_dir`` (default: beside
     the file). Control points are landmarks by their labels; one that is not placed (``positionStatus``) has no label.
     Positions are LPS or RAS millimetres (Slicer's markups schema 1.0.3) in the frame in which ITK reads the image, with
-    indices at pixel centres, and come back to pixels by that.
+    indices at pixel centres, and come back to pixels by that: x and y of an image, of a volume x, y and z.
     """
     root = content.path if content.kind == "folder" else content.path.parent
     files = sorted(content.path.rglob(f"*{_ENDING}")) if content.kind == "folder" else [content.path]
@@ -102,8 +102,8 @@ def _object(content: Content, root: Path, images: _Images) -> LabelledObject:
     problem = ""
     if len(away) and away.max() > _PLANE_TOLERANCE:
         problem = f"{list(positions)[int(away.argmax())]} lies {away.max():.1f} mm off the image's plane"
-    pairs = {key: (float(x), float(y)) for key, (x, y) in zip(positions, points, strict=True)}
-    return LabelledObject(name, pairs, frozenset(hidden), where, frame.size, problem=problem)
+    by_name = {key: tuple(map(float, point)) for key, point in zip(positions, points, strict=True)}
+    return LabelledObject(name, by_name, frozenset(hidden), where, frame.size, problem=problem)
 
 
 def _control_points(content: Content) -> tuple[dict[str, np.ndarray], set[str]]:
@@ -143,7 +143,7 @@ def _write(annotations: AnnotationSet, options: WriteOptions) -> Mapping[str, st
         file = find_image(image, [options.image_dir])
         if file is None or posixpath.isabs(image.image):
             raise UserError(f"{options.image_dir} has no image {image.image}, whose place in space Slicer needs.")
-        positions = viewer_frame(file).positions(image.points)
+        positions = viewer_frame(file, image.spatial_dims).positions(image.points)
         files[f"{image.image}{_ENDING}"] = json.dumps(_markups(image, annotations.names, positions), indent=1) + "\n"
     return files
 
@@ -172,4 +172,5 @@ SLICER = AnnotationFormat(
     read=_read,
     write=_write,
     options=frozenset({"image_dir"}),
+    volumes=True,
 )

@@ -17,7 +17,7 @@ from monai_degia.data.formats.wording import listed
 from monai_degia.errors import UserError
 from monai_degia.io.files import whole_file
 
-__all__ = ["save_files", "shown_in", "write_annotations"]
+__all__ = ["check_dimensions", "save_files", "shown_in", "write_annotations"]
 
 _logger = logging.getLogger(__name__)
 
@@ -56,10 +56,21 @@ def write_annotations(
     unusable = [f"{image.where} ({image.image}): {image.problem}" for image in annotations.images if image.problem]
     if unusable:
         raise UserError(f"{len(unusable)} images cannot be used: {listed(unusable, 3)}. Correct or leave them out.")
+    check_dimensions(annotations, form)
     folder = None if image_dir is None else Path(image_dir).expanduser()
     shown = shown_in(annotations, form, folder)
     files = form.write(shown.moved(form.corner), WriteOptions(category, folder))
     return save_files(Path(path).expanduser(), files, overwrite)
+
+
+def check_dimensions(annotations: AnnotationSet, form: AnnotationFormat) -> None:
+    """Refuse points of a volume for a tool that has only flat pictures."""
+    solid = [image.image for image in annotations.images if image.spatial_dims > 2]
+    if solid and not form.volumes:
+        able = ", ".join(name for name, other in ANNOTATION_FORMATS.items() if other.volumes)
+        raise UserError(
+            f"{solid[0]} has points in a volume, and {form.title} knows flat pictures alone. For volumes: {able}."
+        )
 
 
 def shown_in(annotations: AnnotationSet, form: AnnotationFormat, folder: Path | None) -> AnnotationSet:

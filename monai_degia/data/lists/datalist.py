@@ -66,8 +66,8 @@ def load_datalist(
         num_classes: if given, classes must be smaller.
         mirror_where: like ``where``; marks the rows whose image must be mirrored. A row's own ``mirror`` adds to it,
             or ``mirrored``, as inference names it.
-        spacing: pixel size in mm, one number or [x, y]. A row's own ``spacing_mm`` (JSON: or ``spacing``) goes before;
-            as text it is one number, or x and y with a blank between.
+        spacing: pixel size in mm, one number or [x, y], or [x, y, z] in volumes. A row's own ``spacing_mm`` (JSON: or
+            ``spacing``) goes before; as text it is one number, or as many as there are axes with blanks between.
         outside_margin: how far a landmark may lie beyond the image's edge, as a fraction of the side: labels of
             a hand that is cut off by the image are often extrapolated.
         allow_outside: accept landmarks at any distance beyond the edge.
@@ -87,9 +87,9 @@ def load_datalist(
         origin: see there.
 
     Returns:
-        Items with ``image`` (path), ``landmarks`` (float32 array (K, 2), NaN where a landmark has no label), ``class``,
-        ``domain``, ``modality``, ``mirror`` and, where known, ``spacing`` (float32 array (2,), mm), ``group`` and
-        ``split``.
+        Items with ``image`` (path), ``landmarks`` (float32 array (K, n), NaN where a landmark has no label; n is 2,
+        3 in volumes), ``class``, ``domain``, ``modality``, ``mirror`` and, where known, ``spacing`` (float32 array
+        (n,), mm), ``group`` and ``split``.
 
     Raises:
         ValueError: if the file, a row or an image does not fit.

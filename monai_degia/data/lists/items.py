@@ -109,7 +109,7 @@ def _item(record: AnnotatedImage, rules: ItemRules) -> dict[str, Any]:
             item[name] = str(record.fields[column])
     own = [record.fields[key] for key in ("spacing_mm", "spacing") if record.fields.get(key) not in (None, "")]
     spacing = own[0] if own else rules.spacing
-    return item if spacing is None else {**item, "spacing": _spacing(spacing)}
+    return item if spacing is None else {**item, "spacing": _spacing(spacing, record.spatial_dims)}
 
 
 def _image_path(record: AnnotatedImage, folders: Sequence[Path]) -> Path:
@@ -124,6 +124,8 @@ def _image_path(record: AnnotatedImage, folders: Sequence[Path]) -> Path:
 def _check_inside(points: np.ndarray, image: Path, margin: float) -> None:
     if not len(points) or not image.name.lower().endswith(PICTURE_SUFFIXES):
         return  # the size of a DICOM or NIfTI image is known only after it has been decoded
+    if points.shape[1] != 2:
+        raise UserError(f"points have {points.shape[1]} coordinates, and the image is a flat picture")
     sides = size_of_picture(image)
     if sides is None:
         raise UserError("the image file cannot be opened: it is damaged, or no picture")
@@ -157,12 +159,13 @@ def _mirror(record: AnnotatedImage, where: Mapping[str, Any]) -> bool:
     return not _YES.isdisjoint(flags.values()) or (bool(where) and matches(record, where))
 
 
-def _spacing(value: Any) -> np.ndarray:
+def _spacing(value: Any, spatial_dims: int) -> np.ndarray:
     try:
         sides = value.split() if isinstance(value, str) else value
-        spacing = np.broadcast_to(np.array(sides, dtype=np.float32), (2,)).copy()
+        spacing = np.broadcast_to(np.array(sides, dtype=np.float32), (spatial_dims,)).copy()
     except (TypeError, ValueError):
-        raise UserError(f"spacing {value!r} is not one number or a pair [x, y] in mm") from None
+        form = {2: "a pair [x, y]", 3: "a triple [x, y, z]"}[spatial_dims]
+        raise UserError(f"spacing {value!r} is not one number or {form} in mm") from None
     if not (np.isfinite(spacing).all() and (spacing > 0).all()):
         raise UserError(f"spacing {value!r} must be positive, in mm")
     return spacing

@@ -161,13 +161,13 @@ def merge_datalists(*datalists: Sequence[Item]) -> list[Item]:
     """Join data lists of several domains so that their items can stand in one batch.
 
     Args:
-        datalists: lists of items; all landmarks must be of one shape (K, 2).
+        datalists: lists of items; all landmarks must be of one shape (K, n).
 
     Returns:
         All items in order. Where only some items know a ``spacing``, the others get NaN: unknown, never 1 mm.
 
     Raises:
-        ValueError: if there is nothing to join, or the domains differ in the number of landmarks.
+        ValueError: if there is nothing to join, or the domains differ in the number of landmarks, or of their axes.
 
     """
     merged = [dict(item) for datalist in datalists for item in datalist]
@@ -183,9 +183,13 @@ def merge_datalists(*datalists: Sequence[Item]) -> list[Item]:
         raise UserError(
             f"Domains differ in the number of landmarks: {listed}. Load all with the same landmarks=... (by name)."
         )
+    axes = {np.shape(item["landmarks"])[-1]: item.get("domain", "?") for item in merged if "landmarks" in item}
+    if len(axes) > 1:
+        listed = "; ".join(f"{domain!r} {count}" for count, domain in axes.items())
+        raise UserError(f"Domains differ in the number of axes: {listed}. Images and volumes need a network each.")
     if any("spacing" in item for item in merged):
         for item in merged:
-            item.setdefault("spacing", np.full(2, np.nan, dtype=np.float32))
+            item.setdefault("spacing", np.full(next(iter(axes), 2), np.nan, dtype=np.float32))
     return merged
 
 

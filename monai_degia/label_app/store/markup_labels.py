@@ -148,7 +148,7 @@ def _frame(file: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     writes, so that both directions follow one map.
     """
     with suppress(UserError):
-        shown = viewer_frame(file)
+        shown = viewer_frame(file, spatial_dims=2)
         return shown.origin, shown.axes, np.array(shown.size)
     try:
         sample = FileGeometryd("image")(LoadAnyImaged("image")({"image": str(file)}))

@@ -65,14 +65,16 @@ NAN[1, 0, 0] = float("nan")
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: radial_error(TARGET[0], TARGET[0]), r"prediction must have shape \(B, K, 2\) .* got \(3, 2\)"),
-        (lambda: radial_error(TARGET, torch.zeros(2, 3, 3)), r"target must have shape \(B, K, 2\)"),
+        (lambda: radial_error(TARGET[0], TARGET[0]), r"prediction must have shape \(B, K, 2\), .* got \(3, 2\)"),
+        (lambda: radial_error(TARGET, torch.zeros(2, 3, 4)), r"target must have shape \(B, K, 2\)"),
+        (lambda: radial_error(TARGET, torch.zeros(2, 3, 3)), r"one shape, got \(2, 3, 2\) and \(2, 3, 3\)"),
         (lambda: radial_error(TARGET, TARGET[:, :2]), r"one shape, got \(2, 3, 2\) and \(2, 2, 2\)"),
         (lambda: radial_error(NAN, TARGET), r"prediction must be finite, but sample\(s\) \[1\]"),
         (lambda: normalized_mse(TARGET, NAN * torch.inf), r"target must be finite, but sample\(s\) \[0, 1\]"),
         (lambda: hand_size(TARGET * torch.inf), "target must be finite"),
         (lambda: radial_error(TARGET, TARGET, (1.0,)), r"spacing must have shape \(2,\) or \(2, 2\), got \(1,\)"),
         (lambda: radial_error(TARGET, TARGET, (1.0, 0.0)), r"spacing must be positive and finite, got \[1.0, 0.0\]"),
+        (lambda: radial_error(*[torch.rand(2, 3, 3)] * 2, (1, 2)), r"must have shape \(3,\) or \(2, 3\), got \(2,\)"),
         (lambda: to_pixels(TARGET, (-1, 2)), "image_size must be positive"),
         (lambda: nme(TARGET, TARGET * torch.tensor([1.0, 0.0])[:, None, None]), r"is 0 in sample\(s\) \[1\]"),
         (lambda: success_detection_rate(RADIAL[0], (1.0,)), r"errors must have shape \(B, K\)"),

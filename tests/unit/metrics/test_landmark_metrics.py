@@ -74,8 +74,15 @@ def used() -> LandmarkMSEMetric:
         (lambda: used()([TARGET[0], TARGET[0, :2]], [TARGET[0]] * 2), r"different shapes, \[\(2, 2\), \(3, 2\)\]"),
         (lambda: used()(TARGET), "needs the reference landmarks y"),
         (lambda: used()(TARGET * float("nan"), TARGET), "must be finite"),
-        (lambda: MeanRadialErrorMetric((64,)), r"image_size must be two positive numbers \(x, y\), got \(64,\)"),
+        (
+            lambda: MeanRadialErrorMetric((64,)),
+            r"image_size must be two positive numbers \(x, y\), or three in volumes, got \(64,\)",
+        ),
         (lambda: MeanRadialErrorMetric(SIZE, spacing=(0, 1)), "spacing must be two positive numbers"),
+        (
+            lambda: NormalizedMeanErrorMetric(SIZE, None, (1, 1, 3)),
+            "spacing must have as many numbers as image_size, 2",
+        ),
         (lambda: SuccessDetectionRateMetric(SIZE), "Give thresholds_px alone, or thresholds_mm and spacing"),
         (lambda: SuccessDetectionRateMetric(SIZE, thresholds_mm=(2,)), "Give thresholds_px alone"),
         (lambda: SuccessDetectionRateMetric(SIZE, (2,), spacing=(1, 1)), "Give thresholds_px alone"),

@@ -119,7 +119,10 @@ class WrongCount(nn.Module):
         ({"head": "heatmaps"}, "Unknown head 'heatmaps'. Did you mean 'heatmap'\\? Available: regression, heatmap"),
         ({"num_landmarks": 0}, "num_landmarks must be at least 1, got 0"),
         ({"in_channels": 0}, "in_channels must be at least 1, got 0"),
-        ({"image_size": (64,)}, r"image_size must be two positive numbers of pixels \(X, Y\), got \(64,\)"),
+        (
+            {"image_size": (64,)},
+            r"image_size must be two positive numbers of pixels \(X, Y\), or three .*, got \(64,\)",
+        ),
         ({"image_size": (64, 31)}, r"image_size \(64, 31\) is too small: backbone .* needs at least 32"),
         ({"backbone": "lenet", "image_size": (15, 64)}, "backbone LeNet needs at least 16 pixels"),
         ({"dropout": 1.0}, r"dropout must be in \[0, 1\), got 1.0"),

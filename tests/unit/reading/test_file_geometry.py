@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 import torch
 from monai.data import DataLoader, Dataset, MetaTensor
+from monai.transforms import Compose, Flipd, Rotated
 from torch import Tensor
 
 from monai_degia.reading.file_geometry import FileGeometryd
@@ -44,3 +45,12 @@ def test_identity_of_the_instance_is_kept_and_all_formats_collate() -> None:
     assert batch.meta["sop_instance_uid"] == ["1.2.3", ""] and batch.meta["spacing_source"] == ["", "affine"]
     assert set(map(str, batch.meta)) >= {"filename_or_obj", "spatial_shape", "original_affine", "affine"}
     assert not {"mode", "extra"} & set(map(str, batch.meta))
+
+
+def test_what_lazy_transforms_left_collates_whether_they_interpolated_or_not() -> None:
+    steps = [Flipd("image", 0), Rotated("image", 0.3, mode="bilinear")]
+    left = [Compose([step], lazy=True)({"image": image((0.2, 0.4))}) for step in steps]
+    assert [tuple(sample["image"].affine.shape) for sample in left] == [(3, 3), (4, 4)], "vacuous"
+    batch = next(iter(DataLoader(Dataset(left, FileGeometryd("image")), batch_size=2)))["image"]
+    assert batch.affine.shape == batch.meta["original_affine"].shape == (2, 4, 4)
+    torch.testing.assert_close(batch.affine[0, :2, :2], left[0]["image"].affine[:2, :2])

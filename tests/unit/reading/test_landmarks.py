@@ -9,6 +9,7 @@ from monai.transforms import (
     CenterSpatialCropd,
     Compose,
     Flipd,
+    Orientationd,
     RandAffined,
     Resized,
     ResizeWithPadOrCropd,
@@ -16,6 +17,7 @@ from monai.transforms import (
 from PIL import Image
 from torch.testing import assert_close
 
+from monai_degia.reading.file_geometry import FileGeometryd
 from monai_degia.reading.images import LoadAnyImaged
 from monai_degia.reading.landmarks import (
     DenormalizeLandmarksd,
@@ -28,9 +30,11 @@ from monai_degia.reading.landmarks import (
     landmarks_to_original,
     normalize_landmarks,
 )
+from monai_degia.reading.upright import is_mirrored
 
 SIZE = (90, 60)
 NAMES = ["nose", "left_eye", "right_eye"]
+FILE = {"filename_or_obj": "a.nii", "spatial_shape": (8, 9, 7)}
 
 
 def blobs(points: np.ndarray, size: tuple[int, int] = SIZE, sigma: float = 2.0) -> np.ndarray:
@@ -157,7 +161,7 @@ def test_errors_say_what_to_do() -> None:
         LandmarksToWorldd("landmarks")({**sample(), "landmarks": np.zeros((3, 3))})
     with pytest.raises(ValueError, match=r"\(\.\.\., 2\), got \(4, 3\)"):
         normalize_landmarks(torch.zeros(4, 3), SIZE)
-    with pytest.raises(ValueError, match=r"two positive numbers \(X, Y\), got \(5, 0\)"):
+    with pytest.raises(ValueError, match=r"two positive numbers \(X, Y\), or three \(X, Y, Z\), got \(5, 0\)"):
         denormalize_landmarks(torch.zeros(4, 2), (5, 0))
     with pytest.raises(ValueError, match="original_affine, got Tensor"):
         landmarks_to_original(torch.zeros(3, 2), torch.zeros(1, 5, 5))
@@ -165,3 +169,20 @@ def test_errors_say_what_to_do() -> None:
         FlipMarkedd("image", landmark_keys="landmarks")
     with pytest.raises(ValueError, match="3 landmarks, but 21 names"):
         FlipMarkedd("image", landmark_keys="landmarks", names="hand21")({**sample(), "mirror": True})
+
+
+def test_axes_of_a_volume_may_be_reversed_and_left_stays_left() -> None:
+    """An orientation is a matter of the array; mirroring makes another body, and is undone in the names."""
+    affine = torch.diag(torch.tensor([-2.0, 1.0, 3.0, 1.0], dtype=torch.float64))
+    image = MetaTensor(torch.rand(1, 8, 9, 7), affine=affine, meta={"original_affine": affine.numpy().copy()})
+    given = {"image": image, "landmarks": torch.rand(3, 3) * 6, "mirror": True}
+    turned = [Orientationd("image", "RAS", labels=None), LandmarksToImaged("landmarks")]
+    flip = FlipMarkedd("image", landmark_keys="landmarks", names=NAMES)
+    for steps, mirrored in ((turned, False), ([flip, *turned], True), ([flip, flip, *turned], False)):
+        moved = Compose([LandmarksToWorldd("landmarks"), *steps])(given)
+        assert is_mirrored(moved["image"]) is mirrored
+        back = landmarks_to_original(moved["landmarks"], moved["image"], NAMES)
+        assert_close(back, given["landmarks"], atol=1e-4, rtol=0)
+        kept = FileGeometryd("image")({"image": MetaTensor(moved["image"], meta={**moved["image"].meta, **FILE})})
+        assert is_mirrored(kept["image"]) is mirrored
+    assert "mirrored_by_flip" not in image.meta, "the sample that was given has changed"

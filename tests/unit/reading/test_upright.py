@@ -9,8 +9,7 @@ from PIL import Image
 
 from monai_degia.reading.images import LoadAnyImaged
 from monai_degia.reading.landmarks import LandmarksToImaged, LandmarksToWorldd, landmarks_to_original
-from monai_degia.reading.upright import TurnUprightd
-from monai_degia.results.prediction import is_mirrored
+from monai_degia.reading.upright import TurnUprightd, is_mirrored
 
 STORED = np.random.default_rng(0).integers(0, 256, (12, 20, 3), dtype=np.uint8)  # rows, columns
 

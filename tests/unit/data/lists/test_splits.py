@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from monai_degia.data.lists.same_picture import joined_groups, same_pictures
-from monai_degia.data.lists.splits import SPLITS, checked_splits, split_datalist
+from monai_degia.data.lists.splits import SPLITS, checked_splits, merge_datalists, split_datalist
 
 THIRDS = [0.5, 0.25, 0.25]
 
@@ -107,3 +107,11 @@ def test_parts_have_the_names_that_messages_use() -> None:
     assert SPLITS == ("training", "validation", "test")
     with pytest.raises(ValueError, match="cannot be divided into 2 parts"):
         split_datalist(items_of(2, split=["training", "test"]), [0.5, 0.5])
+
+
+def test_volumes_join_with_as_many_unknown_millimetres_and_never_with_images() -> None:
+    known, other = {"landmarks": np.zeros((4, 3)), "spacing": np.ones(3, np.float32)}, {"landmarks": np.zeros((4, 3))}
+    merged = merge_datalists([{**known, "domain": "a"}], [{**other, "domain": "b"}])
+    assert merged[1]["spacing"].shape == (3,) and np.isnan(merged[1]["spacing"]).all()
+    with pytest.raises(ValueError, match="differ in the number of axes: 'a' 3; 'flat' 2"):
+        merge_datalists([{**known, "domain": "a"}], [{"landmarks": np.zeros((4, 2)), "domain": "flat"}])
