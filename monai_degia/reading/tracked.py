@@ -56,7 +56,9 @@ def map_points(points: Any, affine: Tensor, to_image: bool = False) -> Tensor:
         ValueError: if the points have another shape, or there is no way back because the affine has no inverse.
 
     """
-    tensor, dims = convert_to_tensor(points, dtype=torch.float64, track_meta=False), len(affine) - 1
+    # A list of lists, too, as a data list in JSON has it.
+    tensor = torch.as_tensor(convert_to_tensor(points, dtype=torch.float64, track_meta=False, wrap_sequence=True))
+    dims = len(affine) - 1
     if tensor.ndim != 2 or tensor.shape[1] != dims:
         axes = ", ".join("XYZ"[:dims])
         raise UserError(

@@ -1,10 +1,10 @@
-"""A 3-D UNet for the prostate in MRI, trained on two groups of hospitals by five methods, judged on a third one.
+"""The prostate in MRI, its mask or seven landmarks: trained on two groups of hospitals, judged on a third one.
 
-    python docs/examples/segmentation/compare.py DATASET_DIR RESULTS_DIR [--seeds 0 1 2] [--only plain degia]
+    python docs/examples/segmentation/compare.py DATASET_DIR RESULTS_DIR [--task landmarks] [--only plain degia]
 
 Each run is `train.json` with the overlays of its method, as `python -m monai.bundle run` takes them. It leaves one
-result file, and is not repeated where that is there already. Dice of each volume is written for the held-out volumes of
-the source, for those under changes of appearance (by which settings are chosen), and for the unseen group.
+result file, and is not repeated where that is there already. The figure of each volume is written for the held-out
+volumes of the source, for those under changes of appearance (by which settings are chosen), and for the unseen group.
 """
 
 from __future__ import annotations
@@ -12,15 +12,21 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
 import torch
 from monai.bundle import ConfigParser
+from monai.data import Dataset
 from monai.metrics import DiceHelper
+from torch import Tensor
+
+import monai_degia
 
 HERE = Path(__file__).parent
+TASKS: dict[str, list[str]] = {"segmentation": [], "landmarks": ["landmarks.yaml"]}
 METHODS: dict[str, list[str]] = {
     "plain": [],
     "random intensity": ["random_intensity.yaml"],
@@ -40,105 +46,121 @@ SHIFTS: dict[str, dict[str, Any]] = {
 }
 
 
-def run(overlays: list[str], seed: int, dataset_dir: Path, output_dir: Path, options: dict[str, Any]) -> dict[str, Any]:
-    """Train once and evaluate on every set; Dice of each volume, by the name of the set."""
-    files = [str(HERE / name) for name in ("train.json", *overlays, "evaluate.json")]
-    config = ConfigParser.load_config_files(files)
-    config["run"] = ["$@train#trainer.run()"]
-    parser = ConfigParser(config)
-    given = {"seed": seed, "dataset_dir": str(dataset_dir), "output_dir": str(output_dir), **options}
-    parser.update(given)
+def run(task: str, overlays: list[str], seed: int, dataset_dir: Path, output_dir: Path) -> dict[str, Any]:
+    """Train once and evaluate on every set; the figure of each volume, by the name of the set."""
+    parser = _config(task, overlays)
+    parser.update({"seed": seed, "dataset_dir": str(dataset_dir), "output_dir": str(output_dir)})
     parser.get_parsed_content("initialize")
     start = time.process_time()
-    parser.get_parsed_content("run")
+    parser.get_parsed_content("train#trainer").run()
     seconds = time.process_time() - start
     network = parser.get_parsed_content("network").eval()
-    sets = {"source_heldout": ("source_heldout", None), "unseen_D": ("unseen_D", None)}
+    device = parser.get_parsed_content("device")
+
+    @torch.no_grad()
+    def predict(image: Tensor) -> Tensor:
+        return network(image.clamp(0, 1)[None].to(device)).cpu()
+
+    sets = {name: (name, None) for name in ("source_heldout", "unseen_D")}
     sets |= {f"source_heldout, {name}": ("source_heldout", shift) for name, shift in SHIFTS.items()}
-    dice = {name: _dice(parser, network, *where) for name, where in sets.items()}
-    return {"overlays": overlays, "options": options, "seed": seed, "seconds": round(seconds), "dice": dice}
+    figures = {name: _figures(parser, task, predict, *where) for name, where in sets.items()}
+    return {"overlays": overlays, "seed": seed, "seconds": round(seconds), "figures": figures}
 
 
-def _dice(parser: ConfigParser, network: torch.nn.Module, split: str, shift: dict[str, Any] | None) -> dict[str, float]:
-    """Dice of each volume of a split, whose images a transform may have changed."""
+def floor(task: str, dataset_dir: Path) -> dict[str, float]:
+    """The mean figure of one prediction for all volumes, which ignores them: the mean of the source's labels."""
+    parser = _config(task, [])
+    parser["dataset_dir"] = str(dataset_dir)
+    labels = [_label(item, task) for item in _items(parser, "source_train")]
+    middle = torch.stack([label.float() for label in labels]).mean(0)
+    if task == "segmentation":
+        middle = torch.where(middle >= 0.5, 10.0, -10.0)
+    sets = ("source_heldout", "unseen_D")
+    return {name: mean(_figures(parser, task, lambda image: middle[None], name).values()) for name in sets}
+
+
+def _config(task: str, overlays: list[str]) -> ConfigParser:
+    files = ["train.json", *TASKS[task], *overlays, "evaluate.json"]
+    return ConfigParser(ConfigParser.load_config_files([str(HERE / name) for name in files]))
+
+
+def _items(parser: ConfigParser, split: str, shift: dict[str, Any] | None = None) -> Dataset:
+    """The volumes of a split, whose images a transform may change: the same way whenever it is asked."""
     parser["split"] = split
     parser["evaluate#shift"] = shift or {"_target_": "Identityd", "keys": "image"}
     parser.parse(True)
     dataset = parser.get_parsed_content("evaluate#dataset")
-    random = dataset.transform.transforms[-1]
-    if hasattr(random, "set_random_state"):
-        random.set_random_state(0)
-    helper = DiceHelper(sigmoid=True, reduction="mean", get_not_nans=False)
-    device = parser.get_parsed_content("device")
+    dataset.transform.set_random_state(0)
+    return dataset
+
+
+def _label(item: dict[str, Any], task: str) -> Tensor:
+    """A mask, or landmarks in network coordinates."""
+    if task == "segmentation":
+        return item["label"].as_tensor()
+    return monai_degia.normalize_landmarks(item["landmarks"], item["image"].shape[1:])
+
+
+def _figures(
+    parser: ConfigParser,
+    task: str,
+    predict: Callable[[Tensor], Tensor],
+    split: str,
+    shift: dict[str, Any] | None = None,
+) -> dict[str, float]:
+    """Dice of each volume of a split, or the mean distance of its landmarks as a share of the gland's length."""
+    metric: Any
+    if task == "segmentation":
+        metric = DiceHelper(sigmoid=True, reduction="mean", get_not_nans=False)
+    else:
+        size, names, spacing = (parser.get_parsed_content(name) for name in ("spatial_shape", "names", "spacing"))
+        metric = monai_degia.NormalizedMeanErrorMetric(size, names, spacing)
     found = {}
-    for item in dataset:
-        with torch.no_grad():
-            logits = network(item["image"].as_tensor()[None].clamp(0, 1).to(device))
-        name = Path(item["image"].meta["filename_or_obj"]).name.removesuffix(".nii.gz")
-        found[name] = round(float(helper(logits.cpu(), item["label"].as_tensor()[None])), 4)
+    for item in _items(parser, split, shift):
+        prediction, label = predict(item["image"].as_tensor()), _label(item, task)[None]
+        if task == "landmarks":
+            metric.reset()
+            metric(prediction, label)
+        value = metric(prediction, label) if task == "segmentation" else metric.aggregate()
+        found[Path(item["image"].meta["filename_or_obj"]).name.removesuffix(".nii.gz")] = round(float(value), 4)
     return found
 
 
-def floor(dataset_dir: Path) -> dict[str, float]:
-    """Dice of the mean mask of the source, which ignores the image."""
-    parser = ConfigParser(
-        ConfigParser.load_config_files([str(HERE / f"{name}.json") for name in ("train", "evaluate")])
-    )
-    parser["dataset_dir"] = str(dataset_dir)
-    masks = {}
-    for split in ("source_train", "source_heldout", "unseen_D"):
-        parser["split"] = split
-        parser.parse(True)
-        masks[split] = [item["label"].as_tensor().bool() for item in parser.get_parsed_content("evaluate#dataset")]
-    shape = torch.stack(masks.pop("source_train")).float().mean(0) >= 0.5
-    return {
-        split: mean(float(2 * (mask & shape).sum() / (mask.sum() + shape.sum())) for mask in each)
-        for split, each in masks.items()
-    }
-
-
-def table(results_dir: Path) -> str:
-    """Mean and standard deviation over seeds of the mean Dice over volumes, as markdown, from result files alone."""
+def tables(results_dir: Path) -> list[str]:
+    """From the result files of a task alone: means and standard deviations over seeds, and differences by volume."""
     runs = [json.loads(path.read_text()) for path in sorted(results_dir.glob("*_seed=*.json"))]
+    of = {method: [run for run in runs if run["method"] == method] for method in METHODS}
     lowest = json.loads((results_dir / "floor.json").read_text())
-    lines = [
-        "| method | source, held out | the same, changed | unseen | seeds | seconds |",
-        "|---|---|---|---|---|---|",
-    ]
-    lines.append(f"| mean mask of the source | {lowest['source_heldout']:.3f} | | {lowest['unseen_D']:.3f} | | |")
-    for name in [name for name in METHODS if any(run["method"] == name for run in runs)]:
-        own = [run for run in runs if run["method"] == name]
-        changed = [mean(_mean(r, f"source_heldout, {shift}") for shift in SHIFTS) for r in own]
+    lines = ["| method | held out | held out, changed | unseen | seeds | seconds |", "|---|---|---|---|---|---|"]
+    lines.append(f"| mean of the source's labels | {lowest['source_heldout']:.3f} | | {lowest['unseen_D']:.3f} | | |")
+    for method, own in ((method, own) for method, own in of.items() if own):
+        changed = [mean(_mean(run, f"source_heldout, {shift}") for shift in SHIFTS) for run in own]
         columns = [[_mean(r, "source_heldout") for r in own], changed, [_mean(r, "unseen_D") for r in own]]
         cells = " | ".join(_spread(column) for column in columns)
-        lines.append(f"| {name} | {cells} | {len(own)} | {mean(r['seconds'] for r in own):.0f} |")
-    return "\n".join(lines)
+        lines.append(f"| {method} | {cells} | {len(own)} | {mean(run['seconds'] for run in own):.0f} |")
+    return ["\n".join(lines), *_differences(of)]
 
 
-def paired(results_dir: Path, name: str = "unseen_D") -> str:
-    """By how much Dice of each method is above that of random intensity, volume by volume, as markdown.
-
-    Each volume's Dice is the mean over seeds; behind the mean difference stands its standard error over volumes.
-    """
-    runs = [json.loads(path.read_text()) for path in sorted(results_dir.glob("*_seed=*.json"))]
-    of = {method: [run["dice"][name] for run in runs if run["method"] == method] for method in METHODS}
+def _differences(of: dict[str, list[dict[str, Any]]], name: str = "unseen_D") -> list[str]:
+    """By how much each method differs from random intensity: mean and standard error over volumes, seeds averaged."""
     volumes = {
-        method: {volume: mean(each[volume] for each in own) for volume in own[0]} for method, own in of.items() if own
+        method: {volume: mean(run["figures"][name][volume] for run in own) for volume in own[0]["figures"][name]}
+        for method, own in of.items()
+        if own
     }
     base = volumes.pop("random intensity", None)
     if base is None:
-        return ""
-    lines = ["| method | Dice above random intensity | volumes above it |", "|---|---|---|"]
+        return []
+    lines = ["| method | unseen, less random intensity | volumes above it |", "|---|---|---|"]
     for method, own in volumes.items():
         gains = [own[volume] - base[volume] for volume in base]
-        error = stdev(gains) / len(gains) ** 0.5
-        above = sum(gain > 0 for gain in gains)
-        lines.append(f"| {method} | {mean(gains):+.3f} ± {error:.3f} | {above} of {len(gains)} |")
-    return "\n".join(lines)
+        above = f"{sum(gain > 0 for gain in gains)} of {len(gains)}"
+        lines.append(f"| {method} | {mean(gains):+.3f} ± {stdev(gains) / len(gains) ** 0.5:.3f} | {above} |")
+    return ["\n".join(lines)]
 
 
 def _mean(result: dict[str, Any], name: str) -> float:
-    return mean(result["dice"][name].values())
+    return mean(result["figures"][name].values())
 
 
 def _spread(values: list[float]) -> str:
@@ -146,24 +168,24 @@ def _spread(values: list[float]) -> str:
 
 
 def main() -> None:
-    """Run what is not done yet and print the table."""
+    """Run what is not done yet and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dataset_dir", type=Path, help="folder with images/, labels/ and splits.json")
-    parser.add_argument("results_dir", type=Path, help="gets one JSON file a run")
+    parser.add_argument("results_dir", type=Path, help="gets one JSON file a run, beside the run's folder")
+    parser.add_argument("--task", choices=TASKS, default="segmentation")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--only", nargs="+", choices=METHODS, default=list(METHODS))
-    parser.add_argument("--max_epochs", type=int, default=14)
-    arguments = parser.parse_args()
-    arguments.results_dir.mkdir(parents=True, exist_ok=True)
-    options = {"max_epochs": arguments.max_epochs}
-    for seed in arguments.seeds:
-        for method in arguments.only:
-            path = arguments.results_dir / f"{method.replace(' ', '_')}_seed={seed}.json"
+    options = parser.parse_args()
+    options.results_dir.mkdir(parents=True, exist_ok=True)
+    lowest = floor(options.task, options.dataset_dir)
+    (options.results_dir / "floor.json").write_text(json.dumps(lowest) + "\n")
+    for seed in options.seeds:
+        for method in options.only:
+            path = options.results_dir / f"{method.replace(' ', '_')}_seed={seed}.json"
             if not path.exists():
-                result = run(METHODS[method], seed, arguments.dataset_dir, path.with_suffix(""), options)
+                result = run(options.task, METHODS[method], seed, options.dataset_dir, path.with_suffix(""))
                 path.write_text(json.dumps({"method": method, **result}, indent=1) + "\n")
-    (arguments.results_dir / "floor.json").write_text(json.dumps(floor(arguments.dataset_dir)) + "\n")
-    print(table(arguments.results_dir), paired(arguments.results_dir), sep="\n\n")
+    print("\n\n".join(tables(options.results_dir)))
 
 
 if __name__ == "__main__":

@@ -186,3 +186,9 @@ def test_axes_of_a_volume_may_be_reversed_and_left_stays_left() -> None:
         kept = FileGeometryd("image")({"image": MetaTensor(moved["image"], meta={**moved["image"].meta, **FILE})})
         assert is_mirrored(kept["image"]) is mirrored
     assert "mirrored_by_flip" not in image.meta, "the sample that was given has changed"
+
+
+def test_points_as_lists_of_numbers() -> None:
+    image = MetaTensor(torch.rand(1, 6, 5), affine=torch.diag(torch.tensor([2.0, 3.0, 1.0, 1.0])))
+    sample = LandmarksToWorldd("landmarks")({"image": image, "landmarks": [[1, 2], [3.5, 0]]})
+    assert_close(sample["landmarks"], torch.tensor([[2.0, 6.0], [7.0, 0.0]]))
