@@ -11,7 +11,7 @@ STUDIES ?= $(SAMPLES)
 PORT ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo bench label label-install test test-fast test-long test-label docs lint clean
+.PHONY: help install demo bench label label-install test test-fast test-long test-label test-trust soak test-min docs lint clean
 
 help:
 	@echo "make install    a virtual environment in $(VENV) with everything to develop"
@@ -22,6 +22,7 @@ help:
 	@echo "make test-fast  the tests without the slow ones"
 	@echo "make test-long  exports, several processes, a report of 10,000 images"
 	@echo "make test-label the tests of the MONAI Label app against a real server, in an environment of its own"
+	@echo "make test-trust damaged files, killed processes, full disks (6 minutes on 2 cores); make soak does an hour of it"
 	@echo "make docs       the documentation in docs/_build/html; runs its notebooks, examples and commands"
 	@echo "make lint       format, lint and types"
 
@@ -53,7 +54,7 @@ $(LABEL_STAMP): setup.py
 	touch $@
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not docs and not label and not long"
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not docs and not label and not long and not trust"
 
 test-long: $(STAMP)
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m long
@@ -62,7 +63,14 @@ test-label: $(STAMP) $(LABEL_STAMP)
 	$(BIN)/python -m pytest -q -m label
 
 test-fast: $(STAMP)
-	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow and not docs and not label and not long"
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow and not docs and not label and not long and not trust"
+
+test-trust: $(STAMP)
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m trust
+
+# A hundred thousand damaged files, many kills, ten thousand steps.
+soak: $(STAMP)
+	MONAI_DEGIA_SOAK=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal -m trust
 
 docs: $(STAMP)
 	rm -rf docs/api docs/_build

@@ -67,6 +67,7 @@ EXTRAS["dev"] = [
     *EXTRAS["onnx"],
     *EXTRAS["sleap"],
     *EXTRAS["sr"],
+    "hypothesis",
     "mypy",
     "pytest",
     "pytest-xdist",

@@ -230,6 +230,8 @@ def _check_types(content: Mapping[str, Any]) -> None:
         raise ValueError(f"coverage is {coverage!r:.40}, not a share between 0 and 1")
     if label_error is None or not 0 <= label_error <= 1e6:
         raise ValueError(f"label_error is {label_error!r:.40}, not a distance of 0 or more")
+    if content.get("refined") is None:
+        raise ValueError("refined, the model of refined landmarks, is missing")
     for name, kind in (("weights", str), ("flow_weights", str), ("copies", dict), ("left_out", dict)):
         if content.get(name) is not None and not isinstance(content[name], kind):
             raise ValueError(f"{name} is {content[name]!r:.40}, not a {kind.__name__}")
