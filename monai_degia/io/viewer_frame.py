@@ -102,7 +102,7 @@ def _asks_for_much(file: Path) -> bool:
     try:
         if is_dicom_file(file):
             with discreet():
-                tags = pydicom.dcmread(file, stop_before_pixels=True, force=True)
+                tags = pydicom.dcmread(file, force=True)
                 lengths = [getattr(tags.get_item(tag), "length", 0) or 0 for tag in tags.keys()]  # noqa: SIM118
             return any(file.stat().st_size < length < _UNDEFINED for length in lengths)
         width, height = tiff_size(file) or (0, 0)

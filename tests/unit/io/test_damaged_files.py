@@ -1,6 +1,7 @@
 """Damaged files of every kind end in one message that names them: what fuzzing found, once and for all."""
 
 import json
+import struct
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ import nibabel
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from monai_degia.data.digits.files import read_digits
@@ -23,8 +25,11 @@ from monai_degia.data.published.coco import read_coco
 from monai_degia.data.published.listing import read_json_file
 from monai_degia.engines.run_folder import run_of
 from monai_degia.errors import UserError
+from monai_degia.io.own_process import answer_of_process
 from monai_degia.io.tensor_files import read_tensors
+from monai_degia.io.viewer_frame import viewer_frame
 from monai_degia.label_app.store.model_folder import ModelFolder
+from monai_degia.label_app.store.sample_images import write_sample_images
 from monai_degia.metrics.calibration import ScoreCalibration
 from monai_degia.networks.weights import load_weights
 from monai_degia.reading.images import LoadAnyImaged
@@ -149,7 +154,7 @@ def test_trainings_that_name_weights_no_disk_takes(tmp_path: Path) -> None:
         ModelFolder(tmp_path, tmp_path)
 
 
-@pytest.mark.parametrize("entry", [{"coverage": 1.5}, {"coverage": None}, {"label_error": -1}])
+@pytest.mark.parametrize("entry", [{"coverage": 1.5}, {"coverage": None}, {"label_error": -1}, {"refined": None}])
 def test_a_calibration_out_of_range(entry: dict[str, Any], tmp_path: Path) -> None:
     model = {"confidence": [0.0] * 5, "radius": [0.0] * 5}
     (tmp_path / "a.json").write_text(json.dumps({"refined": model, "tolerance": 0.1, **entry}))
@@ -176,3 +181,25 @@ def test_a_nifti_without_thickness_is_a_picture(tmp_path: Path) -> None:
 def test_exif_that_ends_early_is_none(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(b"\xff\xd8\xff\xe1\x00\x10Exif\0\0II*\0\xff\xd9")
     assert exif_orientation(tmp_path / "a.jpg") == 1
+
+
+def test_slicer_is_not_asked_for_memory_that_a_damaged_header_names(tmp_path: Path) -> None:
+    Image.new("L", (30, 20)).save(tmp_path / "a.tif")
+    data = (tmp_path / "a.tif").read_bytes()
+    for width in (struct.pack("<HHII", 256, 4, 1, 30), struct.pack("<HHII", 256, 3, 1, 30)):
+        data = data.replace(width, struct.pack("<HHII", 256, 4, 1, 0x7FFFFFFF))
+    (tmp_path / "a.tif").write_bytes(data)
+    write_sample_images(tmp_path / "b", image_size=32)
+    radiograph = next((tmp_path / "b").glob("*.dcm"))
+    assert viewer_frame(radiograph).size == (32, 32)
+    with radiograph.open("ab") as file:
+        file.write(struct.pack("<HH2sHI", 0x7FE1, 0x10, b"OB", 0, 0x60000000) + bytes(8))
+    for path in (tmp_path / "a.tif", radiograph):
+        with pytest.raises(UserError, match="is damaged, or too large for Slicer's reader"):
+            viewer_frame(path)
+
+
+def test_a_reader_that_dies_takes_nobody_along() -> None:
+    with pytest.raises(UserError, match=r"a\.mat is none: its reader did not survive it .SIGSEGV"):
+        answer_of_process("import os\nos.kill(os.getpid(), 11)", failing="a.mat is none")
+    assert answer_of_process("print(sys.argv[1:])", "x", "y", failing="") == "['x', 'y']"
