@@ -6,6 +6,7 @@ STAMP := $(VENV)/.installed
 # MONAI Label needs older packages than the rest, so it has an environment of its own.
 LABEL_VENV ?= .venv-label
 LABEL_STAMP := $(LABEL_VENV)/.installed
+MIN_VENV ?= .venv-min
 SAMPLES := runs/label/studies
 STUDIES ?= $(SAMPLES)
 PORT ?= 8000
@@ -23,6 +24,7 @@ help:
 	@echo "make test-long  exports, several processes, a report of 10,000 images"
 	@echo "make test-label the tests of the MONAI Label app against a real server, in an environment of its own"
 	@echo "make test-trust damaged files, killed processes, full disks (6 minutes on 2 cores); make soak does an hour of it"
+	@echo "make test-min   the fast tests with the lowest versions that setup.py allows, in an environment of its own"
 	@echo "make docs       the documentation in docs/_build/html; runs its notebooks, examples and commands"
 	@echo "make lint       format, lint and types"
 
@@ -71,6 +73,14 @@ test-trust: $(STAMP)
 # A hundred thousand damaged files, many kills, ten thousand steps.
 soak: $(STAMP)
 	MONAI_DEGIA_SOAK=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal -m trust
+
+# The lowest versions that setup.py allows, in an environment of their own.
+test-min:
+	test -x $(MIN_VENV)/bin/python || $(PYTHON) -m venv $(MIN_VENV)
+	$(MIN_VENV)/bin/python -m pip install --quiet --upgrade pip
+	$(MIN_VENV)/bin/python -m pip install --quiet --editable . --constraint tests/minimum_versions.txt pytest pytest-xdist h5py
+	$(MIN_VENV)/bin/python -m pytest -q -n 2 --dist worksteal -m "not slow and not docs and not label and not long and not trust" \
+		tests/unit tests/properties
 
 docs: $(STAMP)
 	rm -rf docs/api docs/_build
