@@ -1,6 +1,7 @@
 """Processes that are killed, at moments of all kinds: what goes on from there ends like what was never stopped."""
 
 import os
+import pickle
 import random
 import shutil
 import signal
@@ -10,12 +11,15 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
 import monai_degia
+from monai_degia.experiments.grids import Row, Run
+from monai_degia.experiments.runner import run_grid
 
 pytestmark = pytest.mark.trust
 
@@ -62,7 +66,7 @@ def run(*arguments: str) -> str:
     return told
 
 
-def kill(process: "subprocess.Popen[str]", come: Callable[[], bool]) -> None:
+def kill(process: "subprocess.Popen[Any]", come: Callable[[], bool]) -> None:
     """Kill a process and its children as soon as a moment has come; one that ended before is no failure."""
     while process.poll() is None and not come():
         time.sleep(0.002)
@@ -181,3 +185,35 @@ def check_results(good: Path, found: Path, *names: str) -> None:
     assert {p.name for p in good.glob("*.*")} == {p.name for p in found.glob("*.*")}
     for name in (*names, *(p.name for p in good.glob("*.png"))):
         assert (good / name).read_bytes() == (found / name).read_bytes(), name
+
+
+GRID = """
+import pickle, sys
+from monai_degia.experiments.runner import run_grid
+run_grid(*pickle.loads(open(sys.argv[1], "rb").read()))
+"""
+
+
+@pytest.mark.parametrize("seed", range(3 if SOAK else 0))
+def test_a_grid_killed_at_random(seed: int, tmp_path: Path) -> None:
+    """Its workers die with it or end by themselves; the same grid then goes on to the same numbers."""
+    few = "$monai_degia.write_synthetic_dataset(@dataset_dir + '/{0}', '{0}', 12)"
+    options = {"max_epochs": 3, "iterations_per_epoch": 1, "batch_size": 4, "images_per_round": 4, "ascent::steps": 1}
+    options |= {"source_list::path": few.format("photo"), "unseen_lists::0::path": few.format("depth")}
+    options |= {"unseen_lists::1::path": few.format("xray")}
+    overlays = ("data/synthetic", "backbone/lenet", "method/degia")
+    runs = [Run(Row({"network": "lenet", "method": "degia"}, overlays, options), number) for number in (1, 2)]
+    began = time.monotonic()
+    whole = run_grid(runs, REPO, tmp_path / "whole", tmp_path / "data")
+    seconds = time.monotonic() - began
+    (tmp_path / "runs.pkl").write_bytes(pickle.dumps((runs, REPO, tmp_path / "killed", tmp_path / "data")))
+    process = subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", GRID, str(tmp_path / "runs.pkl")],
+        env={**os.environ, "PYTHONPATH": str(REPO)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    kill(process, after(random.Random(seed).uniform(0.2, 0.9) * seconds))
+    found = run_grid(runs, REPO, tmp_path / "killed", tmp_path / "data")
+    assert [entry["metrics"] for entry in found] == [entry["metrics"] for entry in whole]
