@@ -80,7 +80,7 @@ test-min:
 	$(MIN_VENV)/bin/python -m pip install --quiet --upgrade pip
 	$(MIN_VENV)/bin/python -m pip install --quiet --editable . --constraint tests/minimum_versions.txt pytest pytest-xdist h5py
 	$(MIN_VENV)/bin/python -m pytest -q -n 2 --dist worksteal -m "not slow and not docs and not label and not long and not trust" \
-		tests/unit tests/properties
+		tests/unit tests/properties --ignore tests/unit/label_app  # that has an environment of its own
 
 docs: $(STAMP)
 	rm -rf docs/api docs/_build
