@@ -6,12 +6,13 @@ STAMP := $(VENV)/.installed
 # MONAI Label needs older packages than the rest, so it has an environment of its own.
 LABEL_VENV ?= .venv-label
 LABEL_STAMP := $(LABEL_VENV)/.installed
+MIN_VENV ?= .venv-min
 SAMPLES := runs/label/studies
 STUDIES ?= $(SAMPLES)
 PORT ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo bench label label-install test test-fast test-long test-label docs lint clean
+.PHONY: help install demo bench label label-install test test-fast test-long test-label test-trust soak test-min docs lint clean
 
 help:
 	@echo "make install    a virtual environment in $(VENV) with everything to develop"
@@ -22,6 +23,8 @@ help:
 	@echo "make test-fast  the tests without the slow ones"
 	@echo "make test-long  exports, several processes, a report of 10,000 images"
 	@echo "make test-label the tests of the MONAI Label app against a real server, in an environment of its own"
+	@echo "make test-trust damaged files, killed processes, full disks (6 minutes on 2 cores); make soak does an hour of it"
+	@echo "make test-min   the fast tests with the lowest versions that setup.py allows, in an environment of its own"
 	@echo "make docs       the documentation in docs/_build/html; runs its notebooks, examples and commands"
 	@echo "make lint       format, lint and types"
 
@@ -53,7 +56,7 @@ $(LABEL_STAMP): setup.py
 	touch $@
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not docs and not label and not long"
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not docs and not label and not long and not trust"
 
 test-long: $(STAMP)
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m long
@@ -62,7 +65,22 @@ test-label: $(STAMP) $(LABEL_STAMP)
 	$(BIN)/python -m pytest -q -m label
 
 test-fast: $(STAMP)
-	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow and not docs and not label and not long"
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow and not docs and not label and not long and not trust"
+
+test-trust: $(STAMP)
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m trust
+
+# A hundred thousand damaged files, many kills, ten thousand steps.
+soak: $(STAMP)
+	MONAI_DEGIA_SOAK=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal -m trust
+
+# The lowest versions that setup.py allows, in an environment of their own.
+test-min:
+	test -x $(MIN_VENV)/bin/python || $(PYTHON) -m venv $(MIN_VENV)
+	$(MIN_VENV)/bin/python -m pip install --quiet --upgrade pip
+	$(MIN_VENV)/bin/python -m pip install --quiet --editable . --constraint tests/minimum_versions.txt pytest pytest-xdist h5py
+	$(MIN_VENV)/bin/python -m pytest -q -n 2 --dist worksteal -m "not slow and not docs and not label and not long and not trust" \
+		tests/unit tests/properties --ignore tests/unit/label_app  # that has an environment of its own
 
 docs: $(STAMP)
 	rm -rf docs/api docs/_build

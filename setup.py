@@ -67,6 +67,7 @@ EXTRAS["dev"] = [
     *EXTRAS["onnx"],
     *EXTRAS["sleap"],
     *EXTRAS["sr"],
+    "hypothesis",
     "mypy",
     "pytest",
     "pytest-xdist",
@@ -88,6 +89,7 @@ setup(
     python_requires=">=3.10",
     packages=find_packages(include=["monai_degia", "monai_degia.*"]),
     package_data={"monai_degia": ["py.typed", "data/lists/sets/*.json", "reports/report_page/*"]},
+    # The lowest versions are those that `make test-min` runs the tests with.
     install_requires=[
         "filelock>=3.12",
         "jinja2>=3.1",
@@ -96,7 +98,7 @@ setup(
         "monai>=1.6",
         "networkx",
         "nibabel",
-        "numpy",
+        "numpy>=1.26",
         "pillow",
         "pydicom>=2.4",
         "pytorch-ignite>=0.5",
@@ -104,7 +106,7 @@ setup(
         "SimpleITK",
         "tensorboard",
         "torch>=2.8",
-        "torchvision",
+        "torchvision>=0.23",
         "tqdm",
         *EXTRAS["bundle"],
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -134,7 +135,7 @@ class AppearanceParametrization(Parametrization):
         parts = []
         for size, patches in self.patches.items():
             start = (kernel.shape[-1] - size) // 2
-            middle = (Ellipsis, *[slice(start, start + size)] * self.dims)
+            middle: Any = (Ellipsis, *[slice(start, start + size)] * self.dims)
             parts.append(kernel[self.rows[size]][middle].flatten(2) @ patches)
         return torch.cat(parts)[self.order].view_as(self.image)
 

@@ -104,6 +104,7 @@ def _landmarks(options: argparse.Namespace) -> Any:
 
 def _list(options: argparse.Namespace, path: Path) -> dict[str, Any]:
     given = {"modality": options.modality, "landmarks": "@landmarks", "num_classes": "@num_classes"}
+    given["allow_outside_files"] = "@allow_outside_files"
     folder = {"image_dir": str(options.images.resolve())} if options.images else {}
     return {
         "_target_": "monai_degia.load_datalist",

@@ -22,6 +22,7 @@ from monai_degia.engines.run_folder import mark_run, no_checkpoint, run_of
 from monai_degia.errors import UserError
 from monai_degia.flows.flow_prior import FlowPrior
 from monai_degia.io.files import whole_file
+from monai_degia.io.tensor_files import read_tensors
 from monai_degia.model.description import DESCRIPTION_FILE, ModelDescription
 from monai_degia.results.keys import RunEvents
 
@@ -100,7 +101,7 @@ class RunCheckpoint:
                 "of the run that is to go on."
             )
         self.run_id = found
-        checkpoint = torch.load(self.path, map_location=self.map_location, weights_only=True)
+        checkpoint = read_tensors(self.path, self.map_location)
         missing = sorted(set(self.state) - set(checkpoint))
         if missing:
             raise UserError(
@@ -111,7 +112,15 @@ class RunCheckpoint:
             if isinstance(entry, nn.Module):
                 self._check_fits(name, entry, checkpoint[name])
         max_epochs = engine.state.max_epochs
-        Checkpoint.load_objects(to_load=self.state, checkpoint=checkpoint)
+        try:
+            Checkpoint.load_objects(to_load=self.state, checkpoint=checkpoint)
+        except UserError:
+            raise
+        except Exception as error:  # each object has its own errors for a state that is not one of its own
+            raise UserError(
+                f"The checkpoint {self.path} holds no state of this run ({type(error).__name__}: "
+                f"{' '.join(str(error).split())[:200]}): it is damaged, or was written with other configs."
+            ) from error
         for entry in self.state.values():
             if isinstance(entry, torch.optim.Optimizer):
                 _lay_out_as_parameters(entry)
@@ -124,7 +133,7 @@ class RunCheckpoint:
         engine.fire_event(RunEvents.RESUMED)
 
     def _check_fits(self, name: str, module: nn.Module, state: Mapping[str, Any]) -> None:
-        wanted, found = ({key: tuple(value.shape) for key, value in s.items()} for s in (module.state_dict(), state))
+        wanted, found = (_shapes(s) for s in (module.state_dict(), state))
         differing = [key for key in {**wanted, **found} if wanted.get(key) != found.get(key)]
         if differing:
             raise UserError(
@@ -132,6 +141,12 @@ class RunCheckpoint:
                 "resume with the configs that the run was started with; the flow of runs from before the wavelet flow "
                 "has flow_def::kind real_nvp."
             )
+
+
+def _shapes(state: Any) -> dict[str, tuple[int, ...] | None]:
+    """Shape of each tensor of a state; of a damaged one, nothing, or ``None`` for what is no tensor."""
+    entries = state if isinstance(state, Mapping) else {}
+    return {key: tuple(value.shape) if torch.is_tensor(value) else None for key, value in entries.items()}
 
 
 def _save(content: Mapping[str, Any], path: Path) -> None:

@@ -225,6 +225,6 @@ def run_of(checkpoint: Path) -> str | None:
     try:
         with zipfile.ZipFile(checkpoint) as archive:
             comment = archive.comment.decode(errors="replace")
-    except (OSError, zipfile.BadZipFile) as error:
+    except Exception as error:  # zipfile raises whatever a damaged directory makes it
         raise UserError(f"The checkpoint {checkpoint} cannot be read ({error}): move it away.") from None
     return comment.removeprefix(_MARK) if comment.startswith(_MARK) else None

@@ -5,10 +5,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import torch
-
 from monai_degia.engines.run_folder import RUN_FILE
 from monai_degia.io.files import whole_file
+from monai_degia.io.tensor_files import read_tensors
 
 __all__ = ["TRAINING_CONFIG", "epochs_done", "start_anew"]
 
@@ -33,7 +32,7 @@ def epochs_done(folder: Path, config: str) -> tuple[int, int]:
     file, checkpoint = folder / TRAINING_CONFIG, folder / _CHECKPOINT
     if not (file.is_file() and checkpoint.is_file() and file.read_text(encoding="utf-8") == config):
         return 0, 0
-    trainer = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["trainer"]
+    trainer = read_tensors(checkpoint, mmap=True)["trainer"]
     return trainer["iteration"] // trainer["epoch_length"], trainer["max_epochs"]
 
 

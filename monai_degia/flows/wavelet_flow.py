@@ -73,5 +73,7 @@ def _scale(channels: int, couplings: int, hidden_channels: int, dims: int, fines
     border = channels + (2**dims - 1 if channels > 1 else dims)
     groups = ((channels, border), (border, width))
     layers: list[Bijection] = [HaarSqueeze(channels, finest, dims), ActNorm(width, spatial_dims=dims)]
-    layers += [SliceCoupling(width, *groups[i % 2], hidden_channels, spatial_dims=dims) for i in range(couplings)]
+    for i in range(couplings):
+        start, stop = groups[i % 2]
+        layers.append(SliceCoupling(width, start, stop, hidden_channels, spatial_dims=dims))
     return layers

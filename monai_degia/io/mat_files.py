@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
-import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,14 +11,14 @@ from typing import Any
 import numpy as np
 
 from monai_degia.errors import UserError
+from monai_degia.io.own_process import answer_of_process
 
 __all__ = ["read_mat"]
 
 #: Plain arrays come back as they are, cells as lists of them; nothing is pickled, so that a reader gone wrong cannot
 #: speak through it.
 _CHILD = """
-import json, sys
-sys.path[:] = [place for place in sys.path if place]
+import json
 import numpy as np
 from scipy.io import loadmat
 
@@ -65,11 +62,8 @@ def read_mat(path: str | Path, names: Sequence[str] | None = None) -> dict[str, 
     with tempfile.TemporaryDirectory(prefix="landmarks_mat_") as folder:
         out = Path(folder) / "arrays.npz"
         wanted = None if names is None else list(names)
-        command = [sys.executable, "-c", _CHILD, str(path), str(out), json.dumps(wanted)]
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            raise UserError(f"{path} is no MATLAB file, or damaged: its reader did not survive it ({_end(done)}).")
-        told = json.loads(done.stdout.splitlines()[-1])
+        failing = f"{path} is no MATLAB file, or damaged"
+        told = json.loads(answer_of_process(_CHILD, str(path), str(out), json.dumps(wanted), failing=failing))
         if "__error__" in told:
             kind, reason = told["__error__"]
             if kind == "NotImplementedError":
@@ -78,12 +72,6 @@ def read_mat(path: str | Path, names: Sequence[str] | None = None) -> dict[str, 
         with np.load(out, allow_pickle=False) as arrays:
             found = {name: _unpacked(value, arrays) for name, value in told.items()}
     return {name: value for name, value in found.items() if value is not None}
-
-
-def _end(done: subprocess.CompletedProcess[str]) -> str:
-    if done.returncode < 0:
-        return signal.Signals(-done.returncode).name
-    return (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1][:200]
 
 
 def _unpacked(value: Any, arrays: Mapping[str, np.ndarray]) -> np.ndarray | None:

@@ -6,12 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pydicom
 
 from monai_degia.errors import UserError
+from monai_degia.io.discretion import discreet
 from monai_degia.io.suffixes import is_dicom_file, is_picture_file
-from monai_degia.io.tiff import tiff_orientation
+from monai_degia.io.tiff import tiff_orientation, tiff_size
 
 __all__ = ["ViewerFrame", "viewer_frame"]
+
+_UNDEFINED = 0xFFFFFFFF  # of an element that says itself where it ends (PS3.5, 7.1.1)
+_MOST_PIXELS = 1 << 30
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +73,8 @@ def viewer_frame(file: str | Path, spatial_dims: int | None = None) -> ViewerFra
     """
     import SimpleITK  # here and not above: it takes long to load
 
+    if _asks_for_much(Path(file)):
+        raise UserError(f"{file} is damaged, or too large for Slicer's reader, so Slicer's points have no place on it.")
     reader = SimpleITK.ImageFileReader()
     told = SimpleITK.ProcessObject.GetGlobalWarningDisplay()
     try:
@@ -93,6 +100,20 @@ def viewer_frame(file: str | Path, spatial_dims: int | None = None) -> ViewerFra
     )
     frame = ViewerFrame(origin, axes[:, kept], tuple(size[axis] for axis in kept))
     return frame if is_dicom_file(file) else _as_shown(frame, file)
+
+
+def _asks_for_much(file: Path) -> bool:
+    """Whether a header states what ITK would take memory for, though no such thing is there."""
+    try:
+        if is_dicom_file(file):
+            with discreet():
+                tags = pydicom.dcmread(file, force=True)
+                lengths = [getattr(tags.get_item(tag), "length", 0) or 0 for tag in tags.keys()]  # noqa: SIM118
+            return any(file.stat().st_size < length < _UNDEFINED for length in lengths)
+        width, height = tiff_size(file) or (0, 0)
+        return width * height > _MOST_PIXELS
+    except Exception:  # damaged in another way, which ITK says
+        return False
 
 
 def _as_shown(frame: ViewerFrame, file: str | Path) -> ViewerFrame:

@@ -225,6 +225,13 @@ def _check_types(content: Mapping[str, Any]) -> None:
         value = content.get(name)
         if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float))):
             raise ValueError(f"{name} is {value!r:.40}, not a number")
+    coverage, label_error = content.get("coverage", 0.5), content.get("label_error", 0)
+    if coverage is None or not 0 < coverage < 1:
+        raise ValueError(f"coverage is {coverage!r:.40}, not a share between 0 and 1")
+    if label_error is None or not 0 <= label_error <= 1e6:
+        raise ValueError(f"label_error is {label_error!r:.40}, not a distance of 0 or more")
+    if content.get("refined") is None:
+        raise ValueError("refined, the model of refined landmarks, is missing")
     for name, kind in (("weights", str), ("flow_weights", str), ("copies", dict), ("left_out", dict)):
         if content.get(name) is not None and not isinstance(content[name], kind):
             raise ValueError(f"{name} is {content[name]!r:.40}, not a {kind.__name__}")

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from pydoc import locate
+from pydoc import ErrorDuringImport, locate
 from typing import Any
 
 import torch
 from torch import nn
 
-from monai_degia.data.lists.landmark_sets import Landmarks, landmark_set
-from monai_degia.errors import UserError
+from monai_degia.data.lists.landmark_sets import LANDMARK_SETS, Landmarks, landmark_set
+from monai_degia.errors import UserError, did_you_mean
 from monai_degia.flows.flow_prior import FlowPrior
 from monai_degia.io.files import whole_file
 from monai_degia.io.plain_json import parse_json
+from monai_degia.io.tensor_files import read_tensors
+from monai_degia.model.description_checks import check_entries
 from monai_degia.networks.regressor import LandmarkRegressor
 from monai_degia.networks.weights_hash import weights_hash
 
@@ -39,7 +41,8 @@ class ModelDescription:
         in_channels: of the network's images.
         image_size: (X, Y) of the network's images in pixels.
         weights: hash of the network's weights, :func:`monai_degia.networks.weights_hash.weights_hash`.
-        flow: what the flow's weights do not tell: ``gamma`` and ``shift_scale`` of Eq. (8); ``None`` without a flow.
+        flow: what the flow's weights do not tell: ``gamma`` and ``shift_scale`` of Eq. (8), and ``flow_spacing`` where
+            it sees a coarser image; ``None`` without a flow.
         format: version of the file's form.
 
     """
@@ -51,7 +54,7 @@ class ModelDescription:
     in_channels: int
     image_size: tuple[int, int]
     weights: str
-    flow: dict[str, float] | None = None
+    flow: dict[str, Any] | None = None
     format: int = field(default=_FORMAT)
 
     @classmethod
@@ -99,7 +102,7 @@ class ModelDescription:
             in_channels=int(channels),
             image_size=(int(size[0]), int(size[1])),
             weights=weights,
-            flow=None if flow is None else {"gamma": flow.prior.gamma, "shift_scale": flow.prior.shift_scale},
+            flow=None if flow is None else _untold(flow),
         )
 
     def build(self) -> nn.Module:
@@ -111,21 +114,29 @@ class ModelDescription:
         """
         arguments = dict(self.network)
         target = str(arguments.pop("_target_", ""))
-        kind = locate(target)
+        try:
+            kind = locate(target)
+        except ErrorDuringImport as error:
+            raise UserError(
+                f"{DESCRIPTION_FILE} names a network {target!r}, whose module cannot be imported."
+            ) from error
         if not (isinstance(kind, type) and issubclass(kind, nn.Module)):
             raise UserError(
                 f"{DESCRIPTION_FILE} names a network {target!r}, which is no class of torch.nn.Module here."
             )
         try:
             return kind(**arguments)
-        except TypeError as error:
-            raise UserError(f"{DESCRIPTION_FILE} names a network {target!r} that cannot be built: {error}") from error
+        except Exception as error:  # each class has its own errors for arguments that it does not take
+            raise UserError(
+                f"{DESCRIPTION_FILE} names a network {target!r} that cannot be built "
+                f"({type(error).__name__}: {' '.join(str(error).split())[:300]})."
+            ) from error
 
     def load_flow(self, path: Path, device: torch.device) -> FlowPrior | None:
         """The flow with the weights of a file; ``None`` if the model has none, or the file is not there."""
         if self.flow is None or not path.is_file():
             return None
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = read_tensors(path)
         return FlowPrior.from_state_dict(state, self.image_size, self.in_channels, **self.flow).to(device)
 
     def save(self, path: str | Path) -> None:
@@ -156,13 +167,17 @@ class ModelDescription:
 
     @classmethod
     def _of_content(cls, content: Any) -> ModelDescription:
-        if not isinstance(content, Mapping):
-            raise UserError("it is no JSON object.")
-        if content.get("format") != _FORMAT:
-            raise UserError(f"its format is {content.get('format')!r}, this version reads {_FORMAT}.")
-        known = {entry.name for entry in fields(cls)}
-        if unknown := sorted(set(content) - known):
-            raise UserError(f"it has unknown entries: {', '.join(unknown)}.")
-        landmarks = landmark_set(content.get("landmarks", ()))
-        size = tuple(content.get("image_size", ()))
-        return cls(**{**content, "landmarks": landmarks.to_config(), "image_size": size})
+        known = check_entries(content, _FORMAT)
+        named = known["landmarks"]
+        if isinstance(named, str) and named not in LANDMARK_SETS:  # that a name may also be a file is for people
+            raise UserError(f"landmarks: Unknown landmark set {named!r:.60}.{did_you_mean(named, LANDMARK_SETS)}")
+        try:
+            landmarks = landmark_set(named)
+        except (ValueError, TypeError, AttributeError) as error:
+            raise UserError(f"landmarks: {error}") from error
+        return cls(**{**known, "landmarks": landmarks.to_config(), "image_size": tuple(known["image_size"])})
+
+
+def _untold(flow: FlowPrior) -> dict[str, Any]:
+    coarse = {"flow_spacing": list(flow.flow_spacing)} if max(flow.flow_spacing) > 1 else {}
+    return {"gamma": flow.prior.gamma, "shift_scale": flow.prior.shift_scale, **coarse}

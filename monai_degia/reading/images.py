@@ -25,6 +25,7 @@ from monai_degia.reading.xray.reader import XRayReader
 
 __all__ = ["LoadAnyImaged"]
 
+_SMALLEST_MM = 1e-9  # of a pixel's side; less cannot be inverted
 _THINNEST = 100  # longer over shorter side; beyond, resizing to 64 pixels soon leaves less than one
 
 
@@ -123,7 +124,7 @@ class LoadAnyImaged(MapTransform):
                 f"Give an image whose sides differ {_THINNEST} times at most."
             )
         image.meta.setdefault("file_affine", image.affine.clone())  # before it is bent into the plane
-        image = _in_plane(image)
+        image = _in_plane(image, path)
         # Readers of pictures leave it out, and the way back to the file's pixels needs it.
         image.meta.setdefault("original_affine", image.affine.clone())
         return image
@@ -158,13 +159,17 @@ def _make_loader(
     return loader
 
 
-def _in_plane(image: MetaTensor) -> MetaTensor:
+def _in_plane(image: MetaTensor, path: Any) -> MetaTensor:
     affine = image.affine
+    sides = affine[:-1, :2].norm(dim=0)
+    if not torch.isfinite(affine).all() or not (sides > _SMALLEST_MM).all():
+        raise UserError(f"{path} states pixels of {sides.tolist()} mm at a place that is none. Correct its header.")
     block, coupling = affine[:2, :2], torch.cat([affine[2:3, :2].flatten(), affine[:2, 2:-1].flatten()])
-    if len(affine) == 4 and torch.linalg.det(block).abs() > 1e-9 and not coupling.any():
+    # A viewer's slice may have no thickness at all; transforms have to invert the whole.
+    thick = len(affine) == 4 and affine[2, 2].abs() > _SMALLEST_MM
+    if thick and torch.linalg.det(block).abs() > 1e-9 and not coupling.any():
         return image
-    spacing = affine[:-1, :2].norm(dim=0)
-    plane = torch.diag(torch.tensor([float(spacing[0]), float(spacing[1]), 1.0, 1.0], dtype=torch.float64))
+    plane = torch.diag(torch.tensor([float(sides[0]), float(sides[1]), 1.0, 1.0], dtype=torch.float64))
     image.affine = plane
     image.meta["original_affine"] = plane.numpy().copy()
     return image

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from monai_degia.errors import UserError
+from monai_degia.io.plain_json import parse_json
 
 __all__ = ["FoundImage", "read_found"]
 
@@ -45,8 +45,8 @@ def read_found(path: str | Path) -> list[FoundImage]:
 
     """
     try:
-        return [_found(entry) for entry in json.loads(Path(path).read_text(encoding="utf-8"))]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return [_found(entry) for entry in parse_json(Path(path).read_bytes(), finite=False)]
+    except (OSError, ValueError, OverflowError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path} holds no results of an inference ({type(error).__name__}: {error}).") from error
 
 

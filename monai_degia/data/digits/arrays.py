@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from monai_degia.data.digits.images import DigitImages, digit_images
-from monai_degia.errors import MissingExtraError, UserError
+from monai_degia.errors import UserError
+from monai_degia.io.hdf5_files import open_hdf5
 from monai_degia.io.mat_files import read_mat
 
 __all__ = ["ARRAY_SUFFIXES", "read_array_file"]
@@ -85,7 +86,11 @@ def _load(path: Path, arrays: Mapping[str, Any], key: str) -> np.ndarray:
 def _npz(path: Path) -> Iterator[Mapping[str, Any]]:
     if not zipfile.is_zipfile(path):
         raise UserError(f"{path} is no .npz archive, or truncated. Write it with numpy.savez.")
-    with np.load(path, allow_pickle=False) as arrays:
+    try:
+        arrays = np.load(path, allow_pickle=False)
+    except Exception as error:  # of a damaged directory, whatever zipfile raises
+        raise UserError(f"{path} is no .npz archive, or damaged ({error}). Write it with numpy.savez.") from error
+    with arrays:
         yield arrays
 
 
@@ -115,15 +120,7 @@ def _flat(path: Path, content: dict[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def _h5(path: Path) -> Iterator[Mapping[str, Any]]:
-    try:
-        import h5py
-    except ImportError as error:
-        raise MissingExtraError(f"{path} needs h5py to be read: pip install monai_degia[digits]") from error
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        raise UserError(f"{path} is no HDF5 file, or truncated ({error}).") from error
-    with file:
+    with open_hdf5(path, "digits") as file:
         names: list[str] = []
         file.visit(names.append)
-        yield {name: file[name] for name in names if isinstance(file[name], h5py.Dataset)}
+        yield {name: file[name] for name in names if hasattr(file[name], "dtype")}

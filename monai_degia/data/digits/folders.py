@@ -9,6 +9,7 @@ from PIL import Image
 
 from monai_degia.data.digits.images import DigitImages, digit_images
 from monai_degia.errors import UserError
+from monai_degia.io.inside import is_there, lies_in
 
 __all__ = ["read_labelled_pictures"]
 
@@ -57,12 +58,18 @@ def _lines(label_file: Path) -> tuple[list[str], np.ndarray]:
 def _picture_folder(label_file: Path, names: list[str]) -> Path:
     beside = label_file.parent / label_file.stem.removesuffix("_labels")
     folders = [folder for folder in (beside, label_file.parent) if folder.is_dir()]
-    missing = {folder: [name for name in names if not (folder / name).is_file()] for folder in folders}
+    missing = {folder: [name for name in names if not is_there(folder / name)] for folder in folders}
     folder = min(folders, key=lambda folder: len(missing[folder]))
     if missing[folder]:
         raise UserError(
             f"{label_file} names {len(names)} pictures, {len(missing[folder])} of them are not in {folder}, "
             f"the first is {missing[folder][0]}. Unpack the archive again."
+        )
+    outside = [name for name in names if not lies_in(folder / name, [folder])]
+    if outside:
+        raise UserError(
+            f"{label_file} names {len(outside)} pictures outside of {folder}, the first is {outside[0]}. A label file "
+            "names pictures of its own folder."
         )
     found = sum(1 for file in folder.iterdir() if file.suffix.lower() == ".png")
     if found > len(set(names)):

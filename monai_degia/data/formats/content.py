@@ -10,7 +10,8 @@ from typing import Any, Literal
 from xml.etree import ElementTree
 
 from monai_degia.data.formats.wording import listed
-from monai_degia.errors import MissingExtraError, UserError
+from monai_degia.errors import UserError
+from monai_degia.io.hdf5_files import open_hdf5
 
 __all__ = ["Content", "load_content"]
 
@@ -93,17 +94,8 @@ def _archive(path: Path) -> str:
 
 
 def _hdf5(path: Path) -> dict[str, tuple[str, ...]]:
-    try:
-        import h5py  # here and not above: it takes long to load, and few need it
-    except ImportError as error:
-        raise MissingExtraError(
-            f"{path} is HDF5: pip install monai_degia[sleap] or monai_degia[deeplabcut], whichever wrote it."
-        ) from error
-    try:
-        with h5py.File(path, "r") as file:
-            return {name: tuple(entry.attrs) for name, entry in file.items()}
-    except (OSError, RuntimeError) as error:
-        raise UserError(f"{path} is a damaged HDF5 file ({error}).") from error
+    with open_hdf5(path, "sleap] or monai_degia[deeplabcut") as file:
+        return {name: tuple(entry.attrs) for name, entry in file.items()}
 
 
 def _text(path: Path, data: bytes) -> str:

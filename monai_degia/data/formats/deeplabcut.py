@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import json
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +21,28 @@ from monai_degia.data.formats.pickles import pickled_code
 from monai_degia.data.formats.tables import cell_number, read_rows, separator
 from monai_degia.data.formats.wording import listed
 from monai_degia.errors import MissingExtraError, UserError
+from monai_degia.io.own_process import answer_of_process
 
 __all__ = ["DEEPLABCUT"]
+
+#: PyTables does not survive every damaged file, so pandas reads where only plain values come back from.
+_CHILD = """
+import json
+import numpy as np
+import pandas
+
+def texts(entry):
+    return list(map(str, entry)) if isinstance(entry, tuple) else [str(entry)]
+
+try:
+    table = pandas.read_hdf(sys.argv[1])
+    np.save(sys.argv[2], table.to_numpy(dtype=np.float64))
+    told = {"levels": list(map(str, getattr(table.columns, "names", [])))}
+    told |= {"columns": list(map(texts, table.columns)), "index": list(map(texts, table.index))}
+except BaseException as error:
+    told = {"error": f"{type(error).__name__}: {error}"}
+print(json.dumps(told))
+"""
 
 _LEVELS = ("scorer", "individuals", "bodyparts", "coords")
 
@@ -125,25 +148,24 @@ def _of_table(content: Content) -> _Frame:
 
 
 def _of_hdf5(path: Path) -> _Frame:
-    try:
-        import pandas
-        import tables  # noqa: F401 -- pandas reads HDF5 by it
-    except ImportError as error:
-        raise MissingExtraError(f"{path} is HDF5, which needs pip install monai_degia[deeplabcut].") from error
+    if not all(map(find_spec, ("pandas", "tables"))):  # pandas reads HDF5 by the latter
+        raise MissingExtraError(f"{path} is HDF5, which needs pip install monai_degia[deeplabcut].")
     place = pickled_code(path)
     if place:
         raise UserError(f"{path} holds Python code in {place}, which would run. Pass the CSV that lies beside it.")
-    try:
-        table = pandas.read_hdf(path)
-    except Exception as error:  # pandas and PyTables raise whatever a foreign or damaged file makes them
-        raise UserError(f"{path} cannot be read as a table of DeepLabCut ({type(error).__name__}: {error}).") from error
-    levels = list(getattr(table.columns, "names", []))
+    with tempfile.TemporaryDirectory(prefix="landmarks_h5_") as folder:
+        out = Path(folder) / "values.npy"
+        failing = f"{path} is no table of DeepLabCut, or damaged"
+        table = json.loads(answer_of_process(_CHILD, str(path), str(out), failing=failing))
+        if "error" in table:
+            raise UserError(f"{path} cannot be read as a table of DeepLabCut ({table['error']}).")
+        values = np.load(out, allow_pickle=False)
+    levels = table["levels"]
     if "bodyparts" not in levels or "coords" not in levels:
         raise UserError(f"{path} is no table of DeepLabCut: its columns have the levels {levels}.")
     where = [levels.index(name) if name in levels else None for name in ("individuals", "bodyparts", "coords")]
-    columns = tuple(tuple("" if at is None else str(column[at]) for at in where) for column in table.columns)
-    index = tuple(tuple(map(str, row)) if isinstance(row, tuple) else (str(row),) for row in table.index)
-    return _Frame(path, columns, index, table.to_numpy(dtype=np.float64))  # type: ignore[arg-type]
+    columns = tuple(tuple("" if at is None else str(column[at]) for at in where) for column in table["columns"])
+    return _Frame(path, columns, tuple(map(tuple, table["index"])), values)  # type: ignore[arg-type]
 
 
 def _objects(frame: _Frame, individual: str, names: Sequence[str], several: bool) -> Iterator[LabelledObject]:

@@ -12,18 +12,20 @@ from PIL import Image
 
 from monai_degia.data.formats.annotations import AnnotatedImage
 from monai_degia.errors import UserError
+from monai_degia.io.inside import is_there, lies_in
 from monai_degia.io.tiff import tiff_size
 
 __all__ = ["find_image", "paths_of_address", "size_of_picture", "stated_or_read_size"]
 
 
-def find_image(image: AnnotatedImage, folders: Sequence[Path]) -> Path | None:
+def find_image(image: AnnotatedImage, folders: Sequence[Path], outside: bool = False) -> Path | None:
     """The file of an image.
 
     Args:
         image: its path and aliases are tried in this order, each in all folders; an absolute path goes before a folder,
             and if it is of another machine, its last part is tried.
         folders: where to look.
+        outside: whether a name may lead out of these folders: by an absolute path, ``..``, or a link.
 
     Returns:
         The first file that is there, None if none is.
@@ -32,7 +34,7 @@ def find_image(image: AnnotatedImage, folders: Sequence[Path]) -> Path | None:
     absolute = image.image.startswith("/") or image.image[1:3] == ":/"
     for name in (image.image, *image.aliases, *([posixpath.basename(image.image)] if absolute else [])):
         for folder in folders:
-            if name and (folder / name).is_file():
+            if name and is_there(folder / name) and (outside or lies_in(folder / name, folders)):
                 return folder / name
     return None
 
@@ -73,7 +75,7 @@ def size_of_picture(path: Path) -> tuple[int, int] | None:
     try:
         with Image.open(path) as picture:
             return tiff_size(path) or picture.size
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except Exception:  # Pillow raises whatever a damaged header makes its parts raise
         return None
 
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from monai_degia.io.hdf5_files import open_hdf5
+
 __all__ = ["pickled_code"]
 
 #: The ways in which a pickle comes to anything of Python's but plain values (pickle.Unpickler.find_class).
@@ -28,9 +30,7 @@ def pickled_code(path: Path) -> str:
         The name of the first such place, empty if there is none.
 
     """
-    import h5py
-
-    with h5py.File(path, "r") as file:
+    with open_hdf5(path, "deeplabcut") as file:
         entries: list[tuple[str, Any]] = [("/", file)]
         file.visititems(lambda name, entry: entries.append((name, entry)))
         for name, entry in entries:

@@ -16,6 +16,7 @@ from monai_degia.data.formats.registry import ANNOTATION_FORMATS, find_format
 from monai_degia.data.formats.wording import listed
 from monai_degia.errors import UserError
 from monai_degia.io.files import whole_file
+from monai_degia.io.inside import lies_in
 
 __all__ = ["check_dimensions", "save_files", "shown_in", "write_annotations"]
 
@@ -83,7 +84,7 @@ def shown_in(annotations: AnnotationSet, form: AnnotationFormat, folder: Path | 
                 form.title,
             )
         return annotations
-    files = [find_image(image, [folder]) for image in annotations.images]
+    files = [find_image(image, [folder], outside=True) for image in annotations.images]
     sizes = [size_of_picture(file) if file else None for file in files]
     turns = [exif_orientation(file) if file else 1 for file in files]
     stored = all_as_stored(annotations, sizes, turns)
@@ -108,10 +109,13 @@ def save_files(target: Path, files: Mapping[str, str], overwrite: bool) -> tuple
         The files written.
 
     Raises:
-        ValueError: if one exists and may not be replaced.
+        ValueError: if one exists and may not be replaced, or would lie outside of the target.
 
     """
     paths = {target / name if name else target: text for name, text in files.items()}
+    outside = [path for path in paths if path != target and not lies_in(path, [target])]
+    if outside:
+        raise UserError(f"{listed(outside, 2)} would be written outside of {target}. Name the images without '..'.")
     there = [path for path in paths if path.exists()]
     if there and (not overwrite or any(path.is_dir() for path in there)):
         raise UserError(f"{listed(there, 2)} exists already. Choose another path, or pass overwrite.")

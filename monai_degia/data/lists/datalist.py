@@ -37,6 +37,7 @@ def load_datalist(
     spacing: float | Sequence[float] | None = None,
     outside_margin: float = 0.1,
     allow_outside: bool = False,
+    allow_outside_files: bool = False,
     group_column: str | None = "auto",
     split_column: str | None = "auto",
     occluded: str = "use",
@@ -71,6 +72,9 @@ def load_datalist(
         outside_margin: how far a landmark may lie beyond the image's edge, as a fraction of the side: labels of
             a hand that is cut off by the image are often extrapolated.
         allow_outside: accept landmarks at any distance beyond the edge.
+        allow_outside_files: take images that lie outside of ``image_dir``, or without one of the folder of the file,
+            which a list may name by an absolute path, ``..`` or a link. Default: refuse them, for a list from elsewhere
+            could name any file of this computer. A folder that is itself a link holds what lies where it leads.
         group_column: column of what must stay on one side of a split, a person for instance; ``auto`` takes one that is
             called ``group``, ``patient``, ``subject`` or ``person`` (or their ``_id``), ``None`` none.
         split_column: column that says training, validation or test (or train, val, valid); ``auto`` takes one that is
@@ -132,8 +136,10 @@ def load_datalist(
         columns=carried_columns(file, known, group_column, split_column),
         use_occluded=occluded == "use",
         on_error=on_error,
+        allow_outside_files=allow_outside_files,
     )
-    items = make_items(file, judged(annotations, folders, margin, accept, upright is not None), rules)
+    kept = judged(annotations, folders, margin, accept, upright is not None, allow_outside_files)
+    items = make_items(file, kept, rules)
     check_labels(file, names, items, accept)
     return items
 

@@ -41,6 +41,7 @@ class ItemRules:
     columns: Mapping[str, str] = field(default_factory=dict)
     use_occluded: bool = True
     on_error: str = "fail"
+    allow_outside_files: bool = False
 
 
 def make_items(file: Path, records: Sequence[AnnotatedImage], rules: ItemRules) -> list[dict[str, Any]]:
@@ -89,7 +90,7 @@ def _texts(value: Any) -> set[str]:
 def _item(record: AnnotatedImage, rules: ItemRules) -> dict[str, Any]:
     if record.problem:
         raise UserError(record.problem)
-    image = _image_path(record, rules.folders)
+    image = _image_path(record, rules)
     known = record.labelled if rules.use_occluded else record.labelled & ~record.occluded
     points = np.where(known[:, None], record.points, np.nan).astype(np.float32)
     _check_inside(points[known], image, rules.outside_margin)
@@ -112,13 +113,20 @@ def _item(record: AnnotatedImage, rules: ItemRules) -> dict[str, Any]:
     return item if spacing is None else {**item, "spacing": _spacing(spacing, record.spatial_dims)}
 
 
-def _image_path(record: AnnotatedImage, folders: Sequence[Path]) -> Path:
+def _image_path(record: AnnotatedImage, rules: ItemRules) -> Path:
     if not record.image:
         raise UserError("the image is not named")
-    found = find_image(record, folders)
-    if found is None:
-        raise UserError(f"image file not found in {' or '.join(map(str, folders))}")
-    return found
+    found = find_image(record, rules.folders, rules.allow_outside_files)
+    if found is not None:
+        return found
+    places = " or ".join(map(str, rules.folders))
+    if (elsewhere := find_image(record, rules.folders, outside=True)) is not None:
+        raise UserError(
+            f"the image file lies in {elsewhere.resolve().parent}, outside of {places}: a list from elsewhere could "
+            "name any file of this computer. Name the folder that holds all images (image_dir, --images), or take "
+            "such files by allow_outside_files=True"
+        )
+    raise UserError(f"image file not found in {places}")
 
 
 def _check_inside(points: np.ndarray, image: Path, margin: float) -> None:

@@ -28,7 +28,12 @@ _logger = logging.getLogger(__name__)
 
 
 def judged(
-    annotations: AnnotationSet, folders: Sequence[Path], margin: float, accept: Sequence[str], told: bool = False
+    annotations: AnnotationSet,
+    folders: Sequence[Path],
+    margin: float,
+    accept: Sequence[str],
+    told: bool = False,
+    outside: bool = False,
 ) -> list[AnnotatedImage]:
     """The images with points in pixels of their files; what cannot be meant has become their ``problem``.
 
@@ -38,6 +43,7 @@ def judged(
         margin: how far landmarks may lie beyond the edge, as a fraction of the side.
         accept: kinds of faults that are meant so.
         told: whether somebody said if the points are those of upright pictures.
+        outside: whether files outside of the folders are looked at.
 
     """
     unknown = [kind for kind in accept if kind not in (*FAULT_KINDS, UNLABELLED)]
@@ -47,7 +53,7 @@ def judged(
             f"accept names {unknown[0]!r}, which is no kind of fault.{did_you_mean(unknown[0], kinds)} Kinds: "
             f"{', '.join(kinds)}."
         )
-    files = [find_image(image, folders) for image in annotations.images]
+    files = [find_image(image, folders, outside) for image in annotations.images]
     pictures = [file if file and file.name.lower().endswith(PICTURE_SUFFIXES) else None for file in files]
     sizes = [size_of_picture(file) if file else None for file in pictures]
     turns = [exif_orientation(file) if file else 1 for file in pictures]

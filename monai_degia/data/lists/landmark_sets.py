@@ -255,7 +255,9 @@ def _pair(what: str, entry: Any) -> tuple[str, str]:
 def _read(path: Path) -> LandmarkSet:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8-sig"))  # JSON is YAML, too
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except RecursionError:
+        raise UserError(f"{path} cannot be read as a landmark set: it is nested too deeply.") from None
+    except (OSError, ValueError, TypeError, yaml.YAMLError) as error:  # the second and third of dates and keys
         raise UserError(f"{path} cannot be read as a landmark set ({error}).") from error
     if isinstance(content, list):
         return LandmarkSet(tuple(content))

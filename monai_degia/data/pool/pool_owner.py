@@ -25,7 +25,7 @@ def check_owner(folder: Path, run_id: str, used: bool) -> None:
 
     """
     path = folder / OWNER_FILE
-    owner = path.read_text(encoding="utf-8").strip() if path.is_file() else ""
+    owner = path.read_text(encoding="utf-8", errors="backslashreplace").strip() if path.is_file() else ""
     if owner == run_id:
         return
     if owner or used:

@@ -58,7 +58,7 @@ def read_coco(path: Path, count: int) -> tuple[list[CocoHand], tuple[str, ...] |
     parts: list[Any] = [content.get(key) if isinstance(content, dict) else None for key in ("images", "annotations")]
     if not all(isinstance(part, list) and all(isinstance(entry, dict) for entry in part) for part in parts):
         raise UserError(f"{path} is no COCO file: it needs lists of objects 'images' and 'annotations'.")
-    names = {image.get("id"): str(image.get("file_name", "")) for image in parts[0]}
+    names = {str(image.get("id")): str(image.get("file_name", "")) for image in parts[0]}
     hands = [_hand(f"annotations[{i}]", entry, names, count) for i, entry in enumerate(parts[1])]
     categories = content.get("categories")
     first = categories[0] if isinstance(categories, list) and categories and isinstance(categories[0], dict) else {}
@@ -66,8 +66,8 @@ def read_coco(path: Path, count: int) -> tuple[list[CocoHand], tuple[str, ...] |
     return hands, tuple(map(str, own)) if isinstance(own, list) and len(own) == count else None
 
 
-def _hand(where: str, entry: dict[str, Any], names: dict[Any, str], count: int) -> CocoHand:
-    image, problem = names.get(entry.get("image_id"), ""), ""
+def _hand(where: str, entry: dict[str, Any], names: dict[str, str], count: int) -> CocoHand:
+    image, problem = names.get(str(entry.get("image_id")), ""), ""
     try:
         values = np.array(entry.get("keypoints"), dtype=np.float64).reshape(-1)
     except (TypeError, ValueError):

@@ -34,6 +34,7 @@ def load_dha(
     domain: str = "dha",
     mirror: bool = False,
     outside_margin: float = 0.1,
+    allow_outside_files: bool = False,
 ) -> list[dict[str, Any]]:
     """List radiographs of the Digital Hand Atlas with the points of Payer et al. (Medical Image Analysis 54, 2019).
 
@@ -59,6 +60,7 @@ def load_dha(
         domain: name of the domain.
         mirror: mark all images to be mirrored.
         outside_margin: how far a landmark may lie beyond the image, as a fraction of the side.
+        allow_outside_files: see :func:`monai_degia.load_datalist`.
 
     Returns:
         Items with ``image``, ``landmarks`` (K, 2), ``class``, ``domain``, ``modality`` (xray), ``mirror`` and, where
@@ -80,7 +82,14 @@ def load_dha(
     wrist = None if wrist_width_mm is None else (wrist_width_mm, tuple(wrist_points))
     records = [_record(*row, known, sources, wrist) for row in _rows(file)]
     return list_items(
-        file, records, [images], domain=domain, modality="xray", mirror=mirror, outside_margin=outside_margin
+        file,
+        records,
+        [images],
+        domain=domain,
+        modality="xray",
+        mirror=mirror,
+        outside_margin=outside_margin,
+        allow_outside_files=allow_outside_files,
     )
 
 

@@ -40,6 +40,7 @@ def load_freihand(
     domain: str = "freihand",
     mirror: bool = False,
     outside_margin: float = 0.1,
+    allow_outside_files: bool = False,
 ) -> list[dict[str, Any]]:
     """List photographs of FreiHAND (Zimmermann et al., ICCV 2019).
 
@@ -59,6 +60,7 @@ def load_freihand(
         domain: name of the domain.
         mirror: mark all images to be mirrored.
         outside_margin: how far a landmark may lie beyond the image, as a fraction of the side.
+        allow_outside_files: see :func:`monai_degia.load_datalist`.
 
     Returns:
         Items with ``image``, ``landmarks`` (K, 2), ``class``, ``domain``, ``modality`` (photo) and ``mirror``.
@@ -98,6 +100,7 @@ def load_freihand(
         modality="photo",
         mirror=mirror,
         outside_margin=outside_margin,
+        allow_outside_files=allow_outside_files,
     )
 
 
@@ -124,6 +127,7 @@ def load_onehand10k(
     domain: str = "onehand10k",
     mirror: bool = False,
     outside_margin: float = 0.1,
+    allow_outside_files: bool = False,
 ) -> list[dict[str, Any]]:
     """List photographs of OneHand10K (Wang, Peng and Liu, IEEE TCSVT 29, 2019) from MMPose's annotation files.
 
@@ -148,6 +152,7 @@ def load_onehand10k(
         domain: name of the domain.
         mirror: mark all images to be mirrored.
         outside_margin: how far a landmark may lie beyond the image, as a fraction of the side.
+        allow_outside_files: see :func:`monai_degia.load_datalist`.
 
     Returns:
         Items with ``image``, ``landmarks`` (K, 2), ``class``, ``domain``, ``modality`` (photo), ``mirror`` and
@@ -173,6 +178,7 @@ def load_onehand10k(
         modality="photo",
         mirror=mirror,
         outside_margin=outside_margin,
+        allow_outside_files=allow_outside_files,
         keep=("crop_box",),
     )
 

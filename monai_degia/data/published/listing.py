@@ -101,7 +101,7 @@ def read_json_file(path: Path) -> Any:
         raise UserError(f"There is no file {path}. Unpack the set again, or pass the path of its annotations.")
     try:
         return json.loads(path.read_text(encoding="utf-8-sig"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise UserError(f"{path} is not valid JSON ({error}). Unpack the set again.") from error
 
 
@@ -154,6 +154,7 @@ def list_items(
     modality: str,
     mirror: bool = False,
     outside_margin: float = 0.1,
+    allow_outside_files: bool = False,
     keep: Sequence[str] = (),
 ) -> list[dict[str, Any]]:
     """Items of a published set, judged by the rules of every data list.
@@ -166,6 +167,7 @@ def list_items(
         modality: ``photo``, ``depth`` or ``xray``.
         mirror: whether all images must be mirrored.
         outside_margin: how far a landmark may lie beyond the image, as a fraction of the side.
+        allow_outside_files: see :func:`monai_degia.load_datalist`.
         keep: fields to hand on to the items where a record has them.
 
     Returns:
@@ -188,6 +190,7 @@ def list_items(
         num_classes=None,
         mirror_where={},
         outside_margin=outside_margin,
+        allow_outside_files=allow_outside_files,
     )
     marked = [annotated(replace(record, fields={**record.fields, "mirror": mirror})) for record in records]
     items = make_items(file, marked, rules)

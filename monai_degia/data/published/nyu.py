@@ -37,6 +37,7 @@ def load_nyu(
     domain: str | None = None,
     mirror: bool = False,
     outside_margin: float = 0.1,
+    allow_outside_files: bool = False,
 ) -> list[dict[str, Any]]:
     """List images of NYU Hand Pose (Tompson, Stein, LeCun and Perlin, ACM Transactions on Graphics 33, 2014).
 
@@ -60,6 +61,7 @@ def load_nyu(
         domain: name of the domain; by default ``nyu_<kind>``.
         mirror: mark all images to be mirrored, where the other training data show the other hand.
         outside_margin: how far a landmark may lie beyond the image, as a fraction of the side.
+        allow_outside_files: see :func:`monai_degia.load_datalist`.
 
     Returns:
         Items with ``image``, ``landmarks`` (K, 2), ``class``, ``domain``, ``modality``, ``mirror``; with a cube
@@ -92,6 +94,7 @@ def load_nyu(
         modality=NYU_KINDS[kind],
         mirror=mirror,
         outside_margin=outside_margin,
+        allow_outside_files=allow_outside_files,
         keep=("crop_box", "depth_encoding", "depth_window_mm"),
     )
 

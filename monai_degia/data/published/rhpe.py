@@ -34,6 +34,7 @@ def load_rhpe(
     domain: str = "rhpe",
     mirror: bool = False,
     outside_margin: float = 0.1,
+    allow_outside_files: bool = False,
 ) -> list[dict[str, Any]]:
     """List hands of the Radiological Hand Pose Estimation set (Escobar, Gonzalez et al., MICCAI 2019).
 
@@ -63,6 +64,7 @@ def load_rhpe(
         domain: name of the domain.
         mirror: mark all images to be mirrored.
         outside_margin: how far a landmark may lie beyond the image, as a fraction of the side.
+        allow_outside_files: see :func:`monai_degia.load_datalist`.
 
     Returns:
         Items with ``image``, ``landmarks`` (K, 2), ``class``, ``domain``, ``modality`` (xray), ``mirror`` and
@@ -89,6 +91,7 @@ def load_rhpe(
         modality="xray",
         mirror=mirror,
         outside_margin=outside_margin,
+        allow_outside_files=allow_outside_files,
         keep=("crop_box",),
     )
 

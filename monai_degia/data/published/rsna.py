@@ -35,6 +35,7 @@ def load_rsna(
     domain: str = "rsna",
     mirror: bool = False,
     outside_margin: float = 0.1,
+    allow_outside_files: bool = False,
 ) -> list[dict[str, Any]]:
     """List radiographs of the RSNA Pediatric Bone Age Challenge (Halabi et al., Radiology 290, 2019).
 
@@ -61,6 +62,7 @@ def load_rsna(
         domain: name of the domain.
         mirror: mark all images to be mirrored; the set shows left hands, thumb to the right.
         outside_margin: how far a landmark may lie beyond the image, as a fraction of the side.
+        allow_outside_files: see :func:`monai_degia.load_datalist`.
 
     Returns:
         Items with ``image``, ``domain``, ``modality`` (xray), ``mirror`` and, if the table has it, ``bone_age_months``;
@@ -77,7 +79,13 @@ def load_rsna(
     table = find_in(root, [annotations], "annotations")
     folders = _image_folders(root, table, image_dir)
     records = _rows(table)
-    common: dict[str, Any] = {"domain": domain, "modality": "xray", "mirror": mirror, "outside_margin": outside_margin}
+    common: dict[str, Any] = {
+        "domain": domain,
+        "modality": "xray",
+        "mirror": mirror,
+        "outside_margin": outside_margin,
+        "allow_outside_files": allow_outside_files,
+    }
     if keypoints is None:
         items = list_items(table, records, folders, keep=("bone_age_months",), **common)
         return [{key: value for key, value in item.items() if key not in ("landmarks", "class")} for item in items]

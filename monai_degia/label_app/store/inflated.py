@@ -69,8 +69,8 @@ def _deflated_from(path: Path) -> int | None:
     """Where the deflated part of a DICOM file begins; ``None`` if there is none, or the file is damaged."""
     try:
         meta = read_file_meta_info(path)
+        if meta.get("TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
+            return None
+        return _META + int(meta.get("FileMetaInformationGroupLength") or 0)
     except Exception:  # no preamble, or damaged in one of many ways: for the reader to say
         return None
-    if meta.get("TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
-        return None
-    return _META + int(meta.get("FileMetaInformationGroupLength") or 0)

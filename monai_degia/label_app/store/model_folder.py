@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from monai_degia.io.plain_json import parse_json
 __all__ = ["ModelFolder"]
 
 _RECORD = "training.json"
+_LONGEST = 255  # bytes of a name
 
 
 class ModelFolder:
@@ -89,7 +91,7 @@ class ModelFolder:
         try:
             record = parse_json(path.read_bytes())
             weights, trainings = record["weights"], [dict(entry) for entry in record["trainings"]]
-            plain = weights is None or (isinstance(weights, str) and Path(weights).name == weights)
+            plain = weights is None or (isinstance(weights, str) and _is_plain(weights))
             if not plain:
                 raise UserError(f"weights must be the name of a file beside it, it is {str(weights)[:80]!r}")
         except (ValueError, KeyError, TypeError) as error:
@@ -100,3 +102,8 @@ class ModelFolder:
         if weights is not None and not (self.folder / weights).is_file():
             raise UserError(f"{path} names {weights}, which is not there. Restore it, or move {self.folder} away.")
         return {"weights": weights, "trainings": trainings}
+
+
+def _is_plain(name: str) -> bool:
+    """Whether a name leads to a file of the folder itself, and may be one on any disk."""
+    return Path(name).name == name and "\0" not in name and len(os.fsencode(name)) <= _LONGEST

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from monai.bundle import ConfigWorkflow
 
 from monai_degia.errors import UserError
 from monai_degia.label_app.server.refusals import RefusedRequest
 from monai_degia.label_app.store.markup_labels import markup_pixels
 from monai_degia.model.description import DESCRIPTION_FILE, ModelDescription
+from monai_degia.networks.weights import load_weights
 
 __all__ = ["FineTuning", "TuningOptions", "labelled_items"]
 
@@ -147,7 +147,7 @@ class FineTuning:
         seen = [item for index, item in enumerate(items) if index % _FEW] if len(items) >= _FEW else list(items)
         parser = self._workflow(seen, kept_out).parser
         network = parser.get_parsed_content("network")
-        network.load_state_dict(torch.load(self.weights, map_location="cpu", weights_only=True))
+        load_weights(network, self.weights)
         best, trainer = parser.get_parsed_content("best_model"), parser.get_parsed_content("train::trainer")
         parser.get_parsed_content("validate::evaluator").run()
         before = best.best
