@@ -1,6 +1,6 @@
 """Both phases on volumes of 96 x 96 x 96: seconds against their lower bounds, and the most memory that they take.
 
-The config is that of `docs/examples/segmentation` with `degia.json`, on volumes that are made here. Bounds are as in
+The config is that of `docs/examples/segmentation` with `degia.yaml`, on volumes that are made here. Bounds are as in
 `phases.py`: of an iteration a step of the network and one of the flow; of a round the passes to the input and back,
 and the forward pass of the source volumes. In processor time on one thread, interleaved, medians.
 """
@@ -42,7 +42,7 @@ def make_volumes(folder: Path, side: int, count: int) -> None:
 
 def build(folder: Path, side: int, images: int, use_checkpoint: bool) -> ConfigParser:
     """The example's engines."""
-    parser = ConfigParser(ConfigParser.load_config_files([str(EXAMPLE / "train.json"), str(EXAMPLE / "degia.json")]))
+    parser = ConfigParser(ConfigParser.load_config_files([str(EXAMPLE / "train.json"), str(EXAMPLE / "degia.yaml")]))
     parser.update({"dataset_dir": str(folder), "output_dir": str(folder / "run"), "spatial_shape": [side] * 3})
     parser.update({"epoch_length": ITERATIONS, "max_epochs": 10**6, "train#handlers": []})
     parser.update({"maximizer#fraction": None, "maximizer#num_images": images, "flow#use_checkpoint": use_checkpoint})
