@@ -44,7 +44,7 @@ def test_phases_against_their_lower_bounds(
 
 @pytest.mark.docs
 def test_phases_on_volumes_against_their_lower_bounds(run_python: Any) -> None:
-    options = ("--side", "32", "--images", "4", "--repeats", "1", "--use_checkpoint")
+    options = ("--side", "16", "--images", "4", "--repeats", "1", "--use_checkpoint")
     printed = run_python("-W", "ignore", str(BENCHMARKS / "volumes.py"), *options).stdout
     figures = dict(re.findall(r"^\| (\w[^|]+) \| ([\d.]+) \|$", printed, re.MULTILINE))
     assert 0.3 < float(figures["iteration over its steps"]) < 8 and 0.3 < float(figures["round over its passes"]) < 8

@@ -57,7 +57,7 @@ def test_a_segmentation_survives_inverted_volumes_with_overlays(run: Run, write_
     run("segmentation/compare.py", str(tmp_path / "data"), str(tmp_path / "results"), *options)
     results = [json.loads(path.read_text()) for path in sorted((tmp_path / "results").glob("*.json"))]
     both, plain = (
-        {name: mean(dice.values()) for name, dice in result["dice"].items()}
+        {name: mean(dice.values()) for name, dice in result["figures"].items()}
         for result in sorted(results, key=lambda result: result["method"])
     )
     assert plain["source_heldout"] > 0.5 and both["source_heldout"] > plain["source_heldout"] - 0.1

@@ -46,10 +46,13 @@ SHIFTS: dict[str, dict[str, Any]] = {
 }
 
 
-def run(task: str, overlays: list[str], seed: int, dataset_dir: Path, output_dir: Path) -> dict[str, Any]:
+def run(
+    task: str, overlays: list[str], seed: int, dataset_dir: Path, output_dir: Path, max_epochs: int = 14
+) -> dict[str, Any]:
     """Train once and evaluate on every set; the figure of each volume, by the name of the set."""
     parser = _config(task, overlays)
-    parser.update({"seed": seed, "dataset_dir": str(dataset_dir), "output_dir": str(output_dir)})
+    parser.update({"seed": seed, "max_epochs": max_epochs})
+    parser.update({"dataset_dir": str(dataset_dir), "output_dir": str(output_dir)})
     parser.get_parsed_content("initialize")
     start = time.process_time()
     parser.get_parsed_content("train#trainer").run()
@@ -175,6 +178,7 @@ def main() -> None:
     parser.add_argument("--task", choices=TASKS, default="segmentation")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--only", nargs="+", choices=METHODS, default=list(METHODS))
+    parser.add_argument("--max_epochs", type=int, default=14, help="epochs of 50 iterations")
     options = parser.parse_args()
     options.results_dir.mkdir(parents=True, exist_ok=True)
     lowest = floor(options.task, options.dataset_dir)
@@ -183,7 +187,8 @@ def main() -> None:
         for method in options.only:
             path = options.results_dir / f"{method.replace(' ', '_')}_seed={seed}.json"
             if not path.exists():
-                result = run(options.task, METHODS[method], seed, options.dataset_dir, path.with_suffix(""))
+                where = (options.dataset_dir, path.with_suffix(""))
+                result = run(options.task, METHODS[method], seed, *where, options.max_epochs)
                 path.write_text(json.dumps({"method": method, **result}, indent=1) + "\n")
     print("\n\n".join(tables(options.results_dir)))
 
