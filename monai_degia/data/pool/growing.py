@@ -13,6 +13,7 @@ from monai.utils import convert_to_tensor
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from monai_degia.data.pool.patches import PatchCutter
 from monai_degia.data.pool.pool import GeneratedPool
 from monai_degia.data.pool.reading import ReadOnceDataset
 from monai_degia.data.pool.seeds import derive_seed
@@ -77,7 +78,7 @@ class GrowingDataset(Dataset, Randomizable):
         self.augmentation = Compose(augmentation).flatten()
         self.pool_dir, self.max_generated, self.target_key = pool_dir, max_generated, target_key
         self.run_id = run_id
-        self.patches = None if patches is None else Compose(patches).flatten()
+        self.patches = None if patches is None else PatchCutter(patches, target_key)
         self.pool: GeneratedPool | None = None
         self.rounds = 0
 
@@ -112,7 +113,8 @@ class GrowingDataset(Dataset, Randomizable):
         return self.num_source + self.num_generated
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        return self.augmentation(self._cut(self.plain_sample(index)))
+        sample = self.plain_sample(index)
+        return self.augmentation(sample if self.patches is None else self.patches(sample))
 
     def __getitems__(self, indices: Sequence[int]) -> list[dict[str, Any]]:
         """The samples of one batch, as torch's loaders ask for them; to be collated, not to be written into."""
@@ -134,21 +136,8 @@ class GrowingDataset(Dataset, Randomizable):
 
     def patch(self, index: int, seed: int) -> dict[str, Any]:
         """The sample before augmentation, a patch of it where the set has patches: the same one for the same seed."""
-        if self.patches is not None:
-            self.patches.set_random_state(seed)
-        return self._cut(self.plain_sample(index))
-
-    def _cut(self, sample: dict[str, Any]) -> dict[str, Any]:
-        if self.patches is None or sample["generated"]:
-            return sample
-        cut = self.patches(sample)
-        if isinstance(cut, list):
-            if len(cut) != 1:
-                raise UserError(
-                    f"patches must cut one patch a sample, got {len(cut)}: set num_samples=1, a sample is drawn again."
-                )
-            (cut,) = cut
-        return {**cut, self.target_key: convert_to_tensor(cut[self.target_key], track_meta=False)}
+        sample = self.plain_sample(index)
+        return sample if self.patches is None else self.patches.set_random_state(seed)(sample)
 
     def bare_sample(self, index: int) -> dict[str, Any]:
         """The same as plain tensors and not copied: for collating, which copies; nothing may write into it."""
