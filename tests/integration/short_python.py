@@ -45,7 +45,8 @@ def shortened(arguments: list[str]) -> list[str]:
     if "monai_degia train" in text:
         return [*arguments, *(part for key, value in HANDS.items() for part in (f"--{key}", str(value)))]
     if "monai.bundle run" in text and "segmentation/train.json" in text:
-        return [*arguments, "--max_epochs", "3", "--epoch_length", "2", "--resized_shape", "[16,16,16]", "--spatial_shape", "[8,8,8]" if "patches" in text else "[16,16,16]"]
+        smaller = [] if "patches.yaml" in text else ["--spatial_shape", "[16,16,16]"]
+        return [*arguments, "--max_epochs", "3", "--epoch_length", "2", *smaller]
     if "monai.bundle run" in text and "train.json" in text:
         entries = DIGITS if "digits/task" in text else HANDS
         if "data/hands.yaml" in text:
