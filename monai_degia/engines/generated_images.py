@@ -19,6 +19,9 @@ from monai_degia.results.middle_slices import middle_slices
 
 __all__ = ["GeneratedImagesHandler"]
 
+#: Pixels up to which a narrow picture is enlarged.
+WIDTH = 640
+
 
 class GeneratedImagesHandler:
     """Save a grid of the first images of each round, as a PNG file and to TensorBoard.
@@ -61,7 +64,9 @@ class GeneratedImagesHandler:
         pairs = [middle_slices(shown if shown.shape[1] in (1, 3) else shown[:, :1]) for shown in pairs]
         rows = [chunk for both in zip(*(p.split(self.columns) for p in pairs), strict=True) for chunk in both]
         # Axis 1 of a tensor is x; a picture file wants rows first.
-        self._grid = make_grid(torch.cat(rows).transpose(2, 3), nrow=self.columns, pad_value=1.0)
+        grid = make_grid(torch.cat(rows).transpose(2, 3), nrow=self.columns, pad_value=1.0)
+        times = max(1, WIDTH // grid.shape[2])  # whole, so that pixels stay what they are
+        self._grid = grid.repeat_interleave(times, 1).repeat_interleave(times, 2)
 
     def _save(self, engine: Engine) -> None:
         if self._grid is None:

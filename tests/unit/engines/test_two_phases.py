@@ -7,6 +7,7 @@ import pytest
 import torch
 from ignite.engine import Events
 from monai.engines import IterationEvents
+from PIL import Image, ImageChops
 from torch.testing import assert_close
 
 from monai_degia import (
@@ -229,15 +230,16 @@ def test_fraction_is_a_share_of_the_source(tmp_path: Path, two_phases: Any) -> N
 
 
 def test_grid_of_generated_images_is_written_each_round(tmp_path: Path, two_phases: Any) -> None:
-    from PIL import Image
-
     run = two_phases(tmp_path, epochs=3)
     GeneratedImagesHandler(tmp_path / "pictures", columns=3, rows=1).attach(run.maximizer)
     run.trainer.run()
     files = sorted(path.name for path in (tmp_path / "pictures").iterdir())
     assert files == ["generated_round=00.png", "generated_round=01.png"]
-    # Two rows (source, generated) of three 16-pixel images with margins of 2 pixels.
-    assert Image.open(tmp_path / "pictures" / files[0]).size == (3 * 18 + 2, 2 * 18 + 2)
+    # Two rows (source, generated) of three 16-pixel images with margins of 2 pixels, each pixel as a block of 11.
+    picture = Image.open(tmp_path / "pictures" / files[0])
+    assert picture.size == (11 * (3 * 18 + 2), 11 * (2 * 18 + 2)) and picture.width <= 640
+    small = picture.resize((3 * 18 + 2, 2 * 18 + 2), Image.Resampling.NEAREST)
+    assert ImageChops.difference(small.resize(picture.size, Image.Resampling.NEAREST), picture).getbbox() is None
 
 
 @pytest.mark.parametrize("world", [2, 3, 5])
