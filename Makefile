@@ -11,7 +11,7 @@ STUDIES ?= $(SAMPLES)
 PORT ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo bench label label-install test test-fast test-long test-label docs lint clean
+.PHONY: help install demo bench label label-install test test-fast test-long test-label test-mutation docs lint clean
 
 help:
 	@echo "make install    a virtual environment in $(VENV) with everything to develop"
@@ -22,6 +22,7 @@ help:
 	@echo "make test-fast  the tests without the slow ones"
 	@echo "make test-long  exports, several processes, a report of 10,000 images"
 	@echo "make test-label the tests of the MONAI Label app against a real server, in an environment of its own"
+	@echo "make test-mutation  which mutants the tests catch, see docs/quality.md; MODULES=FILE..., SAMPLE=N mutants of each"
 	@echo "make docs       the documentation in docs/_build/html; runs its notebooks, examples and commands"
 	@echo "make lint       format, lint and types"
 
@@ -60,6 +61,9 @@ test-long: $(STAMP)
 
 test-label: $(STAMP) $(LABEL_STAMP)
 	$(BIN)/python -m pytest -q -m label
+
+test-mutation: $(STAMP)
+	nice -n 10 $(BIN)/python -W ignore tests/mutation/run.py $(if $(SAMPLE),--sample $(SAMPLE)) $(MODULES)
 
 test-fast: $(STAMP)
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow and not docs and not label and not long"

@@ -67,6 +67,7 @@ EXTRAS["dev"] = [
     *EXTRAS["onnx"],
     *EXTRAS["sleap"],
     *EXTRAS["sr"],
+    "mutmut>=3.8",
     "mypy",
     "pytest",
     "pytest-xdist",

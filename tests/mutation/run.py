@@ -12,7 +12,6 @@ import random
 import shutil
 import subprocess
 import sys
-import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,33 +22,34 @@ SEED = 0
 PRELOAD = ("torch", "torchvision", "monai.bundle", "monai.engines", "ignite.handlers", "scipy.optimize", "pytest")
 LINKS = ("monai_degia", "tests", "bundle", "configs", "setup.py")
 
-FLOW_PARTS = ["tests/unit/flows/test_bijection_parts.py", "tests/properties/test_bijections.py"]
-OBJECTIVE = ["tests/unit/losses/test_objective.py", "tests/unit/losses/test_peer_objectives.py"]
-POOL = ["tests/unit/data/pool/test_pool.py", "tests/unit/data/pool/test_growing.py"]
-ENGINES = [f"tests/unit/engines/{name}.py" for name in ("test_seeds", "test_two_phases")]
 
+def unit(folder: str, *names: str) -> list[str]:
+    """Files of unit tests in one folder."""
+    return [f"tests/unit/{folder}/test_{name}.py" for name in names]
+
+
+BIJECTIONS = "tests/properties/test_bijections.py"
 #: Module to the tests that must catch its mutants: those written for it, and not all that happen to pass through it.
 TESTS = {
-    "monai_degia/flows/bijections.py": [*FLOW_PARTS, "tests/unit/flows/test_real_nvp.py"],
-    "monai_degia/flows/haar.py": [*FLOW_PARTS, "tests/unit/flows/test_wavelet_flow.py"],
-    "monai_degia/flows/slice_coupling.py": [*FLOW_PARTS, "tests/unit/flows/test_wavelet_flow.py"],
-    "monai_degia/flows/prior.py": ["tests/unit/flows/test_prior.py", "tests/properties/test_flow_prior.py"],
-    "monai_degia/losses/degia.py": ["tests/unit/losses/test_degia.py"],
-    "monai_degia/losses/objective.py": OBJECTIVE,
+    "monai_degia/data/pool/seeds.py": unit("data/pool", "seeds"),
+    "monai_degia/data/pool/sampler.py": unit("data/pool", "sampler"),
+    "monai_degia/data/pool/pool.py": unit("data/pool", "pool", "growing"),
+    "monai_degia/data/pool/growing.py": unit("data/pool", "growing"),
+    "monai_degia/flows/bijections.py": [*unit("flows", "bijection_parts"), BIJECTIONS],
+    "monai_degia/flows/haar.py": [*unit("flows", "wavelet_flow"), BIJECTIONS],
+    "monai_degia/flows/slice_coupling.py": [*unit("flows", "wavelet_flow"), BIJECTIONS],
+    "monai_degia/flows/prior.py": [*unit("flows", "prior"), "tests/properties/test_flow_prior.py"],
+    "monai_degia/losses/degia.py": unit("losses", "degia"),
+    "monai_degia/losses/objective.py": unit("losses", "objective", "peer_objectives"),
     "monai_degia/ascent/gradient_ascent.py": ["tests/properties/test_ascent.py"],
-    "monai_degia/ascent/appearance.py": [
-        *(f"tests/unit/ascent/{name}.py" for name in ("test_appearance", "test_parametrization", "test_volumes")),
-    ],
-    "monai_degia/metrics/errors.py": ["tests/unit/metrics/test_errors.py", "tests/properties/test_metrics.py"],
-    "monai_degia/metrics/conformal.py": ["tests/unit/metrics/test_calibration_fit.py"],
-    "monai_degia/data/pool/pool.py": POOL,
-    "monai_degia/data/pool/growing.py": POOL,
-    "monai_degia/data/pool/sampler.py": ["tests/unit/data/pool/test_sampler.py"],
-    "monai_degia/data/pool/seeds.py": ["tests/unit/engines/test_seeds.py", "tests/unit/data/pool/test_sampler.py"],
-    "monai_degia/engines/checkpoints.py": [
-        *(f"tests/unit/engines/{n}.py" for n in ("test_run_checkpoint", "test_best_model", "test_checkpoint_layout")),
-    ],
-    "monai_degia/engines/maximizer.py": ENGINES,
+    "monai_degia/ascent/appearance.py": unit("ascent", "parametrization", "appearance", "volumes"),
+    "monai_degia/metrics/errors.py": [*unit("metrics", "errors", "volumes"), "tests/properties/test_metrics.py"],
+    "monai_degia/metrics/conformal.py": unit("metrics", "conformal"),
+    "monai_degia/engines/checkpoints.py": unit(
+        "engines", "best_model", "run_checkpoint", "checkpoint_layout", "run_folder"
+    ),
+    "monai_degia/engines/handlers.py": unit("engines", "seeds", "augmented_batch", "run_checkpoint", "two_phases"),
+    "monai_degia/engines/maximizer.py": unit("engines", "round_sampler", "seeds", "augmented_batch", "two_phases"),
 }
 
 
@@ -67,12 +67,15 @@ def main() -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
     for library in PRELOAD:
         importlib.import_module(library)
+    stopped = False
     for module in args.modules or TESTS:
         if os.fork() == 0:
             test_module(module, args.sample, args.only)
             os._exit(0)
         if os.wait()[1]:
-            sys.exit(f"{module}: mutmut stopped, see {work_folder(module) / 'log.txt'}")
+            stopped = True
+            print(f"{module}: mutmut stopped, see {work_folder(module) / 'log.txt'}", file=sys.stderr, flush=True)
+    sys.exit(int(stopped))
 
 
 def test_module(module: str, sample: int, only: list[str]) -> None:
@@ -115,6 +118,8 @@ def output_to(path: Path) -> Iterator[None]:
 
 def prepare(folder: Path, module: str) -> None:
     """A fresh folder that looks like the checkout to mutmut, but for the configuration."""
+    import tomllib  # Python 3.11 and later; the package itself runs on 3.10
+
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for name in LINKS:
