@@ -4,6 +4,7 @@ from collections import Counter
 from typing import Any, cast
 
 import pytest
+import torch
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.data.distributed import DistributedSampler
 
@@ -224,3 +225,13 @@ def test_a_batch_is_one_sample_and_the_seed_0_by_default() -> None:
     sampler = sampler_of(50, 50)
     assert (sampler.share, sampler.source_share) == (1, 0.0)
     assert draw(sampler) == draw(sampler_of(50, 50, seed=0))
+
+
+def test_draws_by_weights_follow_from_seed_and_epoch_alone() -> None:
+    """Whatever else has drawn random numbers before, as another process has."""
+    orders = []
+    for state in (1, 2):
+        torch.manual_seed(state)
+        sampler = GrowingSampler(cast(GrowingDataset, Weighted(10, 5)), 7)
+        orders.append([draw(sampler, epoch) for epoch in range(20)])
+    assert orders[0] == orders[1]
