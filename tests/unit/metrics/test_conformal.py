@@ -41,9 +41,26 @@ def test_what_a_kind_left_out_was_held_to() -> None:
     others = {"far": ERRORS, "plain": 10 * ERRORS}
     rank = next(r for r in range(6, 10) if sum(held(kind, others, r) for kind in others) / 2 >= 0.6)
     assert found.left_out == pytest.approx({kind: held(kind, others, rank) for kind in sorted(others)})
-    assert list(found.left_out) == ["far", "plain"]
+    assert list(found.left_out) == ["far", "plain"] and found.level == 0.605, "one step above the coverage"
     wanted = {kind: float(errors[rank - 1]) for kind, errors in others.items()}
     assert found.median_left_out == pytest.approx(wanted, rel=1e-5)
+
+
+def test_a_share_that_is_just_held_raises_no_level() -> None:
+    """Three of four errors of the kind left out lie below the radius of the others: 6 of 8, in the second half."""
+    far, others = torch.tensor([0.1, 0.1, 0.1, 9.0]), ERRORS[:7]
+    kinds: list[list[str]] = [*[[] for _ in others], *[["far"]] * 2] * 2
+    found = fitted(torch.cat([others, far[:2]]), torch.cat([others, far[2:]]), 0.75, kinds)
+    assert (found.level, found.left_out) == (0.75, {"far": 0.75})
+
+
+def test_the_radius_follows_a_second_feature() -> None:
+    """Errors that a feature decides altogether, of three landmarks an image."""
+    feature = torch.randn(40, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    error = torch.exp(0.7 * feature - 2)
+    half = torch.arange(40) % 2 == 0
+    found = conformal_radius(torch.stack([torch.ones_like(feature), feature], -1), error, [[]] * 40, half, 0.9)
+    assert found.weights == pytest.approx((-2.0, 0.7), abs=1e-3)
 
 
 def held(kind: str, others: dict[str, Tensor], rank: int) -> float:
