@@ -12,7 +12,7 @@ STUDIES ?= $(SAMPLES)
 PORT ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo bench label label-install test test-fast test-long test-label test-trust soak test-min docs lint clean
+.PHONY: help install demo bench label label-install test test-fast test-long test-label test-trust soak test-min test-mutation docs lint clean
 
 help:
 	@echo "make install    a virtual environment in $(VENV) with everything to develop"
@@ -25,6 +25,7 @@ help:
 	@echo "make test-label the tests of the MONAI Label app against a real server, in an environment of its own"
 	@echo "make test-trust damaged files, killed processes, full disks (6 minutes on 2 cores); make soak does an hour of it"
 	@echo "make test-min   the fast tests with the lowest versions that setup.py allows, in an environment of its own"
+	@echo "make test-mutation  which mutants the tests catch, see docs/quality.md; MODULES=FILE..., SAMPLE=N mutants of each"
 	@echo "make docs       the documentation in docs/_build/html; runs its notebooks, examples and commands"
 	@echo "make lint       format, lint and types"
 
@@ -63,6 +64,9 @@ test-long: $(STAMP)
 
 test-label: $(STAMP) $(LABEL_STAMP)
 	$(BIN)/python -m pytest -q -m label
+
+test-mutation: $(STAMP)
+	nice -n 10 $(BIN)/python -W ignore tests/mutation/run.py $(if $(SAMPLE),--sample $(SAMPLE)) $(MODULES)
 
 test-fast: $(STAMP)
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow and not docs and not label and not long and not trust"

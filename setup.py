@@ -68,6 +68,7 @@ EXTRAS["dev"] = [
     *EXTRAS["sleap"],
     *EXTRAS["sr"],
     "hypothesis",
+    "mutmut>=3.8",
     "mypy",
     "pytest",
     "pytest-xdist",

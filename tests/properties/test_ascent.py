@@ -89,6 +89,11 @@ def test_sobolev_needs_space() -> None:
         gradient_ascent(Flat(torch.rand(2, 8)), per_sample, steps=1, step_size=1.0, rule="sobolev")
 
 
+def test_sobolev_smooths_along_one_axis_too() -> None:
+    step = gradient_ascent(torch.zeros(1, 1, 8), lambda x: per_sample(x), steps=1, step_size=0.3, rule="sobolev")
+    assert_close(step, torch.full((1, 1, 8), 0.3))
+
+
 class Flat(PixelParametrization):
     """Parameters without spatial axes, as a latent code has them."""
 

@@ -10,7 +10,10 @@ _WORDS = 4  # random numbers that Philox gives for one value of its counter
 
 
 def derive_seed(*parts: int) -> int:
-    """A seed in [0, 2^32) for a combination of numbers, e.g. (seed, epoch, rank); they do not collide as sums would."""
+    """A seed in [0, 2^32) for a combination of numbers, e.g. (seed, epoch, rank); they do not collide as sums would.
+
+    Zeros at the end count for nothing: (seed, epoch, 0) gives what (seed, epoch) gives.
+    """
     return int(np.random.SeedSequence([int(part) for part in parts]).generate_state(1)[0])
 
 

@@ -1,5 +1,6 @@
 """What an ascent moves: the maps from parameters to images and their starts."""
 
+import math
 from collections.abc import Callable
 
 import pytest
@@ -264,3 +265,25 @@ def test_the_original_has_the_smaller_share_in_three_of_four_draws() -> None:
     decoded = p.decode(p.start).mean((1, 3))
     kept = (decoded[:, -1] > decoded[:, 0]).float().mean()
     assert 0.2 < kept < 0.29
+
+
+def test_a_map_by_hand() -> None:
+    """Kernels that swap two channels, a share, a power and an even field, through the formula."""
+    image = torch.tensor([[0.0, 1.0, 0.0, 0.5], [0.0, 0.0, 1.0, 0.5]]).view(1, 2, 2, 2)
+    kernel = torch.zeros(2, 2, WIDEST, WIDEST)
+    kernel[0, 1, WIDEST // 2, WIDEST // 2] = kernel[1, 0, WIDEST // 2, WIDEST // 2] = 2.0
+    mixture, tone, field = 0.9, 0.8, 0.6
+    rest = torch.tensor([mixture, tone, *[field] * AppearanceParametrization.FIELD_SIZE**2])
+    p = AppearanceParametrization(image, torch.cat([kernel.flatten(), rest])[None], torch.tensor([1]))
+    share = torch.distributions.Normal(0, 1).cdf(torch.tensor(mixture - 0.7))
+    mixed = share * image + (1 - share) * image.flip(1)
+    expected = (mixed / mixed.max() + 1e-3) ** math.exp(0.4 * tone) * math.exp(0.15 * field)
+    assert_close(p.decode(p.start), expected)
+
+
+def test_the_number_of_parameters_counts_every_part() -> None:
+    count = AppearanceParametrization.num_parameters
+    assert count(3) == 9 * 25 + 2 + 9
+    assert count(3, texture=0.1) == count(3) + 1 + 3 * 25
+    assert count(3, fading=0.1) == count(3) + 1 + 16
+    assert count(2, 0.1, 0.1, spatial_dims=3) == 4 * 125 + 2 + 27 + 1 + 2 * 125 + 1 + 64

@@ -1,11 +1,14 @@
+import json
 import operator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from ignite.engine import Engine
 from torch import nn
 
+from monai_degia import FlowPrior, LandmarkRegressor, TrainedModel
 from monai_degia.engines.checkpoints import BestModelSaver
 
 
@@ -48,3 +51,48 @@ def test_companions_are_saved_in_the_same_epochs(tmp_path: Path) -> None:
         validate(saver, value, weight)
     assert torch.load(tmp_path / "model.pt", weights_only=True)["weight"].item() == 2.0
     assert torch.load(tmp_path / "flow.pt", weights_only=True)["weight"].item() == 20.0
+
+
+def test_the_state_tells_the_best_epoch(tmp_path: Path) -> None:
+    saver = BestModelSaver(tmp_path / "model.pt", nn.Linear(1, 1, bias=False))
+    assert saver.state_dict() == {"best": None, "epoch": 0}
+    engine = Engine(lambda engine, batch: None)
+    engine.state.key_metric_name = "key"
+    for epoch, value in enumerate((0.5, 0.2, 0.3), start=1):
+        engine.state.metrics["key"], engine.state.epoch = value, epoch
+        saver(engine)
+    assert saver.state_dict() == {"best": 0.2, "epoch": 2}
+    other = BestModelSaver(tmp_path / "other.pt", nn.Linear(1, 1, bias=False))
+    other.load_state_dict(saver.state_dict())
+    assert other.state_dict() == saver.state_dict()
+
+
+def test_a_network_that_nobody_could_build_again_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    saver = BestModelSaver(tmp_path / "model.pt", nn.Linear(1, 1, bias=False), landmarks="hand21")
+    with caplog.at_level("WARNING"):
+        validate(saver, 0.5, 1.0)
+        validate(saver, 0.4, 2.0)
+    assert sum("nobody could build" in message for message in caplog.messages) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["model.pt"]
+
+
+def test_what_the_network_is_goes_beside_its_weights(tmp_path: Path) -> None:
+    network = LandmarkRegressor("lenet", 21, 1, (16, 16))
+    flow = FlowPrior((16, 16), 1, num_scales=1, hidden_channels=4)
+    companions = {"other.pt": nn.Linear(1, 1), "flow.pt": flow}
+    named: list[dict[str, Any]] = [{}, {"name": "hands"}]
+    for number, options in enumerate(named):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        saver = BestModelSaver(folder / "model.pt", network, companions=companions, landmarks="hand21", **options)
+        validate(saver, 0.5, 0.1)
+        told = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        assert told["name"] == options.get("name", "landmarks")
+        assert sorted(path.name for path in folder.iterdir()) == ["flow.pt", "model.json", "model.pt", "other.pt"]
+        model = TrainedModel.load(folder)
+        assert model.flow is not None and torch.equal(weights(model.flow), weights(flow))
+        assert torch.equal(weights(model.network), weights(network))
+
+
+def weights(module: nn.Module) -> torch.Tensor:
+    return torch.cat([parameter.detach().flatten() for parameter in module.parameters()])

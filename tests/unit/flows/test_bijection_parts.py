@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 import torch.multiprocessing as mp
+from torch import nn
 from torch.testing import assert_close
 
-from monai_degia.flows.bijections import ActNorm, AffineCoupling, ChannelPermutation, Squeeze
+from monai_degia.flows.bijections import ActNorm, AffineCoupling, Chain, ChannelPermutation, Squeeze
 
 
 @pytest.fixture(autouse=True)
@@ -116,3 +117,32 @@ def test_coupling_keeps_the_precision_of_the_image_under_autocast() -> None:
 def test_coupling_needs_two_channels() -> None:
     with pytest.raises(ValueError, match=r"num_channels >= 2, got 1"):
         AffineCoupling(1)
+
+
+def test_a_coupling_of_two_channels_by_default() -> None:
+    coupling = AffineCoupling(2)
+    assert [layer.out_channels for layer in coupling.modules() if isinstance(layer, nn.Conv2d)] == [16, 16, 16, 2]
+    for parameter in coupling.parameters():
+        nn.init.normal_(parameter, std=20.0)
+    x = torch.randn(5, 2, 3, 3)
+    z, log_det = coupling(x)
+    assert torch.equal(z[:, 0], x[:, 0]), "the front half is frozen"
+    assert 1.0 * 9 < log_det.abs().max() <= 2.0 * 9 + 1e-4
+
+
+def test_a_permutation_has_the_seed_0_by_default() -> None:
+    x = torch.randn(1, 12, 2, 2)
+    assert torch.equal(ChannelPermutation(12)(x)[0], ChannelPermutation(12, 0)(x)[0])
+
+
+@pytest.mark.parametrize(("options", "calls"), [((), 1), ((False,), 1), ((True,), 2)])
+def test_a_chain_computes_its_members_again_only_where_it_is_told_to(options: tuple[bool, ...], calls: int) -> None:
+    member, seen = ActNorm(2).eval(), []  # type: ignore[var-annotated]
+    member.register_forward_pre_hook(lambda *_: seen.append(1))
+    chain, x = Chain([member], *options), torch.randn(2, 2, 3, 3)
+    with torch.no_grad():
+        chain(x)
+    assert len(seen) == 1, "without a backward pass once"
+    z, log_det = chain(x)
+    (z.square().sum() + log_det.sum()).backward()
+    assert len(seen) == 1 + calls

@@ -128,3 +128,16 @@ def test_wrong_latents_and_noise() -> None:
 def test_constructor_messages(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         randomised(**arguments)
+
+
+def test_a_prior_by_default() -> None:
+    prior = ClassConditionalPrior(5, 2)
+    assert (prior.gamma, prior.shift_scale, prior.noise_features) == (1.0, 0.1, 32)
+    shapes = {name: tuple(parameter.shape) for name, parameter in prior.shift_net.named_parameters()}  # type: ignore
+    assert shapes == {"0.weight": (64, 32), "2.weight": (5, 64)}, "H_m has no bias"
+
+
+def test_latents_that_are_not_finite_have_no_likelihood_and_raise_nothing() -> None:
+    """Who trains the flow says it with the iteration and a way out, and a check here would wait for the device."""
+    z = torch.tensor([[0.0] * 5, [torch.nan] * 5])
+    assert randomised().eval().log_prob(z, torch.tensor([0, 1])).isnan().tolist() == [False, True]

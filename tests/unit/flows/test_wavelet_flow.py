@@ -156,3 +156,17 @@ def test_wrong_image_shape() -> None:
     x: Tensor = torch.rand(2, 3, 8, 8)
     with pytest.raises(ValueError, match=r"images of shape \(B, 1, 8, 8\), got \(.*resize them"):
         WaveletFlow((8, 8), 1)(x)
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_convolutions_after_the_first_transform_get_the_layout_they_are_fast_in(dims: int) -> None:
+    z, _ = HaarSqueeze(2, spatial_dims=dims)(torch.rand(2, 2, *[4, 6, 8][:dims]))
+    assert z.is_contiguous(memory_format=torch.channels_last if dims == 2 else torch.channels_last_3d)
+    assert not z.is_contiguous(), "vacuous: both layouts are one"
+
+
+def test_a_slice_by_default() -> None:
+    coupling = SliceCoupling(4, 0, 1)
+    assert [layer.out_channels for layer in coupling.net if isinstance(layer, nn.Conv2d)] == [32, 32, 2]
+    nn.init.normal_(coupling.net[-1].weight, std=100)
+    assert 1.5 * 9 < coupling(torch.randn(20, 4, 3, 3))[1].abs().max() <= 2.0 * 9

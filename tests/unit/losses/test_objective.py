@@ -218,3 +218,21 @@ def test_flow_terms_need_a_flow(weights: dict[str, Any]) -> None:
 def test_unknown_distance() -> None:
     with pytest.raises(ValueError, match=r"Unknown distance 'sinkhorn'. Available: transport, wasserstein"):
         AscentObjective(nn.Identity(), nll_weight=0, alpha=0, distance="sinkhorn")
+
+
+def test_the_weights_by_default(noisy: Setup) -> None:
+    objective = AscentObjective(noisy.network, noisy.flow)
+    with objective.bind(noisy.image, noisy.target, noisy.classes, torch.Generator().manual_seed(2)) as value:
+        assert_close(value(noisy.moved), noisy.value(seed=2, **dict.fromkeys(WEIGHTS, 1.0)))
+
+
+@pytest.mark.parametrize(("distance", "passes"), [(5e-7, 1), (5e-6, 2)])
+def test_images_are_the_source_up_to_rounding(setup: Setup, distance: float, passes: int) -> None:
+    """Then the first pass serves both; images further away must not be taken for their own source."""
+    seen: list[Tensor] = []
+    setup.network.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0]))
+    image = torch.full_like(setup.image, 0.9)
+    objective = AscentObjective(setup.network, **{**NONE, "prediction_weight": 1.0})
+    with objective.bind(image, setup.target, None) as value:
+        value(image + distance)
+    assert len(seen) == passes

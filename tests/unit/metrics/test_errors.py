@@ -50,6 +50,7 @@ def test_area_is_known_for_known_errors() -> None:
     errors = torch.tensor([[0.0, 0.1, 0.15], [0.2, 0.3, 0.05]])
     assert_close(pck_auc(errors, max_threshold=0.2), torch.tensor((1 + 0.5 + 0.25 + 0 + 0 + 0.75) / 6))
     assert_close(pck_auc(errors, 0.2, per_landmark=True), torch.tensor([0.5, 0.25, 0.5]))
+    assert_close(pck_auc(errors), pck_auc(errors, 0.2))
 
 
 def test_pixels_are_scaled_per_axis_or_per_sample() -> None:
@@ -85,6 +86,7 @@ NAN[1, 0, 0] = float("nan")
         (lambda: pck(RADIAL, ()), r"thresholds must be a non-empty list of numbers >= 0, got \(\)"),
         (lambda: pck(RADIAL, (-0.1,)), "thresholds must be a non-empty list"),
         (lambda: pck_auc(RADIAL, 0.0), "max_threshold must be positive and finite, got 0.0"),
+        (lambda: pck_auc(RADIAL, math.inf), "max_threshold must be positive and finite, got inf"),
     ],
 )
 def test_wrong_input_is_named(call, message: str) -> None:

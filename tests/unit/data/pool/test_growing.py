@@ -315,3 +315,47 @@ def test_growing_without_a_folder() -> None:
 def test_no_data() -> None:
     with pytest.raises(ValueError, match="The training set is empty"):
         GrowingDataset([])
+
+
+def test_a_source_sample_without_a_weight_counts_once() -> None:
+    items: list[dict[str, Any]] = [{"image": torch.rand(1, 6, 5), "target": 0} for _ in range(3)]
+    assert GrowingDataset(items, target_key="target").source_weights is None
+    items[1]["weight"] = 3
+    assert GrowingDataset(items, target_key="target").source_weights == [1.0, 3.0, 1.0]
+
+
+def test_room_for_20000_images_of_landmarks_by_default(tmp_path: Path) -> None:
+    images, points = painted(2, seed=0)
+    data = GrowingDataset([{"image": image, "landmarks": point} for image, point in zip(images, points, strict=True)])
+    assert data.room == 20000 and torch.equal(data[1]["landmarks"], points[1])
+
+
+class Corner(RandomizableTransform):
+    """A patch of 4 x 4 from a place of its own."""
+
+    def __call__(self, data: dict[str, Any]) -> dict[str, Any]:
+        x, y = self.R.randint(0, SIZE[0] - 4), self.R.randint(0, SIZE[1] - 4)
+        return {**data, "image": data["image"][:, x : x + 4, y : y + 4]}
+
+
+def test_a_patch_is_a_function_of_round_and_place(tmp_path: Path) -> None:
+    data = dataset(tmp_path, patches=Corner(), max_generated=6)
+    view = data.source_view()
+    first = [torch.as_tensor(view[i]["image"]) for i in range(4)]
+    assert all(patch.shape == (POINTS, 4, 4) for patch in first)
+    data.set_random_state(9)
+    assert all(torch.equal(torch.as_tensor(view[i]["image"]), first[i]) for i in range(4))
+    assert torch.equal(torch.as_tensor(view.__getitems__([2])[0]["image"]), first[2])
+    data.rounds = 1
+    assert not any(torch.equal(torch.as_tensor(view[i]["image"]), first[i]) for i in range(4)), "anew each round"
+    draws = []
+    for seed in (1, 1, 2):
+        data.set_random_state(seed)
+        draws.append(torch.as_tensor(data[0]["image"]))
+    assert torch.equal(draws[0], draws[1]) and not torch.equal(draws[0], draws[2])
+
+
+def test_a_round_of_patches_finds_its_room_before_it_is_climbed(tmp_path: Path) -> None:
+    data = dataset(tmp_path, patches=Corner())
+    data.reserve(2)
+    assert data.pool is not None and data.pool.image_shape == (POINTS, 4, 4) and data.room == 10

@@ -309,3 +309,33 @@ def test_a_lower_maximum_cuts_nothing_off(tmp_path: Path) -> None:
     again = pool_in(tmp_path, 9)
     again.load_state_dict(first.state_dict())
     check(again, 0, given, 0)
+
+
+def test_the_disk_is_asked_for_what_a_round_can_take_behind_what_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = pool_in(tmp_path)
+    pool.append(*batch(2), round_index=0)
+    asked: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "posix_fallocate", lambda _, start, length: asked.append((start, length)), raising=False)
+    pool.reserve(3)
+    rows = [3 * 6 * 4, 5 * 2 * 4, 3 * 8]  # bytes of an image, of its target, and of its three numbers
+    assert asked == [(2 * row, 3 * row) for row in rows]
+    asked.clear()
+    pool.reserve(30)
+    assert asked == [(2 * row, 8 * row) for row in rows], "no more than there is room for"
+    asked.clear()
+    pool.reserve(0)
+    assert asked == []
+
+
+def test_no_folder_holds_a_pool_of_an_unknown_type(tmp_path: Path) -> None:
+    pool_in(tmp_path)
+    assert GeneratedPool.is_in(tmp_path) and not GeneratedPool.is_in(tmp_path, "int8")
+
+
+def test_values_beyond_the_range_are_stored_as_its_ends(tmp_path: Path) -> None:
+    pool, label = pool_in(tmp_path), torch.zeros(2, dtype=torch.long)
+    images = torch.stack([torch.full(IMAGE, -0.2), torch.full(IMAGE, 1.3)])
+    pool.append(images, torch.zeros(2, *TARGET), label, label, 0)
+    assert [pool[i]["image"].unique().tolist() for i in range(2)] == [[0.0], [1.0]]

@@ -4,6 +4,7 @@ from collections import Counter
 from typing import Any, cast
 
 import pytest
+import torch
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.data.distributed import DistributedSampler
 
@@ -211,3 +212,26 @@ def test_a_data_list_brings_its_weights() -> None:
         mix_datalists(lists, [1])
     with pytest.raises(ValueError, match=r"nothing to draw from lists \[1\]"):
         mix_datalists([lists[0], []], [1, 1])
+
+
+def test_one_draw_an_epoch_goes_by_the_weights_too() -> None:
+    sampler = GrowingSampler(cast(GrowingDataset, Weighted(10)), 1)
+    counts = Counter(index for epoch in range(2000) for index in draw(sampler, epoch))
+    # 500 of 2000 each for the first two, with a standard deviation of 19, and 125 with one of 11 for the others.
+    assert all(abs(counts[i] - 500) < 95 for i in range(2)) and all(abs(counts[i] - 125) < 55 for i in range(2, 10))
+
+
+def test_a_batch_is_one_sample_and_the_seed_0_by_default() -> None:
+    sampler = sampler_of(50, 50)
+    assert (sampler.share, sampler.source_share) == (1, 0.0)
+    assert draw(sampler) == draw(sampler_of(50, 50, seed=0))
+
+
+def test_draws_by_weights_follow_from_seed_and_epoch_alone() -> None:
+    """Whatever else has drawn random numbers before, as another process has."""
+    orders = []
+    for state in (1, 2):
+        torch.manual_seed(state)
+        sampler = GrowingSampler(cast(GrowingDataset, Weighted(10, 5)), 7)
+        orders.append([draw(sampler, epoch) for epoch in range(20)])
+    assert orders[0] == orders[1]
