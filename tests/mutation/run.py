@@ -169,5 +169,19 @@ def report(module: str, names: list[str], total: int) -> dict[str, int]:
     return figures
 
 
+def table(results: dict[str, dict[str, int]]) -> str:
+    """The figures as they stand in docs/quality.md."""
+    rows = ["| module | mutants | tested | killed | share |", "|---|---|---|---|---|"]
+    for module in TESTS:
+        name = module.removeprefix("monai_degia/")
+        if module in results:
+            total, tested, killed = (results[module][key] for key in ("mutants", "tested", "killed"))
+            rows.append(f"| `{name}` | {total} | {tested} | {killed} | {killed / tested:.0%} |")
+        else:
+            rows.append(f"| `{name}` | | not yet | | |")
+    tested, killed = (sum(figures[key] for figures in results.values()) for key in ("tested", "killed"))
+    return "\n".join([*rows, f"| together | | {tested} | {killed} | {killed / tested:.0%} |"])
+
+
 if __name__ == "__main__":
     main()
