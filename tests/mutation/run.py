@@ -38,7 +38,7 @@ TESTS = {
     "monai_degia/flows/bijections.py": [*unit("flows", "bijection_parts"), BIJECTIONS],
     "monai_degia/flows/haar.py": [*unit("flows", "wavelet_flow"), BIJECTIONS],
     "monai_degia/flows/slice_coupling.py": [*unit("flows", "wavelet_flow"), BIJECTIONS],
-    "monai_degia/flows/prior.py": [*unit("flows", "prior"), "tests/properties/test_flow_prior.py"],
+    "monai_degia/flows/prior.py": unit("flows", "prior"),
     "monai_degia/losses/degia.py": unit("losses", "degia"),
     "monai_degia/losses/objective.py": unit("losses", "objective", "peer_objectives"),
     "monai_degia/ascent/gradient_ascent.py": ["tests/properties/test_ascent.py"],
@@ -59,6 +59,7 @@ def main() -> None:
     parser.add_argument("modules", nargs="*", metavar="MODULE", help=f"files; default: all {len(TESTS)} of the table")
     parser.add_argument("--sample", type=int, default=0, help=f"mutants a module, drawn with seed {SEED}; 0: all")
     parser.add_argument("--only", nargs="*", default=[], help="names of mutants, as a run before has printed them")
+    parser.add_argument("--results", type=Path, help="JSON file to put the figures into, beside those of other modules")
     args = parser.parse_args()
     unknown = sorted(set(args.modules) - set(TESTS))
     if unknown:
@@ -70,7 +71,7 @@ def main() -> None:
     stopped = False
     for module in args.modules or TESTS:
         if os.fork() == 0:
-            test_module(module, args.sample, args.only)
+            test_module(module, args.sample, args.only, args.results and args.results.resolve())
             os._exit(0)
         if os.wait()[1]:
             stopped = True
@@ -78,22 +79,26 @@ def main() -> None:
     sys.exit(int(stopped))
 
 
-def test_module(module: str, sample: int, only: list[str]) -> None:
+def test_module(module: str, sample: int, only: list[str], results: Path | None) -> None:
     """Mutate one file, run its tests against the mutants, and print what came of it."""
     folder = work_folder(module)
     prepare(folder, module)
     os.chdir(folder)
-    names = [name for name in mutant_names(module) if not only or name in only]
+    every = mutant_names(module)
+    names = [name for name in every if not only or name in only]
     if not names:
         return
-    total = len(names)
-    if 0 < sample < total:
+    if 0 < sample < len(names):
         names = sorted(random.Random(f"{SEED} {module}").sample(names, sample))
     with output_to(folder / "log.txt"):
         from mutmut.__main__ import cli
 
         cli(["run", "--max-children", "1", *names], standalone_mode=False)
-    report(folder, module, names, total)
+    figures = report(module, names, len(every))
+    if results is not None:
+        kept = json.loads(results.read_text(encoding="utf-8")) if results.is_file() else {}
+        kept[module] = figures
+        results.write_text(json.dumps(dict(sorted(kept.items())), indent=2) + "\n", encoding="utf-8")
 
 
 def work_folder(module: str) -> Path:
@@ -143,24 +148,39 @@ def mutant_names(module: str) -> list[str]:
     return [get_mutant_name(Path(module), name) for name in mutated.mutant_names]
 
 
-def report(folder: Path, module: str, names: list[str], total: int) -> None:
-    """Print the figures of a module and the difference that each survivor makes."""
+def report(module: str, names: list[str], total: int) -> dict[str, int]:
+    """Print the figures of a module and the difference that each survivor makes; return the figures."""
     mutmut = Path(sys.executable).with_name("mutmut")
-    sys.stdout.flush()
-    listed = subprocess.run([mutmut, "results"], cwd=folder, check=True, capture_output=True, text=True).stdout
+    listed = subprocess.run([mutmut, "results"], check=True, capture_output=True, text=True).stdout
     verdicts = dict(line.strip().rsplit(": ", 1) for line in listed.splitlines() if ": " in line)
-    left = {name: verdicts[name] for name in names if verdicts.get(name, "killed") != "killed"}
-    caught = len(names) - sum(verdict != "timeout" for verdict in left.values())
-    timeouts = sum(verdict == "timeout" for verdict in left.values())
-    print(
-        f"{module}: {caught} of {len(names)} mutants killed ({caught / len(names):.0%}, {timeouts} by the time limit), "
-        f"of {total} that there are",
-        flush=True,
-    )
-    for name, verdict in left.items():
-        if verdict != "timeout":
-            shown = subprocess.run([mutmut, "show", name], cwd=folder, check=True, capture_output=True, text=True)
+    found = [verdicts.get(name, "killed") for name in names]
+    # What never ends is noticed, too.
+    figures = {
+        "mutants": total,
+        "tested": len(names),
+        "killed": found.count("killed") + found.count("timeout"),
+        "of them by the time limit": found.count("timeout"),
+    }
+    print(module, *(f"{name}: {value}" for name, value in figures.items()), sep="  ", flush=True)
+    for name, verdict in zip(names, found, strict=True):
+        if verdict not in ("killed", "timeout"):
+            shown = subprocess.run([mutmut, "show", name], check=True, capture_output=True, text=True)
             print(f"--- {verdict}", shown.stdout, sep="\n", flush=True)
+    return figures
+
+
+def table(results: dict[str, dict[str, int]]) -> str:
+    """The figures as they stand in docs/quality.md."""
+    rows = ["| module | mutants | tested | killed | share |", "|---|---|---|---|---|"]
+    for module in TESTS:
+        name = module.removeprefix("monai_degia/")
+        if module in results:
+            total, tested, killed = (results[module][key] for key in ("mutants", "tested", "killed"))
+            rows.append(f"| `{name}` | {total} | {tested} | {killed} | {killed / tested:.0%} |")
+        else:
+            rows.append(f"| `{name}` | | not yet | | |")
+    tested, killed = (sum(figures[key] for figures in results.values()) for key in ("tested", "killed"))
+    return "\n".join([*rows, f"| together | | {tested} | {killed} | {killed / tested:.0%} |"])
 
 
 if __name__ == "__main__":

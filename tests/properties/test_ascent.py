@@ -82,6 +82,13 @@ def test_sobolev_climbs_and_each_sample_by_the_step_size() -> None:
     assert smooth < 0.7 * rough
 
 
+def test_sobolev_keeps_the_ratio_of_channels() -> None:
+    """The largest change is one of the sample, as colour is."""
+    slope = torch.tensor([1.0, 0.5, -0.25]).view(1, 3, 1, 1).expand(1, 3, 4, 6)
+    step = gradient_ascent(torch.zeros(1, 3, 4, 6), linear(slope), steps=1, step_size=0.3, rule="sobolev", bounds=WIDE)
+    assert_close(step, 0.3 * slope)
+
+
 def test_sobolev_needs_space() -> None:
     with pytest.raises(
         ValueError, match=r"smooths over space; the parameters have shape \(2, 8\): choose another rule"

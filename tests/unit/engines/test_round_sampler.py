@@ -1,4 +1,4 @@
-"""Which samples a round climbs: how many, in what batches, and from where."""
+"""Which samples a round climbs: how many, in what batches, from where, and how they come to the networks."""
 
 from pathlib import Path
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from monai_degia import GrowingDataset
+from monai_degia import GrowingDataset, MaximizationEvents, PrepareLandmarkBatch
 from monai_degia.engines.maximizer import RoundSampler
 
 
@@ -117,3 +117,24 @@ def test_rounds_can_be_run_again_and_again(tmp_path: Path, two_phases: Any) -> N
     sources = [run.dataset.pool[i]["source"] for i in range(15)]
     assert [run.dataset.pool[i]["round"] for i in range(15)] == [0] * 5 + [1] * 5 + [2] * 5
     assert all(len(set(sources[i : i + 5])) == 5 for i in (0, 5, 10))
+
+
+def test_batches_are_moved_as_the_workflow_was_told(tmp_path: Path, two_phases: Any) -> None:
+    seen: list[tuple[str, bool, dict[str, Any]]] = []
+
+    def prepare(batch: Any, device: Any = None, non_blocking: bool = False, **kwargs: Any) -> Any:
+        seen.append((str(device), non_blocking, kwargs))
+        return PrepareLandmarkBatch()(batch, device, non_blocking, **kwargs)
+
+    moved = {"memory_format": torch.channels_last}
+    two_phases(tmp_path, num_images=3, prepare_batch=prepare, non_blocking=True, to_kwargs=moved).maximizer.run()
+    assert seen == [("cpu", True, moved)]
+
+
+def test_events_of_ones_own_stand_beside_those_of_a_round(tmp_path: Path, two_phases: Any) -> None:
+    maximizer = two_phases(tmp_path, event_names=["measured"]).maximizer
+    seen: list[str] = []
+    for name in ("measured", MaximizationEvents.ROUND_STARTED):
+        maximizer.add_event_handler(name, lambda _, name=name: seen.append(str(name)))
+    maximizer.fire_event("measured")
+    assert seen == ["measured"]

@@ -14,6 +14,7 @@ from ignite.engine import Engine
 from torch import nn
 
 from monai_degia import GrowingDataset, RunCheckpoint, claim_run, release_run
+from monai_degia.engines.errors import show_short_errors
 from monai_degia.engines.run_folder import RUN_FILE, hold_folder, mark_run, run_of
 from monai_degia.errors import WriteError
 
@@ -122,6 +123,32 @@ def test_resuming_with_the_checkpoint_of_another_run(tmp_path: Path) -> None:
     RunCheckpoint(path, {}, resume=True, run_id="mine").attach(trainer)
     with pytest.raises(ValueError, match="belongs to run other, its folder to run mine"):
         trainer.run([0], max_epochs=2)
+
+
+@pytest.mark.parametrize("asked", ["mine", None])
+def test_a_run_resumes_by_its_name_and_keeps_it(tmp_path: Path, asked: str | None) -> None:
+    """Who names no run takes over that of the checkpoint."""
+    path = tmp_path / "checkpoint.pt"
+    for resume, run_id, epochs in ((False, "mine", 1), (True, asked, 3)):
+        trainer = Engine(lambda engine, batch: None)
+        RunCheckpoint(path, {}, resume, run_id=run_id).attach(trainer)
+        trainer.run([0], max_epochs=epochs)
+        assert trainer.state.epoch == epochs and run_of(path) == "mine"
+
+
+def test_an_interrupt_tells_whether_there_is_anything_to_go_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "excepthook", lambda *_: None)
+    path, trainer = tmp_path / "checkpoint.pt", Engine(lambda engine, batch: None)
+    saver = RunCheckpoint(path, {})
+    saver.attach(trainer)
+    show_short_errors()
+    sys.excepthook(KeyboardInterrupt, KeyboardInterrupt(), None)
+    assert "No epoch was finished" in capsys.readouterr().err
+    trainer.run([0], max_epochs=1)
+    sys.excepthook(KeyboardInterrupt, KeyboardInterrupt(), None)
+    assert f"--resume True ({path})" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive", None])

@@ -339,3 +339,15 @@ def test_values_beyond_the_range_are_stored_as_its_ends(tmp_path: Path) -> None:
     images = torch.stack([torch.full(IMAGE, -0.2), torch.full(IMAGE, 1.3)])
     pool.append(images, torch.zeros(2, *TARGET), label, label, 0)
     assert [pool[i]["image"].unique().tolist() for i in range(2)] == [[0.0], [1.0]]
+
+
+@pytest.mark.parametrize("target_dtype", ["float32", "int64", "uint8"])
+def test_images_of_an_unknown_run_are_not_taken_over(tmp_path: Path, target_dtype: str) -> None:
+    """Whatever their labels are: a pool that was made without a run's name is nobody's."""
+    GeneratedPool(tmp_path / "old", 4, IMAGE, (), target_dtype)
+    with pytest.raises(ValueError, match="are those of an unknown run"):
+        GeneratedPool(tmp_path / "old", 4, IMAGE, (), target_dtype, run_id="mine")
+    for _ in range(2):
+        GeneratedPool(tmp_path / "new", 4, IMAGE, (), target_dtype, run_id="mine")
+    with pytest.raises(ValueError, match=r"those of run mine, not of this one \(other\)"):
+        GeneratedPool(tmp_path / "new", 4, IMAGE, (), target_dtype, run_id="other")
