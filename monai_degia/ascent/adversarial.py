@@ -112,7 +112,7 @@ class AdversarialAscentd(MapTransform, Randomizable, RandomizableTrait):
     """Dictionary version of :class:`AdversarialAscent`, for batches as a data loader collates them, or for one sample.
 
     Args:
-        keys: the image, (B, C, *spatial_shape) or (C, *spatial_shape) for one sample.
+        keys: the image, ``(B, C, *spatial_shape)``, or ``(C, *spatial_shape)`` for one sample.
         ascent: the ascent to apply.
         target_key: key of the labels.
         class_key: key of the flow classes; may be missing from the data.

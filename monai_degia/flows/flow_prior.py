@@ -127,7 +127,7 @@ class FlowPrior(nn.Module):
         """Map images to latents.
 
         Args:
-            x: images in [0, 1], shape (B, C, *spatial_shape).
+            x: images in [0, 1], shape ``(B, C, *spatial_shape)``.
 
         Returns:
             z of shape (B, D) and ``log |det dz/dx|`` in nats, shape (B,).
@@ -151,7 +151,7 @@ class FlowPrior(nn.Module):
         """Log-density of images in nats, shape (B,).
 
         Args:
-            x: images in [0, 1], shape (B, C, *spatial_shape).
+            x: images in [0, 1], shape ``(B, C, *spatial_shape)``.
             c: classes, shape (B,), or None.
             noise: n, shape (B, noise_features), or None.
 

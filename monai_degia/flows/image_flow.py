@@ -34,7 +34,7 @@ class ImageFlow(Bijection):
         """Map images to latents.
 
         Args:
-            x: images in [0, 1], shape (B, *image_shape).
+            x: images in [0, 1], shape ``(B, *image_shape)``.
 
         Returns:
             z of shape (B, num_dims), finest scale first, and ``log |det dz/dx|`` in nats, shape (B,).
@@ -60,7 +60,7 @@ class ImageFlow(Bijection):
             z: latents, shape (B, num_dims), as ``forward`` returns them.
 
         Returns:
-            x of shape (B, *image_shape), not clamped to [0, 1], and ``log |det dx/dz|`` in nats, shape (B,).
+            x of shape ``(B, *image_shape)``, not clamped to [0, 1], and ``log |det dx/dz|`` in nats, shape (B,).
 
         Raises:
             ValueError: if z is not of that shape.
@@ -91,7 +91,7 @@ def check_batch(x: Tensor, shape: tuple[int, ...], image_shape: tuple[int, ...],
         what: the name of the rows in the message.
 
     Raises:
-        ValueError: if x is not of shape (B, *shape).
+        ValueError: if x is not of shape ``(B, *shape)``.
         TypeError: if x does not hold floating point numbers.
     """
     if tuple(x.shape[1:]) != shape or x.ndim != len(shape) + 1:

@@ -17,7 +17,7 @@ def source_bits_per_dim(flow: FlowPrior, images: Tensor) -> Tensor:
 
     Args:
         flow: a trained flow.
-        images: images in [0, 1], shape (B, C, *spatial_shape).
+        images: images in [0, 1], shape ``(B, C, *spatial_shape)``.
 
     Returns:
         Shape (B,).

@@ -8,7 +8,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 
 def test_tables_are_those_of_the_result_files() -> None:
-    page = (DOCS / "results" / "volumes.md").read_text(encoding="utf-8")
+    page = (DOCS / "results_volumes.md").read_text(encoding="utf-8")
     compare = runpy.run_path(str(DOCS / "examples" / "segmentation" / "compare.py"))
     results = DOCS / "results" / "volumes"
     printed = {table for name in compare["TASKS"] for table in compare["tables"](results / name)}

@@ -115,8 +115,8 @@ class GeneratedPool:
         """Store as many of a batch as there is room for.
 
         Args:
-            images: in [0, 1], shape (B, *image_shape).
-            targets: labels, shape (B, *target_shape); integers where the pool holds integers.
+            images: in [0, 1], shape ``(B, *image_shape)``.
+            targets: labels, shape ``(B, *target_shape)``; integers where the pool holds integers.
             classes: flow classes, shape (B,).
             sources: index of the source sample of each image, shape (B,).
             round_index: the round of maximisation that made them.
@@ -212,7 +212,7 @@ class GeneratedPool:
         self.size += len(sources)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        """One generated sample: image (C, *spatial_shape) in [0, 1], its target, class, source index and round."""
+        """One generated sample: image ``(C, *spatial_shape)`` in [0, 1], its target, class, source index and round."""
         if not 0 <= index < self.size:
             raise IndexError(f"The pool holds {self.size} images, asked for number {index}.")
         return {
