@@ -34,7 +34,6 @@ import monai_degia
 
 NAMES = ("left", "right", "apex", "base", "centre")
 SIZE, SPACING = (32, 32, 16), (2.0, 2.0, 4.0)
-EPOCHS = 30
 
 
 def draw(folder: Path, count: int, seed: int) -> Path:
@@ -86,13 +85,13 @@ def tensors(batch: dict[str, Any], *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
     return batch["image"].as_subclass(Tensor), batch["landmarks"].as_subclass(Tensor)
 
 
-def train(items: list[dict[str, Any]]) -> monai_degia.LandmarkRegressor:
+def train(items: list[dict[str, Any]], epochs: int) -> monai_degia.LandmarkRegressor:
     """A plain loop; any MONAI trainer does as well."""
     network = monai_degia.LandmarkRegressor("lenet", len(NAMES), 1, SIZE, head="heatmap", normalize_input=True)
     loss, optimizer = monai_degia.HeatmapLoss(network.head), torch.optim.Adam(network.parameters(), 1e-3)
     moved = RandAffined("image", prob=1, rotate_range=0.1, translate_range=2, mode="bilinear", padding_mode="border")
     dataset = CacheDataset(items, preparation(moved), progress=False)
-    for _ in range(EPOCHS):
+    for _ in range(epochs):
         for batch in DataLoader(dataset, batch_size=8, shuffle=True):
             volume, landmarks = tensors(batch)
             optimizer.zero_grad()
@@ -118,12 +117,12 @@ def find(network: torch.nn.Module, items: list[dict[str, Any]], folder: Path, im
     return float(evaluator.state.metrics["error"])
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, epochs: int = 30) -> None:
     """Train, find, and compare with the mean place of each landmark, which looks at nothing."""
     set_determinism(0)
     known, other = (draw(folder / name, count, seed) for name, count, seed in (("known", 24, 0), ("other", 8, 1)))
     train_items, test_items = (monai_degia.load_datalist(path, landmarks=NAMES) for path in (known, other))
-    found = find(train(train_items), test_items, folder / "found", folder / "other" / "images")
+    found = find(train(train_items, epochs), test_items, folder / "found", folder / "other" / "images")
     places, truth = (
         torch.stack([preparation()(item)["landmarks"] for item in items]) for items in (train_items, test_items)
     )
@@ -136,4 +135,4 @@ def main(folder: Path) -> None:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as temporary:
-        main(Path(sys.argv[1] if len(sys.argv) > 1 else temporary))
+        main(Path(sys.argv[1] if len(sys.argv) > 1 else temporary), *map(int, sys.argv[2:3]))
