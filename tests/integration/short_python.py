@@ -42,6 +42,8 @@ def shortened(arguments: list[str]) -> list[str]:
             *options,
             *more,
         ]
+    if "segmentation/compare.py" in text or "segmentation/terms.py" in text:
+        return [*arguments, "--max_epochs", "1", *(["--seeds", "0"] if "compare.py" in text else [])]
     if "examples/volumes.py" in text:
         return [*arguments, "1"]
     if "monai_degia train" in text:

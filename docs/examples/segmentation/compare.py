@@ -18,6 +18,7 @@ from statistics import mean, stdev
 from typing import Any
 
 import torch
+import yaml
 from monai.bundle import ConfigParser
 from monai.data import Dataset
 from monai.metrics import DiceHelper
@@ -47,11 +48,11 @@ SHIFTS: dict[str, dict[str, Any]] = {
 
 
 def run(
-    task: str, overlays: list[str], seed: int, dataset_dir: Path, output_dir: Path, max_epochs: int = 14
+    task: str, overlays: list[str], seed: int, dataset_dir: Path, output_dir: Path, options: dict[str, Any]
 ) -> dict[str, Any]:
     """Train once and evaluate on every set; the figure of each volume, by the name of the set."""
     parser = _config(task, overlays)
-    parser.update({"seed": seed, "max_epochs": max_epochs})
+    parser.update({"seed": seed, **options})
     parser.update({"dataset_dir": str(dataset_dir), "output_dir": str(output_dir)})
     parser.get_parsed_content("initialize")
     start = time.process_time()
@@ -67,7 +68,7 @@ def run(
     sets = {name: (name, None) for name in ("source_heldout", "unseen_D")}
     sets |= {f"source_heldout, {name}": ("source_heldout", shift) for name, shift in SHIFTS.items()}
     figures = {name: _figures(parser, task, predict, *where) for name, where in sets.items()}
-    return {"overlays": overlays, "seed": seed, "seconds": round(seconds), "figures": figures}
+    return {"overlays": overlays, "options": options, "seed": seed, "seconds": round(seconds), "figures": figures}
 
 
 def floor(task: str, dataset_dir: Path) -> dict[str, float]:
@@ -179,7 +180,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--only", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--max_epochs", type=int, default=14, help="epochs of 50 iterations")
+    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="config entries for all runs")
     options = parser.parse_args()
+    entries = {key: yaml.safe_load(value) for key, _, value in (entry.partition("=") for entry in options.set)}
     options.results_dir.mkdir(parents=True, exist_ok=True)
     lowest = floor(options.task, options.dataset_dir)
     (options.results_dir / "floor.json").write_text(json.dumps(lowest) + "\n")
@@ -188,7 +191,7 @@ def main() -> None:
             path = options.results_dir / f"{method.replace(' ', '_')}_seed={seed}.json"
             if not path.exists():
                 where = (options.dataset_dir, path.with_suffix(""))
-                result = run(options.task, METHODS[method], seed, *where, options.max_epochs)
+                result = run(options.task, METHODS[method], seed, *where, {"max_epochs": options.max_epochs, **entries})
                 path.write_text(json.dumps({"method": method, **result}, indent=1) + "\n")
     print("\n\n".join(tables(options.results_dir)))
 
