@@ -18,7 +18,7 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx_copybutton",
 ]
-exclude_patterns = ["_build", "benchmarks", "results", "examples/segmentation"]
+exclude_patterns = ["_build", "benchmarks", "results/runtimes.md", "examples/segmentation"]
 html_theme = "furo"
 html_title = f"monai_degia {release}"
 html_static_path: list[str] = []

@@ -66,7 +66,7 @@ def main(arguments: list[str] | None = None) -> None:
     results, again = _read(options, runs) if options.results else _run(options, runs, output_dir)
     comparisons = [comparison_table(looks, grid.figure, grid.published) for looks in (results, again)]
     if again:
-        results = [{**result, "labels": {**result["labels"], "inference": "one look"}} for result in results] + again
+        results = [{**result, "labels": {**result["labels"], "inference": "1 pass"}} for result in results] + again
     output_dir.mkdir(parents=True, exist_ok=True)
     write_tables(results, output_dir, grid.columns)
     print(f"\n{grid.caption}\n\n{markdown_table(results, grid.figure, grid.columns)}\n")

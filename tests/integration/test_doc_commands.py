@@ -144,3 +144,9 @@ def test_commands_of_a_page_run(page: str, assumed: Path, tmp_path: Path) -> Non
         check=False,
     )
     assert done.returncode == 0, done.stdout[-1500:] + done.stderr[-4000:]
+
+
+@pytest.mark.docs
+@pytest.mark.parametrize("page", [page for page in ("README.md", "docs/quick_start.md") if blocks(page, "python")])
+def test_python_of_the_first_pages_runs(page: str, assumed: Path, tmp_path: Path, run_python: Any) -> None:
+    run_python("-c", "\n".join(blocks(page, "python")), cwd=sandbox(tmp_path / "page", assumed, page))

@@ -104,7 +104,7 @@ def test_finished_runs_are_evaluated_once_more_with_an_overlay(
     command = ["tiny", "--root", str(ROOT), "--jobs", "1", "--evaluate_with", "run/self_consistent"]
     main(command)
     printed = capsys.readouterr().out
-    assert "| lenet | erm | one look |" in printed and "| lenet | erm | self_consistent |" in printed
+    assert "| lenet | erm | 1 pass |" in printed and "| lenet | erm | self_consistent |" in printed
     one, other = (json.loads(path.read_text()) for path in sorted(Path("runs/tiny/results").iterdir())[::-1])
     assert one["precision"] == other["precision"] == "bfloat16"
     assert other["configs"] == [*one["configs"], "configs/run/self_consistent.yaml"]
@@ -126,7 +126,7 @@ def test_tables_come_from_kept_result_files_without_a_run(
     printed = capsys.readouterr().out
     values = [json.loads((kept / f"resnet_erm_seed={seed}.json").read_text()) for seed in range(3)]
     mean = 100 * sum(value["metrics"]["photo"]["nme"] for value in values) / 3
-    assert f"| resnet | erm | one look | {mean:.2f} ± " in printed and "| resnet | degia | self_consistent |" in printed
+    assert f"| resnet | erm | 1 pass | {mean:.2f} ± " in printed and "| resnet | degia | self_consistent |" in printed
     written = {path.name for path in Path("runs/hands").iterdir()}
     assert {"summary.md", "summary.csv", "summary.png", "pck.png"} <= written and "results" not in written
     with pytest.raises(ValueError, match=r"holds no result file of these runs, such as resnet_erm_seed=7\.json"):
