@@ -37,7 +37,8 @@ def names_of(page: str) -> list[str]:
 
 
 def _block(name: str) -> str:
-    return f"<!-- table: {name} -->\n\n{TABLES[name]()}\n\n<!-- end -->"
+    table = TABLES[name]().replace(" ± ", "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}")  # a cell stays on one line
+    return f"<!-- table: {name} -->\n\n{table}\n\n<!-- end -->"
 
 
 def main() -> None:

@@ -17,7 +17,6 @@ HEADINGS = {
     "xray": "X-rays, MedNIST",
     "xray_expert": "X-rays, experts' points",
 }
-NO_BREAK = "\N{NO-BREAK SPACE}"
 METHODS = {
     "erm": "plain",
     "randconv": "random convolution",
@@ -27,10 +26,11 @@ METHODS = {
 
 
 class Line(NamedTuple):
-    """One line: how it was trained and on what, how it predicts, and the metrics of each seed, by domain."""
+    """One line: the training, on how many sets, forward passes an image, and the metrics of each seed, by domain."""
 
     training: str
-    passes: str
+    sets: int
+    passes: int
     seeds: Sequence[dict[str, Any]]
 
 
@@ -38,12 +38,12 @@ def one_set(method: str, passes: int) -> Line:
     """A method on one of the three sets, three seeds, the result files of the grid of hands."""
     suffix = "+self_consistent" if passes > 1 else ""
     names = [f"hands/resnet_{method}_seed={seed}{suffix}" for seed in (0, 1, 2)]
-    return Line(f"{METHODS[method]}, one set", str(passes), [_read(name)["metrics"] for name in names])
+    return Line(METHODS[method], 1, passes, [_read(name)["metrics"] for name in names])
 
 
 def three_sets(method: str, passes: int, name: str) -> Line:
     """A network on all three sets, one seed."""
-    return Line(f"{method}, three sets", str(passes), [_read(f"weights/{name}")])
+    return Line(method, 3, passes, [_read(f"weights/{name}")])
 
 
 def full() -> str:
@@ -72,18 +72,18 @@ def front() -> str:
 
 def _table(lines: Sequence[Line]) -> str:
     """NME in %, and the distance in millimetres where all of a domain's files tell the size of a pixel."""
-    head = ["training", "passes", *HEADINGS.values(), "the same in mm", "seeds"]
+    head = ["training", "sets", "passes", *HEADINGS.values(), "the same in mm"]
     return markdown(head, [_cells(line) for line in lines])
 
 
 def _cells(line: Line) -> list[str]:
     errors = [_spread([100 * metrics[domain]["nme"] for metrics in line.seeds], ".2f") for domain in HEADINGS]
     distance = _spread([metrics["xray_expert"]["mre_mm"] for metrics in line.seeds], ".1f")
-    return [line.training, line.passes, *errors, distance, str(len(line.seeds))]
+    return [line.training, str(line.sets), str(line.passes), *errors, distance]
 
 
 def _spread(values: Sequence[float], form: str) -> str:
-    return f"{mean(values):{form}}" + (f"{NO_BREAK}±{NO_BREAK}{stdev(values):{form}}" if len(values) > 1 else "")
+    return f"{mean(values):{form}}" + (f" ± {stdev(values):{form}}" if len(values) > 1 else "")
 
 
 def _read(name: str) -> dict[str, Any]:
