@@ -2,9 +2,12 @@
 
 import os
 import re
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+# The package of this checkout, whatever else is installed, and what makes tables and pictures of it.
+sys.path[:0] = [str(ROOT), str(ROOT / "docs" / "extensions"), str(ROOT / "docs" / "pictures")]
 
 project = "monai_degia"
 author = "The authors of monai_degia"
@@ -17,13 +20,16 @@ extensions = [
     "sphinx.ext.autosummary",
     "sphinx.ext.napoleon",
     "sphinx_copybutton",
+    "made_pictures",
+    "registries",
 ]
-exclude_patterns = ["_build", "benchmarks", "results", "examples/segmentation"]
+templates_path = ["_templates"]
+exclude_patterns = ["_build", "_templates", "benchmarks", "results", "examples/segmentation"]
 html_theme = "furo"
 html_title = f"monai_degia {release}"
 html_static_path: list[str] = []
 
-# The tutorial and the gallery are run by the build; what they print and draw is never older than the code.
+# The tutorial is run by the build; what it prints and draws is never older than the code.
 nb_execution_mode = "force"
 nb_execution_timeout = 600
 nb_execution_raise_on_error = True

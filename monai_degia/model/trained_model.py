@@ -19,8 +19,8 @@ from monai_degia.data.pool.prefetch import PrefetchLoader
 from monai_degia.errors import UserError
 from monai_degia.flows.flow_prior import FlowPrior
 from monai_degia.inferers.hands import hand_inferer, picture_size
-from monai_degia.inferers.one_look import OneLookInferer
 from monai_degia.inferers.self_consistent import SelfConsistentInferer
+from monai_degia.inferers.single_pass import SinglePassInferer
 from monai_degia.io.files import whole_file
 from monai_degia.metrics.calibration import ScoreCalibration
 from monai_degia.model.description import DESCRIPTION_FILE, ModelDescription
@@ -114,7 +114,7 @@ class TrainedModel:
         if either_side and not self.landmarks.sided:
             raise UserError("either_side is for landmarks of which there is a left and a right set: sided: true.")
         self.refining = hand_inferer(self.image_size, num_views, either_side, dtype)
-        self.one_look = OneLookInferer(self.image_size, dtype)
+        self.one_look = SinglePassInferer(self.image_size, dtype)
         self.inferer: Inferer = self.refining if refine else self.one_look
         self.calibration, self.confident = calibration_in_use(
             calibration if self.scores else None, self.weights_hash, self.flow_hash, self.calibrated_for
