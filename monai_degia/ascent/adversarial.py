@@ -34,7 +34,7 @@ class AdversarialAscent(Randomizable, RandomizableTrait):
     Args:
         objective: what to climb, e.g. :class:`monai_degia.AscentObjective`.
         parametrization: what moves: a key of ``PARAMETRIZATIONS``; or a function of images (B, C, X, Y), flow (or
-            ``None``) and generator that returns the :class:`Parametrization` to start from, itself or as ``module.name``.
+            ``None``) and generator that returns the :class:`Parametrization` to start from; or its ``module.name``.
         steps: ascent steps.
         step_size: length of a step in units of the parametrisation, see :func:`gradient_ascent`.
         rule: step rule, a key of ``STEP_RULES``.

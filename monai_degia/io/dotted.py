@@ -24,7 +24,8 @@ def from_dotted_name(name: str, what: str) -> Any:
     try:
         found = locate(name)
     except ErrorDuringImport as error:
-        raise UserError(f"The module of {what} {name!r} cannot be imported ({error.exc.__name__}: {error.value}).") from error
+        why = f"{error.exc.__name__}: {error.value}"
+        raise UserError(f"The module of {what} {name!r} cannot be imported ({why}).") from error
     if found is None:
         raise UserError(
             f"There is no {what} {name!r}: write module.Name, of a file in the folder where the command runs or in one "

@@ -161,7 +161,9 @@ def create_backbone(name: str, in_channels: int = 3, small_images: bool = False,
         return _by_dotted_name(name, in_channels, spatial_dims)
     if name not in BACKBONES:
         hint = did_you_mean(name, BACKBONES)
-        raise UserError(f"Unknown backbone {name!r}.{hint} Available: {', '.join(BACKBONES)}; or module.Class, or an nn.Module.")
+        raise UserError(
+            f"Unknown backbone {name!r}.{hint} Available: {', '.join(BACKBONES)}; or module.Class, or pass an nn.Module."
+        )
     if in_channels < 1:
         raise UserError(f"in_channels must be at least 1, got {in_channels}.")
     if spatial_dims not in (2, 3):
