@@ -1,4 +1,4 @@
-"""Pictures that the build makes: of transforms beside their API, and wherever the directive ``picture`` asks for one.
+"""Pictures that the build makes: of transforms beside their API, and wherever the directive ``picture`` stands.
 
 ``{picture} RandConvd`` shows before and after with the lines that made it; ``{picture} appearance`` an ascent over that
 parametrisation.

@@ -87,7 +87,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _run(options: argparse.Namespace, runs: list[Run], output_dir: Path) -> tuple[list[Result], list[Result]]:
-    """The results of all runs, and of their second evaluation if one is asked for."""
+    """The results of all runs, and of their second evaluation if there is one."""
     dataset_dir = options.dataset_dir or output_dir / "data"
     if options.grid == "demo":
         _render(dataset_dir)

@@ -24,7 +24,7 @@ def from_dotted_name(name: str, what: str) -> Any:
     try:
         found = locate(name)
     except ErrorDuringImport as error:
-        why = f"{error.exc.__name__}: {error.value}"
+        why = f"{type(error.value).__name__}: {error.value}"
         raise UserError(f"The module of {what} {name!r} cannot be imported ({why}).") from error
     if found is None:
         raise UserError(

@@ -53,7 +53,7 @@ class TrainedModel:
             says why.
         name: of the model, in results.
         version: of the model, in results; default: the first 8 digits of the hash of the weights.
-        num_views: copies of an image under each tone curve in the closer look, see :func:`monai_degia.hand_inferer`.
+        num_views: views of an image under each tone curve in the second stage, see :func:`monai_degia.hand_inferer`.
         refine: landmarks come from copies of the picture; else from one forward pass.
         scores: also tell confidence and domain shift, for which copies are needed in one pass too; default: if the
             landmarks are refined.
@@ -253,12 +253,12 @@ class TrainedModel:
             are NaN where the picture lies beyond all that the calibration was fitted on.
 
         """
-        asked, how = network or self.network, inferer or self.inferer
+        chosen, how = network or self.network, inferer or self.inferer
         known = torch.zeros(len(pictures), dtype=torch.bool) if side_known is None else side_known
         step = 1 if pictures.device.type == "cpu" else max(1, len(pictures))
-        with eval_mode(asked):
+        with eval_mode(chosen):
             rows = zip(pictures.split(step), known.split(step), strict=True)
-            parts = [self._predict(*row, asked, how, one_look) for row in rows]
+            parts = [self._predict(*row, chosen, how, one_look) for row in rows]
         return {key: torch.cat([part[key] for part in parts]) for key in parts[0]}
 
     def _predict(
@@ -319,7 +319,7 @@ class TrainedModel:
             images: see :meth:`predict`.
             modality: ``photo``, ``depth``, ``xray``, or ``auto`` to tell it by the file.
             mirror: whether images show the side that was not trained on; ``auto`` goes by a DICOM header.
-            image_dir: folder that names in the predictions are relative to; default: the folder asked for.
+            image_dir: folder that names in the predictions are relative to; default: the folder given.
             picture_side: keep a picture of that side in each prediction; 0 for none.
             skip_unreadable: leave out images that cannot be used, with a warning each.
             batch_size: images that a GPU gets at once.

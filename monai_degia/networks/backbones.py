@@ -162,7 +162,8 @@ def create_backbone(name: str, in_channels: int = 3, small_images: bool = False,
     if name not in BACKBONES:
         hint = did_you_mean(name, BACKBONES)
         raise UserError(
-            f"Unknown backbone {name!r}.{hint} Available: {', '.join(BACKBONES)}; or module.Class, or pass an nn.Module."
+            f"Unknown backbone {name!r}.{hint} Available: {', '.join(BACKBONES)}; "
+            "or module.Class; or pass an nn.Module."
         )
     if in_channels < 1:
         raise UserError(f"in_channels must be at least 1, got {in_channels}.")

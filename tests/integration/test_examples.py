@@ -42,7 +42,7 @@ def test_a_flow_tells_foreign_images_from_its_own(run: Run) -> None:
 
 
 @pytest.mark.docs
-def test_a_plain_loop_finds_centres_in_looks_it_never_saw(run: Run) -> None:
+def test_a_plain_loop_finds_centres_in_domains_it_never_saw(run: Run) -> None:
     (plain, inverted, shaded), (plain_climbed, inverted_climbed, shaded_climbed) = run("plain_loop.py")
     assert plain_climbed < plain + 0.5
     assert inverted_climbed < 0.85 * inverted and shaded_climbed < 0.9 * shaded
