@@ -11,6 +11,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,17 @@ def hand(modality: str = "photo", seed: int = 1, side: int = SIDE) -> Sample:
     levels = torch.as_tensor(np.atleast_3d(made.image.astype(np.float32))).permute(2, 1, 0)
     image = MetaTensor(levels if modality == "depth" else levels / 255)
     return {"image": image, "landmarks": torch.as_tensor(made.landmarks, dtype=torch.float32), "modality": modality}
+
+
+def bright(sample: Sample) -> Sample:
+    """Depth in mm as it is shown: near is bright."""
+    depth = sample["modality"] == "depth"
+    return {**sample, "image": md.depth_to_image(sample["image"])} if depth else sample
+
+
+def of_maximum(sample: Sample) -> Sample:
+    """Depth over its greatest value, as it would be shown without a transform."""
+    return {"image": sample["image"] / sample["image"].max()}
 
 
 def digit() -> Sample:
@@ -157,20 +169,18 @@ def _match_channels(sample: Sample) -> Results:
     return {"one channel": grey}
 
 
-@shows("ScaleModalityd", "depth_to_image", source=False)
+@shows("ScaleModalityd", "depth_to_image", start=partial(hand, "depth"), source=False)
 def _scale_modality(sample: Sample) -> Results:
-    depth = hand("depth")
-    millimetres = {"image": depth["image"] / depth["image"].max()}
-    scaled = md.ScaleModalityd("image")(depth)
-    return {"depth in mm / max": millimetres, "near is bright": {"image": scaled["image"]}}
+    scaled = md.ScaleModalityd("image")(sample)
+    return {"depth in mm / max": of_maximum(sample), "near is bright": {"image": scaled["image"]}}
 
 
-@shows("DecodeDepthd", source=False)
+@shows("DecodeDepthd", start=partial(hand, "depth"), source=False)
 def _decode_depth(sample: Sample) -> Results:
-    depth = hand("depth")["image"].as_tensor()
+    depth = sample["image"].as_tensor()
     packed = torch.cat([torch.zeros_like(depth), depth // 256, depth % 256])
     decoded = md.DecodeDepthd("image")({"image": packed, "depth_encoding": "nyu"})
-    return {"packed": {"image": packed / 255}, "mm / max": {"image": decoded["image"] / decoded["image"].max()}}
+    return {"packed": {"image": packed / 255}, "mm / max": of_maximum(decoded)}
 
 
 @shows("AppearanceShiftd", "shifted_copies")
@@ -204,20 +214,18 @@ def _digit_shift(sample: Sample) -> Results:
     return shifted
 
 
-@shows("TONE_CURVES", source=False)
+@shows("TONE_CURVES", start=partial(hand, "xray"), source=False)
 def _tone_curves(sample: Sample) -> Results:
-    radiograph = hand("xray")["image"].as_tensor()[None]
+    radiographs = sample["image"].as_tensor()[None]
     names = ("as it is", "x1.5", "x3", "x6", "5% x3", "15% x3")
-    curved = {name: md.TONE_CURVES[name](radiograph)[0] for name in names}
-    return {name: {"image": image} for name, image in curved.items()}
+    curved = {name: md.TONE_CURVES[name](radiographs) for name in names}
+    return {name: {"image": images[0]} for name, images in curved.items()}
 
 
 @shows("render_hand", "write_synthetic_dataset", source=False)
 def _rendered(sample: Sample) -> Results:
-    made = {name: md.render_hand(name, seed=5, image_size=SIDE) for name in ("photo", "depth", "xray")}
-    samples = {name: hand(name, seed=5) for name in made}
-    samples["depth"]["image"] = md.depth_to_image(samples["depth"]["image"])
-    return samples
+    made = {name: md.render_hand(name, seed=5, image_size=96) for name in ("photo", "depth", "xray")}
+    return {name: bright(hand(name, seed=5)) for name in made}
 
 
 @shows("render_faded_hand", source=False)

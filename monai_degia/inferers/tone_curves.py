@@ -31,7 +31,8 @@ def _above_background(start: float, gain: float) -> Callable[[Tensor], Tensor]:
         top = above.flatten(2).quantile(0.99, 2).clamp_min(1e-3)[..., None, None]
         return ((above / top - start) * gain).clamp(0, 1)
 
-    curve.__doc__ = f"Background and the lowest {start:.0%} above it subtracted, the rest times {gain:g}, clipped."
+    lowest = f" and the lowest {100 * start:g} % above it" if start else ""
+    curve.__doc__ = f"Background{lowest} subtracted, the rest times {gain:g}, clipped."
     return curve
 
 
