@@ -241,6 +241,7 @@ WITHOUT = {
     "KeepPictured",
     "LandmarksToImaged",
     "LandmarksToWorldd",
+    "LoadAnyImaged",  # reads
     "NormalizeLandmarksd",
     "PixelSpacingd",
     "ScaleBytesd",  # the same picture in other units
