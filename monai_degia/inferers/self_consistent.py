@@ -1,4 +1,4 @@
-"""Ask a landmark network under many framings and tone curves, and believe it where it agrees with itself."""
+"""Test-time augmentation of a landmark network, weighted by how well neighbouring views agree."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class SelfConsistent(NamedTuple):
         mirrored: whether the mirrored copies were believed, shape (B,).
         other_side: share of the weight that would go to copies of the picture in a mirror, beside those of the picture
             that was believed, in [0, 1], shape (B,): near 1, the object may be one of the other side, about which
-            copies agree on a wrong answer. ``None`` if nobody asked.
+            copies agree on a wrong prediction. ``None`` unless ``judge_side``.
 
     """
 
@@ -60,8 +60,8 @@ class SelfConsistentInferer(Inferer):
     With ``closer_looks`` the whole picture only tells where the object is and which curves suit; the landmarks come
     from copies of a frame about it, cut from the picture at its own resolution.
 
-    A network that learned hands of one side guesses on those of the other. With ``either_side`` every image is asked in
-    both ways on the whole picture, and the side whose copies have the larger sum of weights is believed.
+    A network that learned hands of one side guesses on those of the other. With ``either_side`` every image is
+    predicted in both ways on the whole picture, and the side whose copies have the larger sum of weights is believed.
 
     Args:
         num_views: copies N of each image under each curve in the last step.
@@ -70,7 +70,7 @@ class SelfConsistentInferer(Inferer):
         translation: largest move, as a fraction of the side.
         num_neighbours: copies, nearest in motion, whose predictions are compared, 2 or more.
         sharpness: power of the spread that makes the weights; 0 weighs all copies alike.
-        either_side: also ask with images mirrored (x reversed), for objects of which only one side was trained on.
+        either_side: also predict images mirrored (x reversed), for objects of which only one side was trained on.
         side_factor: how much better mirrored copies must agree to be believed, above 1 where images of the trained side
             are the more likely ones.
         seed: decides the motions, which are the same for every image, so that what an image gets does not depend on
@@ -79,7 +79,7 @@ class SelfConsistentInferer(Inferer):
         curves: names of tone curves, keys of ``TONE_CURVES``.
         curve_factor: how much better copies must agree under another curve than the first to be believed as much, above
             1 where images are more likely such as the network was trained on.
-        num_curves: curves that are kept after the whole picture; for closer looks.
+        num_curves: curves that are kept after the whole picture; for ``closer_looks``.
         closer_looks: how often the picture is framed anew around the landmarks found; 0 to 3.
         search_views: copies under each curve in all steps but the last.
         margin: side of a frame over that of the landmarks' box.
@@ -192,28 +192,28 @@ class SelfConsistentInferer(Inferer):
             inputs: pictures, shape (B, C, X, Y).
             network: images to landmarks (B, K, 2), normalised to the image side; it gets several copies at once.
             *args: further arguments of the network, the same for all copies.
-            side_known: images that show the trained side for certain and are not asked mirrored, boolean, shape (B,);
-                default: none.
+            side_known: images that show the trained side for certain and are not predicted mirrored, boolean, shape
+                (B,); default: none.
             judge_side: also tell ``other_side``, which takes the copies of one whole picture more and changes nothing
                 else.
             **kwargs: further arguments of the network.
 
         Returns:
-            Landmarks, how far they disagree, which images were believed mirrored, and, if asked, how much speaks for
-            the other side.
+            Landmarks, how far they disagree, which images were believed mirrored, and, with ``judge_side``, how much
+            speaks for the other side.
 
         """
         pictures = convert_to_tensor(inputs, track_meta=False)
         fast = self._copies(network) if isinstance(network, nn.Module) else network
 
-        def ask(images: Tensor) -> Tensor:
+        def forward(images: Tensor) -> Tensor:
             return fast(images, *args, **kwargs)
 
-        found = self._whole(pictures, ask)
+        found = self._whole(pictures, forward)
         mirrored = torch.zeros(len(pictures), dtype=torch.bool, device=pictures.device)
         unknown = ~mirrored if side_known is None else ~side_known.to(mirrored)
         if self.either_side and unknown.any():
-            other = self._whole(pictures[unknown].flip(2), ask)
+            other = self._whole(pictures[unknown].flip(2), forward)
             margin = self.sharpness * math.log(self.side_factor)
             better = other.log_weight.logsumexp(1) > found.log_weight[unknown].logsumexp(1) + margin
             mirrored[unknown] = better
@@ -221,11 +221,11 @@ class SelfConsistentInferer(Inferer):
                 kept[mirrored] = others[better]
             # From here on, mirrored pictures stand in the place of those that were believed mirrored.
             pictures = torch.where(mirrored[:, None, None, None], pictures.flip(2), pictures)
-        other_side = self._other_side(pictures, found.log_weight[:, 0], ask) if judge_side else None
+        other_side = self._other_side(pictures, found.log_weight[:, 0], forward) if judge_side else None
         chosen = found.log_weight.topk(self.num_curves, 1).indices
         for step in range(1, len(self.steps)):
             frames = Frames.around(found.landmarks, self.margin)
-            found = self._look(pictures, frames, chosen, step, ask)
+            found = self._predict_frames(pictures, frames, chosen, step, forward)
             found = found._replace(landmarks=frames.to_picture(found.landmarks))
         landmarks = found.landmarks
         landmarks[mirrored, :, 0] = 1 - landmarks[mirrored, :, 0]
@@ -241,22 +241,24 @@ class SelfConsistentInferer(Inferer):
 
         """
         pictures = convert_to_tensor(inputs, track_meta=False)
-        ask = self._copies(network) if isinstance(network, nn.Module) else network
+        forward = self._copies(network) if isinstance(network, nn.Module) else network
         first = torch.zeros(len(pictures), 1, dtype=torch.long, device=pictures.device)
-        own = self._look(pictures, Frames.whole(pictures), first, 0, ask)
-        return self._other_side(pictures, own.log_weight[:, 0], ask)
+        own = self._predict_frames(pictures, Frames.whole(pictures), first, 0, forward)
+        return self._other_side(pictures, own.log_weight[:, 0], forward)
 
-    def _whole(self, pictures: Tensor, ask: Network) -> Agreement:
+    def _whole(self, pictures: Tensor, forward: Network) -> Agreement:
         every = torch.arange(len(self.curves), device=pictures.device).expand(len(pictures), -1)
-        return self._look(pictures, Frames.whole(pictures), every, 0, ask)
+        return self._predict_frames(pictures, Frames.whole(pictures), every, 0, forward)
 
-    def _other_side(self, pictures: Tensor, log_weight: Tensor, ask: Network) -> Tensor:
+    def _other_side(self, pictures: Tensor, log_weight: Tensor, forward: Network) -> Tensor:
         """Share of the mirrored copies' weight, given that of the pictures' own (B,), all under the first curve."""
         first = torch.zeros(len(pictures), 1, dtype=torch.long, device=pictures.device)
-        mirror = self._look(pictures.flip(2), Frames.whole(pictures), first, 0, ask)
+        mirror = self._predict_frames(pictures.flip(2), Frames.whole(pictures), first, 0, forward)
         return torch.sigmoid(mirror.log_weight[:, 0] - log_weight)
 
-    def _look(self, pictures: Tensor, frames: Frames, chosen: Tensor, step: int, ask: Network) -> Agreement:
+    def _predict_frames(
+        self, pictures: Tensor, frames: Frames, chosen: Tensor, step: int, forward: Network
+    ) -> Agreement:
         """What copies of each picture's frame say under the chosen curves (B, C), in coordinates of the frame."""
         size = self.image_size or (pictures.shape[2], pictures.shape[3])
         motions, groups = self.steps[step]
@@ -271,7 +273,7 @@ class SelfConsistentInferer(Inferer):
         views = []
         # One image at a time leaves a processor idle: several motions of it make a batch.
         for part in motions.split(max(1, _BATCH // len(toned))):
-            prediction = ask(part.move(toned, context, size).flatten(0, 1))
+            prediction = forward(part.move(toned, context, size).flatten(0, 1))
             views.append(part.carry_back(prediction.unflatten(0, (len(part), len(toned))), size))
         carried = torch.cat(views).transpose(0, 1).unflatten(0, (len(pictures), chosen.shape[1]))
         prior = torch.tensor(self.log_prior).to(pictures)[chosen]

@@ -44,7 +44,7 @@ def confidence_row(domain: str) -> str:
 @pytest.mark.parametrize("domain", ["source", *DOMAINS, "source_mirrored", "xray_mirrored"])
 def test_the_page_shows_what_confidence_and_radius_are_worth(domain: str) -> None:
     row = confidence_row(domain)
-    assert row in (REPO / "docs" / "inference.md").read_text(encoding="utf-8"), row
+    assert row in (REPO / "docs" / "concepts" / "confidence.md").read_text(encoding="utf-8"), row
 
 
 @pytest.mark.parametrize("domain", ["depth", "xray", "xray_expert"])

@@ -182,3 +182,17 @@ def test_entries_of_the_command_line_reach_every_run(
     assert any("flow_def::shift_scale" in run.row.overrides for run in seen), "those of the rows stay"
     with pytest.raises(ValueError, match="--set takes KEY=VALUE, such as max_epochs=2, got max_epochs"):
         main(["table1", "--set", "max_epochs"])
+
+
+def test_a_method_of_the_user_is_one_file(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("use_flow: false\n")
+    grid = GRIDS["hands"].with_methods([file])
+    (run,) = grid.runs(seeds=[0], only=["mine"])
+    plain = GRIDS["hands"].runs(seeds=[0], only=["erm"])[0].configs(Path("checkout"))
+    assert run.row.labels == {"network": "resnet", "method": "mine"}
+    assert run.configs(Path("checkout")) == [str(file) if path.endswith("method/erm.yaml") else path for path in plain]
+    with pytest.raises(ValueError, match=r"There is no overlay .*yours.yaml"):
+        GRIDS["hands"].with_methods([tmp_path / "yours.yaml"])
+    with pytest.raises(ValueError, match="no row of plain training"):
+        GRIDS["table1"].with_methods([file])
