@@ -2,9 +2,12 @@
 
 import os
 import re
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+# The package of this checkout, whatever else is installed, and what makes tables and pictures of it.
+sys.path[:0] = [str(ROOT), str(ROOT / "docs" / "extensions"), str(ROOT / "docs" / "pictures")]
 
 project = "monai_degia"
 author = "The authors of monai_degia"
@@ -17,13 +20,17 @@ extensions = [
     "sphinx.ext.autosummary",
     "sphinx.ext.napoleon",
     "sphinx_copybutton",
+    "api_pages",
+    "made_pictures",
+    "registries",
 ]
-exclude_patterns = ["_build", "benchmarks", "results", "examples/segmentation"]
+templates_path = ["_templates"]
+exclude_patterns = ["_build", "_templates", "benchmarks", "results/runtimes.md", "examples/segmentation"]
 html_theme = "furo"
 html_title = f"monai_degia {release}"
 html_static_path: list[str] = []
 
-# The tutorial and the gallery are run by the build; what they print and draw is never older than the code.
+# The tutorial is run by the build; what it prints and draws is never older than the code.
 nb_execution_mode = "force"
 nb_execution_timeout = 600
 nb_execution_raise_on_error = True
@@ -36,6 +43,7 @@ autosummary_generate = True
 autodoc_default_options = {"members": True, "show-inheritance": True}
 autodoc_typehints = "description"
 autodoc_typehints_format = "short"
+autodoc_typehints_description_target = "documented_params"
 autodoc_member_order = "bysource"
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False

@@ -167,7 +167,7 @@ from monai_degia.engines.run_folder import check_training_folder, claim_run, rel
 from monai_degia.engines.training_log import TrainingLog
 from monai_degia.errors import UserError
 from monai_degia.flows.source_likelihood import source_bits_per_dim
-from monai_degia.inferers.one_look import OneLookInferer
+from monai_degia.inferers.single_pass import SinglePassInferer
 from monai_degia.model.description import ModelDescription
 from monai_degia.model.initial_weights import initial_weights
 from monai_degia.model.trained_model import TrainedModel, trained_network
@@ -251,7 +251,6 @@ __all__ = [
     "NormalizedMeanError",
     "NormalizedMeanErrorMetric",
     "ObservedErrors",
-    "OneLookInferer",
     "OneOfAscents",
     "OnnxNetwork",
     "OverlayWriter",
@@ -288,6 +287,7 @@ __all__ = [
     "ScoreReport",
     "ScoresHandler",
     "SelfConsistentInferer",
+    "SinglePassInferer",
     "StructuredReportWriter",
     "SuccessDetectionRate",
     "SuccessDetectionRateMetric",
@@ -384,3 +384,17 @@ __all__ = [
     "write_predictions",
     "write_synthetic_dataset",
 ]
+
+#: Names of the past, and what they are called now.
+_RENAMED = {"OneLookInferer": "SinglePassInferer"}
+
+
+def __getattr__(name: str) -> object:
+    """Find a public name of the past, with a warning."""
+    if name not in _RENAMED:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import warnings
+
+    message = f"monai_degia.{name} is now monai_degia.{_RENAMED[name]}; the old name goes with version 1.0."
+    warnings.warn(message, DeprecationWarning, stacklevel=2)
+    return globals()[_RENAMED[name]]

@@ -1,6 +1,6 @@
 """A MONAI classifier and a plain `SupervisedTrainer`, with rounds of maximisation attached as one handler.
 
-The network learns bright shapes on dark ground and is asked for dark shapes on bright ground, and for shapes under
+The network learns bright shapes on a dark background and is evaluated on dark shapes on a bright one, and on shapes in
 uneven light. Only what stands between the marks was added to a training script that was there before.
 """
 
@@ -14,16 +14,16 @@ from monai.data import DataLoader, Dataset
 from monai.engines import SupervisedEvaluator, SupervisedTrainer
 from monai.networks.nets import Classifier
 from monai.utils import set_determinism
-from shapes import CLASSES, LOOKS, SIDE, shapes
+from shapes import CLASSES, DOMAINS, SIDE, shapes
 
 import monai_degia
 
 EPOCHS, ITERATIONS, BATCH = 12, 30, 32
 
 
-def accuracy(network: torch.nn.Module, look: str) -> float:
+def accuracy(network: torch.nn.Module, domain: str) -> float:
     """Accuracy on 300 new shapes."""
-    loader = DataLoader(Dataset(shapes(300, look, seed=1)), batch_size=100)
+    loader = DataLoader(Dataset(shapes(300, domain, seed=1)), batch_size=100)
     evaluator = SupervisedEvaluator(
         device=torch.device("cpu"),
         val_data_loader=loader,
@@ -71,11 +71,11 @@ def train(folder: str, maximize: bool) -> torch.nn.Module:
 
 def main() -> None:
     """Train both ways and print accuracies."""
-    print("training           " + "".join(f"{look:>10s}" for look in LOOKS))
+    print("training           " + "".join(f"{domain:>10s}" for domain in DOMAINS))
     for name, maximize in (("plain", False), ("with maximisation", True)):
         with tempfile.TemporaryDirectory() as folder:
             network = train(folder, maximize)
-        print(f"{name:19s}" + "".join(f"{100 * accuracy(network, look):9.1f}%" for look in LOOKS))
+        print(f"{name:19s}" + "".join(f"{100 * accuracy(network, domain):9.1f}%" for domain in DOMAINS))
 
 
 if __name__ == "__main__":

@@ -9,19 +9,19 @@ from __future__ import annotations
 import torch
 from monai.metrics import compute_roc_auc
 from monai.utils import set_determinism
-from shapes import LOOKS, SIDE, shapes
+from shapes import DOMAINS, SIDE, shapes
 from torch import Tensor
 
 import monai_degia
 
 
-def images(count: int, look: str, seed: int) -> Tensor:
+def images(count: int, domain: str, seed: int) -> Tensor:
     """A batch (B, 1, X, Y)."""
-    return torch.stack([sample["image"] for sample in shapes(count, look, seed)])
+    return torch.stack([sample["image"] for sample in shapes(count, domain, seed)])
 
 
 def main() -> None:
-    """Train on plain shapes; print how well the score tells the other looks from new plain ones."""
+    """Train on plain shapes; print how well the score tells the other domains from new plain ones."""
     set_determinism(0)
     flow = monai_degia.FlowPrior((SIDE, SIDE), in_channels=1)
     optimizer = torch.optim.Adam(flow.parameters(), 2e-3)
@@ -35,14 +35,14 @@ def main() -> None:
         optimizer.step()
     flow.eval()
     with torch.no_grad():
-        bits = {look: flow.bits_per_dim(images(200, look, seed=1)) for look in LOOKS}
+        bits = {domain: flow.bits_per_dim(images(200, domain, seed=1)) for domain in DOMAINS}
         known = flow.bits_per_dim(images(200, "plain", seed=2))
-    scores = {look: (value - known.mean()).abs() / known.std() for look, value in bits.items()}
+    scores = {domain: (value - known.mean()).abs() / known.std() for domain, value in bits.items()}
     print(f"bits per dimension at the end of training: {float(loss.detach()):.2f}")
-    for look in LOOKS[1:]:
+    for domain in DOMAINS[1:]:
         labels = torch.cat([torch.zeros(200), torch.ones(200)])
-        auc = compute_roc_auc(torch.cat([scores["plain"], scores[look]]), labels)
-        print(f"{look:9s} against plain: AUROC {auc:.3f}")
+        auc = compute_roc_auc(torch.cat([scores["plain"], scores[domain]]), labels)
+        print(f"{domain:9s} against plain: AUROC {auc:.3f}")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from monai.networks.nets import Regressor
 from monai.utils import set_determinism
-from shapes import LOOKS, SIDE, shapes
+from shapes import DOMAINS, SIDE, shapes
 from torch.utils.data import DataLoader
 
 import monai_degia
@@ -16,9 +16,9 @@ import monai_degia
 EPOCHS = 12
 
 
-def error(network: torch.nn.Module, look: str) -> float:
+def error(network: torch.nn.Module, domain: str) -> float:
     """Mean distance to the centre in pixels, on new shapes."""
-    samples = shapes(200, look, seed=1)
+    samples = shapes(200, domain, seed=1)
     image, centre = (torch.stack([sample[key] for sample in samples]) for key in ("image", "centre"))
     with torch.no_grad():
         return float((network.eval()(image) - centre).norm(dim=1).mean()) * SIDE
@@ -52,10 +52,10 @@ def train(climb: bool) -> torch.nn.Module:
 
 def main() -> None:
     """Train both ways and print errors."""
-    print("error in pixels    " + "".join(f"{look:>10s}" for look in LOOKS))
+    print("error in pixels    " + "".join(f"{domain:>10s}" for domain in DOMAINS))
     for name, climb in (("plain", False), ("with ascent", True)):
         network = train(climb)
-        print(f"{name:19s}" + "".join(f"{error(network, look):10.1f}" for look in LOOKS))
+        print(f"{name:19s}" + "".join(f"{error(network, domain):10.1f}" for domain in DOMAINS))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Images for the examples: a disc, a square or a triangle, in looks that a network may or may not have seen."""
+"""Images for the examples: a disc, a square or a triangle, in domains that a network may or may not have seen."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 SIDE, CLASSES = 32, ("disc", "square", "triangle")
-LOOKS = ("plain", "inverted", "shaded")
+DOMAINS = ("plain", "inverted", "shaded")
 
 
 def shape_mask(kind: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -23,20 +23,20 @@ def shape_mask(kind: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndar
     return mask.astype(np.float32), centre.astype(np.float32)
 
 
-def shapes(count: int, look: str = "plain", seed: int = 0) -> list[dict[str, Tensor]]:
+def shapes(count: int, domain: str = "plain", seed: int = 0) -> list[dict[str, Tensor]]:
     """Samples with ``image`` (1, X, Y) in [0, 1], ``target`` (the class) and ``centre`` (2,) in [0, 1].
 
     ``plain`` is bright on dark, ``inverted`` the other way round, ``shaded`` a faint shape under uneven light.
     """
-    rng = np.random.default_rng([seed, LOOKS.index(look)])
+    rng = np.random.default_rng([seed, DOMAINS.index(domain)])
     samples = []
     for index in range(count):
         kind = index % len(CLASSES)
         mask, centre = shape_mask(kind, rng)
         image = 0.1 + 0.8 * mask
-        if look == "inverted":
+        if domain == "inverted":
             image = 1 - image
-        elif look == "shaded":
+        elif domain == "shaded":
             angle = rng.uniform(0, 2 * np.pi)
             x, y = np.mgrid[-1 : 1 : SIDE * 1j, -1 : 1 : SIDE * 1j]
             image = 0.45 + 0.2 * mask + 0.3 * (np.cos(angle) * x + np.sin(angle) * y)

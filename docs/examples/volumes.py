@@ -118,7 +118,7 @@ def find(network: torch.nn.Module, items: list[dict[str, Any]], folder: Path, im
 
 
 def main(folder: Path, epochs: int = 30) -> None:
-    """Train, find, and compare with the mean place of each landmark, which looks at nothing."""
+    """Train, find, and compare with the mean place of each landmark, which uses no image."""
     set_determinism(0)
     known, other = (draw(folder / name, count, seed) for name, count, seed in (("known", 24, 0), ("other", 8, 1)))
     train_items, test_items = (monai_degia.load_datalist(path, landmarks=NAMES) for path in (known, other))

@@ -14,7 +14,7 @@ from monai.utils import convert_to_dst_type, convert_to_tensor
 from torch import Tensor
 
 from monai_degia.ascent.gradient_ascent import gradient_ascent
-from monai_degia.ascent.starts import PARAMETRIZATIONS
+from monai_degia.ascent.starts import Start, parametrization_start
 from monai_degia.errors import UserError
 from monai_degia.flows.flow_prior import FlowPrior
 from monai_degia.losses.objective import AscentObjective
@@ -33,10 +33,11 @@ class AdversarialAscent(Randomizable, RandomizableTrait):
 
     Args:
         objective: what to climb, e.g. :class:`monai_degia.AscentObjective`.
-        parametrization: what moves: ``pixel`` (the paper's), ``latent`` or ``appearance``.
+        parametrization: what moves: a key of ``PARAMETRIZATIONS``; or a function of images (B, C, X, Y), flow (or
+            ``None``) and generator that returns the :class:`Parametrization` to start from; or its ``module.name``.
         steps: ascent steps.
         step_size: length of a step in units of the parametrisation, see :func:`gradient_ascent`.
-        rule: step rule, one of ``gradient``, ``normalized``, ``sign``.
+        rule: step rule, a key of ``STEP_RULES``.
         bounds: valid range of image values.
         flow: the flow that decodes latents; needed by ``latent`` alone.
 
@@ -48,15 +49,14 @@ class AdversarialAscent(Randomizable, RandomizableTrait):
     def __init__(
         self,
         objective: AscentObjective,
-        parametrization: str = "pixel",
+        parametrization: str | Start = "pixel",
         steps: int = 10,
         step_size: float = 0.02,
         rule: str = "sign",
         bounds: tuple[float, float] = (0.0, 1.0),
         flow: FlowPrior | None = None,
     ) -> None:
-        if parametrization not in PARAMETRIZATIONS:
-            raise UserError(f"Unknown parametrization {parametrization!r}. Available: {', '.join(PARAMETRIZATIONS)}.")
+        self.start = parametrization_start(parametrization)
         self.objective, self.parametrization, self.flow = objective, parametrization, flow
         self.steps, self.step_size, self.rule, self.bounds = steps, step_size, rule, (bounds[0], bounds[1])
         self.seed = 0
@@ -95,7 +95,7 @@ class AdversarialAscent(Randomizable, RandomizableTrait):
             self.randomize()
         generator = torch.Generator().manual_seed(self.seed)
         image = _plain(image)
-        start = PARAMETRIZATIONS[self.parametrization](image, self.flow, generator)
+        start = self.start(image, self.flow, generator)
         with self.objective.bind(image, _plain(target), classes, generator) as objective:
             return gradient_ascent(
                 start,

@@ -26,9 +26,9 @@ class AppearanceParametrization(Parametrization):
     and a bias field. Every parameter is standard normal at the start and is scaled inside :meth:`decode`, so that one
     step size suits all of them.
 
-    Fading is what an object shows that is thinner in some places than in others: its contrast with the ground, taken
-    from the image's border, becomes smaller there, place by place and smoothly. Whether the ground is then darker or
-    lighter than the object's thin parts, the kernel decides.
+    Fading is what an object shows that is thinner in some places than in others: its contrast with the background,
+    taken from the image's border, becomes smaller there, place by place and smoothly. Whether the background is then
+    darker or lighter than the object's thin parts, the kernel decides.
 
     Args:
         image: source images in [0, 1], shape (B, C, X, Y), or volumes (B, C, X, Y, Z).
@@ -36,8 +36,8 @@ class AppearanceParametrization(Parametrization):
         kernel_size: width of each sample's kernel, one of ``KERNEL_SIZES``, shape (B,).
         texture: standard deviation of the added texture's control points, in the mean over draws; a texture of its own
             for each channel, with details of a fifth of the side. 0 adds none: even areas of the source stay even.
-        fading: standard deviation of the strength of fading: at strength s the contrast with the ground falls to about
-            exp(-0.8 s) of itself in the mean over the image, and varies about that. 0 leaves it out.
+        fading: standard deviation of the strength of fading: at strength s the contrast with the background falls to
+            about exp(-0.8 s) of itself in the mean over the image, and varies about that. 0 leaves it out.
 
     Raises:
         ValueError: if ``noise`` has another shape, ``kernel_size`` another shape or value, or ``texture`` or ``fading``

@@ -15,14 +15,26 @@ __all__ = ["STEP_RULES", "gradient_ascent"]
 Objective = Callable[[Tensor], Tensor]
 
 
+def _gradient_itself(gradient: Tensor) -> Tensor:
+    """The gradient, whatever its length."""
+    return gradient
+
+
 def _normalized(gradient: Tensor) -> Tensor:
+    """The gradient over its L2 norm, a sample at a time."""
     flat, tiny = gradient.flatten(1), torch.finfo(gradient.dtype).tiny
     # Scaled to a largest entry of 1 first: squares of very small or large entries leave the range of floats.
     flat = flat / flat.abs().amax(1, keepdim=True).clamp_min(tiny)
     return (flat / flat.norm(dim=1, keepdim=True).clamp_min(tiny)).view_as(gradient)
 
 
+def _sign(gradient: Tensor) -> Tensor:
+    """The sign of each entry: every parameter moves by the step size."""
+    return gradient.sign()
+
+
 def _sobolev(gradient: Tensor) -> Tensor:
+    """The gradient in the Sobolev space H3, over its largest entry: neighbours move together. Over pixels only."""
     if gradient.ndim < 3:
         raise UserError(
             f"The step rule 'sobolev' smooths over space; the parameters have shape {tuple(gradient.shape)}: choose "
@@ -42,11 +54,12 @@ def _sobolev(gradient: Tensor) -> Tensor:
 SOBOLEV_WAVES, SOBOLEV_ORDER = 2, 3
 
 STEP_RULES: dict[str, Callable[[Tensor], Tensor]] = {
-    "gradient": lambda gradient: gradient,
+    "gradient": _gradient_itself,
     "normalized": _normalized,
-    "sign": torch.sign,
+    "sign": _sign,
     "sobolev": _sobolev,
 }
+"""Step rules of :func:`gradient_ascent` by name: gradient of a batch to the direction of its step."""
 
 
 def gradient_ascent(

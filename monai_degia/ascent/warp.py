@@ -26,7 +26,7 @@ class WarpParametrization(Parametrization):
         start: displacements at the start, shape (B, 2, GRID, GRID), x then y; of volumes (B, 3, GRID, GRID, GRID).
         reach: displacement in pixels that a parameter of 1 stands for.
         ground: fields that are added to the warped images and stay where they are, values beyond 0 and 1 reflected
-            there: what bends is the object, before a ground that does not. ``None`` adds nothing.
+            there: what bends is the object, before a background that does not. ``None`` adds nothing.
 
     Raises:
         ValueError: if ``start`` has another shape, or ``reach`` is not positive.

@@ -139,6 +139,6 @@ class RandGeometryd(RandomizableTransform, MapTransform):
         grid = pixel_grid(shape, like).repeat(len(like), 1, 1, 1)
         for number, (chosen, field) in enumerate(reversed(fields)):
             at = grid[chosen]
-            # The last warp is asked at the pixels themselves, where nothing needs to be interpolated.
+            # The last warp is evaluated at the pixels themselves, where nothing needs to be interpolated.
             grid[chosen] = at + (sample_images(field, at) if number else field).movedim(1, -1)
         return grid

@@ -20,7 +20,7 @@ def thin_plate_splines(knots: Tensor, values: Tensor, places: Tensor, smoothing:
     Args:
         knots: x_i, shape (B, N, 2), at least three of each sample not on one line.
         values: what the spline has there, shape (B, N, D).
-        places: where it is asked for, shape (M, 2) for all samples alike.
+        places: where it is evaluated, shape (M, 2) for all samples alike.
         smoothing: 0 goes through the values; more than 0 also where knots coincide.
 
     Returns:

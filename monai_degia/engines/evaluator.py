@@ -26,8 +26,8 @@ class LandmarkEvaluator(SupervisedEvaluator):
 
     With a ``model`` that is what :meth:`TrainedModel.predict_batch` gives: ``disagreement`` (B, K), ``confidence``
     and ``radius`` (B, K), ``domain_shift`` (B,) and so on. Without one, a :class:`SelfConsistentInferer` adds
-    ``disagreement`` and, if it asks for either side, ``mirrored`` (B,); any other inferer is used as MONAI does. Images
-    whose meta data have a ``thumb_side`` are not asked mirrored: what goes by that stands before.
+    ``disagreement`` and, if it predicts either side, ``mirrored`` (B,); any other inferer is used as MONAI does. Images
+    whose meta data have a ``thumb_side`` are not predicted mirrored: what uses that side has been done before.
 
     Args:
         device: to predict on.

@@ -23,14 +23,14 @@ class ScoresHandler:
     With a calibration also ``confidence`` and ``radius`` (B, K), of the landmarks in the output, and, with a flow,
     ``domain_shift`` (B,), which :class:`monai_degia.LandmarkFileWriter` writes. Where a
     :class:`monai_degia.LandmarkEvaluator` has left the disagreement of the copies that its landmarks come from, that is
-    taken; else the landmarks are those of one look, and copies are asked for their disagreement alone. A calibration
-    that was fitted to refined landmarks says nothing of those of one look. Attach it before whatever reads the scores.
+    taken; else the landmarks are those of a single forward pass, and views give their disagreement alone. A calibration
+    that was fitted to refined landmarks says nothing of those of a single pass. Attach it before what reads the scores.
 
     Args:
         network: the task network.
         flow: the flow prior, trained on source images.
         calibration: fitted on validation images of the source; ``None`` while it is made.
-        inferer: asks the network under other framings where the evaluator has not.
+        inferer: predicts from several views where the evaluator has not.
         one_look: also add ``one_look`` (B, K, 2), the prediction for the image as it is.
 
     """

@@ -52,6 +52,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--set", nargs="+", default=[], metavar="KEY=VALUE", help="config entries for all runs, e.g. max_epochs=2"
     )
+    parser.add_argument(
+        "--methods", type=Path, nargs="+", default=[], metavar="FILE", help="overlays of further methods, a row each"
+    )
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="runs at a time")
     parser.add_argument(
         "--evaluate_with", metavar="OVERLAY", help="evaluate the runs a second time, e.g. with run/self_consistent"
@@ -61,12 +64,12 @@ def main(arguments: list[str] | None = None) -> None:
     )
     options = parser.parse_args(arguments)
     output_dir = options.output_dir or Path("runs") / options.grid
-    grid = GRIDS[options.grid]
+    grid = GRIDS[options.grid].with_methods(options.methods)
     runs = grid.runs(options.seeds, options.only, _overrides(options.set))
     results, again = _read(options, runs) if options.results else _run(options, runs, output_dir)
-    comparisons = [comparison_table(looks, grid.figure, grid.published) for looks in (results, again)]
+    comparisons = [comparison_table(some, grid.figure, grid.published) for some in (results, again)]
     if again:
-        results = [{**result, "labels": {**result["labels"], "inference": "one look"}} for result in results] + again
+        results = [{**result, "labels": {**result["labels"], "inference": "1 pass"}} for result in results] + again
     output_dir.mkdir(parents=True, exist_ok=True)
     write_tables(results, output_dir, grid.columns)
     print(f"\n{grid.caption}\n\n{markdown_table(results, grid.figure, grid.columns)}\n")
@@ -84,7 +87,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _run(options: argparse.Namespace, runs: list[Run], output_dir: Path) -> tuple[list[Result], list[Result]]:
-    """The results of all runs, and of their second evaluation if one is asked for."""
+    """The results of all runs, and of their second evaluation if there is one."""
     dataset_dir = options.dataset_dir or output_dir / "data"
     if options.grid == "demo":
         _render(dataset_dir)

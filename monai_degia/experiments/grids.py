@@ -72,6 +72,36 @@ class Grid:
     published: Published = field(default_factory=dict)
     columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
+    def with_methods(self, files: Sequence[Path]) -> Grid:
+        """The grid with further methods, a row for each network of it, called by the names of their files.
+
+        Args:
+            files: overlays that take the place of ``method/erm`` in the rows of plain training.
+
+        Raises:
+            ValueError: if a file is not there, or no row of the grid is plain training.
+
+        """
+        if missing := [str(file) for file in files if not file.is_file()]:
+            raise UserError(f"There is no overlay {', '.join(missing)}: name YAML files like those in configs/method.")
+        plain = [row for row in self.rows if row.labels.get("method") == "erm"]
+        if files and not plain:
+            raise UserError("This grid has no row of plain training (erm) in whose place a method could be put.")
+        further = [
+            Row(
+                {**row.labels, "method": file.stem},
+                # An absolute path stays as it is where the folder of the overlays is put before it.
+                tuple(
+                    str(file.resolve().with_suffix("")) if overlay.endswith("method/erm") else overlay
+                    for overlay in row.overlays
+                ),
+                row.overrides,
+            )
+            for file in files
+            for row in plain
+        ]
+        return replace(self, rows=[*self.rows, *further])
+
     def runs(
         self,
         seeds: Sequence[int] | None = None,

@@ -224,7 +224,7 @@ class AffineCoupling(Bijection):
         return self._merge(frozen, (moving - t) * (-log_s).exp()), -log_s.flatten(1).sum(1)
 
     def _log_scale_and_shift(self, frozen: Tensor) -> tuple[Tensor, Tensor]:
-        # Under autocast the CNN answers in half precision; the flow itself keeps the precision of the image.
+        # Under autocast the CNN returns half precision; the flow itself keeps the precision of the image.
         log_s, t = self.net(frozen).to(frozen.dtype).chunk(2, dim=1)
         return self.max_log_scale * log_s.tanh(), t
 

@@ -70,7 +70,7 @@ class SliceCoupling(Bijection):
 
     def _log_scale_and_shift(self, before: Tensor, after: Tensor) -> tuple[Tensor, Tensor]:
         frozen = torch.cat((before, after), dim=1)
-        # Under autocast the CNN answers in half precision; the flow itself keeps the precision of the image.
+        # Under autocast the CNN returns half precision; the flow itself keeps the precision of the image.
         log_s, t = self.net(frozen).to(frozen.dtype).chunk(2, dim=1)
         return self.max_log_scale * (log_s / self.max_log_scale).tanh(), t
 

@@ -1,1 +1,1 @@
-"""How a trained network is asked: MONAI inferers for prediction."""
+"""MONAI inferers: a single forward pass, or test-time augmentation."""

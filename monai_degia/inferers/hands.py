@@ -1,4 +1,4 @@
-"""How hands are looked for: the options that source validation chose, in one place."""
+"""How hands are predicted: the options that source validation chose, in one place."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def hand_inferer(
     either_side: bool = False,
     autocast_dtype: torch.dtype | None = None,
 ) -> SelfConsistentInferer:
-    """The inferer of the bundle: the whole picture under three tone curves, then a closer look under two of them.
+    """The inferer of the bundle: the whole picture under three tone curves, then a crop under two of them.
 
     Its options were chosen on source validation (docs/trials.md).
 
     Args:
         image_size: (X, Y) of the network's images; pictures may be larger, see :func:`picture_size`.
-        num_views: copies under each curve in the closer look, 4 or more.
-        either_side: also ask for the mirrored picture, for hands whose side is not known.
+        num_views: views under each curve in the second stage, 4 or more.
+        either_side: also predict the mirrored picture, for hands whose side is not known.
         autocast_dtype: see :class:`SelfConsistentInferer`.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Ask a landmark network under many framings and tone curves, and believe it where it agrees with itself."""
+"""Test-time augmentation of a landmark network, weighted by how well neighbouring views agree."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class SelfConsistent(NamedTuple):
         mirrored: whether the mirrored copies were believed, shape (B,).
         other_side: share of the weight that would go to copies of the picture in a mirror, beside those of the picture
             that was believed, in [0, 1], shape (B,): near 1, the object may be one of the other side, about which
-            copies agree on a wrong answer. ``None`` if nobody asked.
+            copies agree on a wrong prediction. ``None`` unless ``judge_side``.
 
     """
 
@@ -60,8 +60,8 @@ class SelfConsistentInferer(Inferer):
     With ``closer_looks`` the whole picture only tells where the object is and which curves suit; the landmarks come
     from copies of a frame about it, cut from the picture at its own resolution.
 
-    A network that learned hands of one side guesses on those of the other. With ``either_side`` every image is asked in
-    both ways on the whole picture, and the side whose copies have the larger sum of weights is believed.
+    A network that learned hands of one side guesses on those of the other. With ``either_side`` every image is
+    predicted in both ways on the whole picture, and the side whose copies have the larger sum of weights is believed.
 
     Args:
         num_views: copies N of each image under each curve in the last step.
@@ -70,7 +70,7 @@ class SelfConsistentInferer(Inferer):
         translation: largest move, as a fraction of the side.
         num_neighbours: copies, nearest in motion, whose predictions are compared, 2 or more.
         sharpness: power of the spread that makes the weights; 0 weighs all copies alike.
-        either_side: also ask with images mirrored (x reversed), for objects of which only one side was trained on.
+        either_side: also predict images mirrored (x reversed), for objects of which only one side was trained on.
         side_factor: how much better mirrored copies must agree to be believed, above 1 where images of the trained side
             are the more likely ones.
         seed: decides the motions, which are the same for every image, so that what an image gets does not depend on
@@ -79,7 +79,7 @@ class SelfConsistentInferer(Inferer):
         curves: names of tone curves, keys of ``TONE_CURVES``.
         curve_factor: how much better copies must agree under another curve than the first to be believed as much, above
             1 where images are more likely such as the network was trained on.
-        num_curves: curves that are kept after the whole picture; for closer looks.
+        num_curves: curves that are kept after the whole picture; for ``closer_looks``.
         closer_looks: how often the picture is framed anew around the landmarks found; 0 to 3.
         search_views: copies under each curve in all steps but the last.
         margin: side of a frame over that of the landmarks' box.
@@ -192,29 +192,29 @@ class SelfConsistentInferer(Inferer):
             inputs: pictures, shape (B, C, X, Y).
             network: images to landmarks (B, K, 2), normalised to the image side; it gets several copies at once.
             *args: further arguments of the network, the same for all copies.
-            side_known: images that show the trained side for certain and are not asked mirrored, boolean, shape (B,);
-                default: none.
+            side_known: images that show the trained side for certain and are not predicted mirrored, boolean, shape
+                (B,); default: none.
             judge_side: also tell ``other_side``, which takes the copies of one whole picture more and changes nothing
                 else.
             **kwargs: further arguments of the network.
 
         Returns:
-            Landmarks, how far they disagree, which images were believed mirrored, and, if asked, how much speaks for
-            the other side.
+            Landmarks, how far they disagree, which images were believed mirrored, and, with ``judge_side``, how much
+            speaks for the other side.
 
         """
         pictures = convert_to_tensor(inputs, track_meta=False)
         fast = self._copies(network) if isinstance(network, nn.Module) else network
 
-        def ask(images: Tensor) -> Tensor:
+        def forward(images: Tensor) -> Tensor:
             return fast(images, *args, **kwargs)
 
         # The mirrored copies go through the network with the others, where it is clear which pictures to mirror.
-        found, mirror = self._whole(pictures, ask, judge_side and not self.either_side)
+        found, mirror = self._whole(pictures, forward, judge_side and not self.either_side)
         mirrored = torch.zeros(len(pictures), dtype=torch.bool, device=pictures.device)
         unknown = ~mirrored if side_known is None else ~side_known.to(mirrored)
         if self.either_side and unknown.any():
-            other, _ = self._whole(pictures[unknown].flip(2), ask)
+            other, _ = self._whole(pictures[unknown].flip(2), forward)
             margin = self.sharpness * math.log(self.side_factor)
             better = other.log_weight.logsumexp(1) > found.log_weight[unknown].logsumexp(1) + margin
             mirrored[unknown] = better
@@ -223,12 +223,12 @@ class SelfConsistentInferer(Inferer):
             # From here on, mirrored pictures stand in the place of those that were believed mirrored.
             pictures = torch.where(mirrored[:, None, None, None], pictures.flip(2), pictures)
         if judge_side and mirror is None:
-            mirror = self._first_curve(pictures.flip(2), ask)
+            mirror = self._first_curve(pictures.flip(2), forward)
         other_side = None if mirror is None else _share(mirror, found)
         chosen = found.log_weight.topk(self.num_curves, 1).indices
         for step in range(1, len(self.steps)):
             frames = Frames.around(found.landmarks, self.margin)
-            (found,) = self._look([(pictures, chosen)], frames, step, ask)
+            (found,) = self._predict_frames([(pictures, chosen)], frames, step, forward)
             found = found._replace(landmarks=frames.to_picture(found.landmarks))
         landmarks = found.landmarks
         landmarks[mirrored, :, 0] = 1 - landmarks[mirrored, :, 0]
@@ -244,29 +244,31 @@ class SelfConsistentInferer(Inferer):
 
         """
         pictures = convert_to_tensor(inputs, track_meta=False)
-        ask = self._copies(network) if isinstance(network, nn.Module) else network
-        return _share(self._first_curve(pictures.flip(2), ask), self._first_curve(pictures, ask))
+        forward = self._copies(network) if isinstance(network, nn.Module) else network
+        return _share(self._first_curve(pictures.flip(2), forward), self._first_curve(pictures, forward))
 
-    def _whole(self, pictures: Tensor, ask: Network, mirror: bool = False) -> tuple[Agreement, Agreement | None]:
+    def _whole(self, pictures: Tensor, forward: Network, mirror: bool = False) -> tuple[Agreement, Agreement | None]:
         """What copies of the whole pictures say under all curves, and those of their mirror images under the first."""
         every = torch.arange(len(self.curves), device=pictures.device).expand(len(pictures), -1)
         shown = [(pictures, every), *([(pictures.flip(2), every[:, :1])] if mirror else [])]
-        found = self._look(shown, Frames.whole(pictures), 0, ask)
+        found = self._predict_frames(shown, Frames.whole(pictures), 0, forward)
         return found[0], found[1] if mirror else None
 
-    def _first_curve(self, pictures: Tensor, ask: Network) -> Agreement:
+    def _first_curve(self, pictures: Tensor, forward: Network) -> Agreement:
         """What copies of the whole pictures say under the first curve."""
         first = torch.zeros(len(pictures), 1, dtype=torch.long, device=pictures.device)
-        return self._look([(pictures, first)], Frames.whole(pictures), 0, ask)[0]
+        return self._predict_frames([(pictures, first)], Frames.whole(pictures), 0, forward)[0]
 
-    def _look(self, shown: list[tuple[Tensor, Tensor]], frames: Frames, step: int, ask: Network) -> list[Agreement]:
+    def _predict_frames(
+        self, shown: list[tuple[Tensor, Tensor]], frames: Frames, step: int, forward: Network
+    ) -> list[Agreement]:
         """What copies of each picture's frame say under the chosen curves, in coordinates of the frame.
 
         Args:
             shown: sets of pictures (B, C, X, Y), each with the indices of its curves (B, curves).
             frames: one a picture.
             step: whose motions make the copies.
-            ask: the network.
+            forward: the network.
 
         """
         motions, groups = self.steps[step]
@@ -277,7 +279,7 @@ class SelfConsistentInferer(Inferer):
         views = []
         # One image at a time leaves a processor idle: several motions of it make a batch.
         for part in motions.split(max(1, _BATCH // len(toned))):
-            prediction = ask(part.move(toned, context, size).flatten(0, 1))
+            prediction = forward(part.move(toned, context, size).flatten(0, 1))
             views.append(part.carry_back(prediction.unflatten(0, (len(part), len(toned))), size))
         carried = torch.cat(views).transpose(0, 1).split([chosen.numel() for _, chosen in shown])
         prior = torch.tensor(self.log_prior).to(first)

@@ -1,4 +1,4 @@
-"""Tone curves under which a network is asked: what an unseen domain shows dimly, some of them show brightly."""
+"""Tone curves of test-time augmentation: what an unseen domain shows dimly, some of them show brightly."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ _TOP = 0.99  # quantile that counts as an object's brightest parts
 
 
 def _as_it_is(images: Tensor) -> Tensor:
+    """The image unchanged."""
     return images
 
 
 @dataclass(frozen=True)
 class _Stretch:
-    """Take the ground away, stretch what is left, and clip: an object that fades becomes one bright shape.
+    """Take the background away, stretch what is left, and clip: an object that fades becomes one bright shape.
 
     Args:
-        start: what counts as black, as a share of the range between the ground and the object's brightest parts.
+        start: what counts as black, as a share of the range between the background and the object's brightest parts.
         gain: the inverse of the share that is stretched.
 
     """
@@ -34,19 +35,24 @@ class _Stretch:
     start: float
     gain: float
 
+    def __post_init__(self) -> None:
+        """Say what this curve is, for tables of them."""
+        lowest = f" and the lowest {100 * self.start:g} % above it" if self.start else ""
+        object.__setattr__(self, "__doc__", f"Background{lowest} subtracted, the rest times {self.gain:g}, clipped.")
+
     def __call__(self, images: Tensor) -> Tensor:
         """Images (B, C, X, Y) in [0, 1] to the same."""
-        return self.of_range(_above_ground(images))
+        return self.of_range(_above_background(images))
 
     def of_range(self, above: Tensor) -> Tensor:
-        """The same of what :func:`_above_ground` gives, which several curves share."""
+        """The same of what :func:`_above_background` gives, which several curves share."""
         return ((above - self.start) * self.gain).clamp(0, 1)
 
 
-def _above_ground(images: Tensor) -> Tensor:
-    """Images whose ground is 0 and whose brightest parts are 1, shape (B, C, X, Y).
+def _above_background(images: Tensor) -> Tensor:
+    """Images whose background is 0 and whose brightest parts are 1, shape (B, C, X, Y).
 
-    The ground is the median of a channel's border; an object darker than it comes out bright as well.
+    The background is the median of a channel's border; an object darker than it comes out bright as well.
     """
     edges = torch.cat([images[..., 0], images[..., -1], images[..., 0, :], images[..., -1, :]], -1)
     above = images - edges.median(-1).values[..., None, None]
@@ -62,7 +68,6 @@ def _upper_quantile(values: Tensor) -> Tensor:
     return highest[..., -1].lerp(highest[..., max(highest.shape[-1] - 2, 0)], position - below)
 
 
-#: Name to a map of images (B, C, X, Y) in [0, 1] to images in [0, 1].
 TONE_CURVES: dict[str, Callable[[Tensor], Tensor]] = {
     "as it is": _as_it_is,
     "x1.5": _Stretch(0.0, 1.5),
@@ -75,12 +80,13 @@ TONE_CURVES: dict[str, Callable[[Tensor], Tensor]] = {
     "15% x3": _Stretch(0.15, 3.0),
     "15% x6": _Stretch(0.15, 6.0),
 }
+"""Tone curves of :class:`SelfConsistentInferer` by name: images (B, C, X, Y) in [0, 1] to images in [0, 1]."""
 
 
 def apply_curves(images: Tensor, names: Sequence[str]) -> Tensor:
     """Images (B, C, X, Y) under each curve, shape (B, curves, C, X, Y)."""
     curves = [TONE_CURVES[name] for name in names]
-    above = _above_ground(images) if any(isinstance(curve, _Stretch) for curve in curves) else images
+    above = _above_background(images) if any(isinstance(curve, _Stretch) for curve in curves) else images
     return torch.stack([c.of_range(above) if isinstance(c, _Stretch) else c(images) for c in curves], 1)
 
 

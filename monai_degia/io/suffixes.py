@@ -56,8 +56,8 @@ def _start(path: str | PathLike[str]) -> bytes:
 def is_dicom_file(path: str | PathLike[str]) -> bool:
     """Whether a file is DICOM: by ``DICM`` at byte 128, by how a data set without a preamble begins, or by its ending.
 
-    What a file holds goes before its name. The index of a DICOM medium (``DICOMDIR``) holds no image and does not
-    count.
+    The content of a file takes precedence over its name. The index of a DICOM medium (``DICOMDIR``) holds no image and
+    does not count.
 
     Args:
         path: the file; a missing one without a DICOM ending is none.

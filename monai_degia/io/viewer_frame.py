@@ -1,4 +1,4 @@
-"""Where 3D Slicer, and any other program that stands on ITK, shows the pixels of a file: asked, not worked out."""
+"""Where 3D Slicer, and any other program that stands on ITK, shows the pixels of a file, by ITK itself."""
 
 from __future__ import annotations
 

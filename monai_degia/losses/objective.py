@@ -41,7 +41,7 @@ class _Batch:
 
 @dataclass
 class _Source:
-    """What belongs to the source images; ``None`` for what no term asks for."""
+    """What belongs to the source images; ``None`` for what no term needs."""
 
     prediction: Tensor | None
     features: Tensor | None
@@ -50,7 +50,7 @@ class _Source:
 
 @dataclass
 class _Passes:
-    """What the networks say of images; ``None`` where they are not asked."""
+    """What the networks say of images; ``None`` where they are not needed."""
 
     output: Tensor | None
     features: Tensor | None
@@ -94,7 +94,7 @@ class AscentObjective:
             terms are computed in float32.
 
     Raises:
-        ValueError: if a flow term is asked for without a flow, a feature term without features, or ``distance`` is
+        ValueError: if a flow term has a weight without a flow, a feature term without features, or ``distance`` is
             unknown.
 
     """
@@ -138,7 +138,7 @@ class AscentObjective:
     def bind(
         self, image: Tensor, target: Tensor, classes: Tensor | None, generator: torch.Generator | None = None
     ) -> Iterator[Callable[[Tensor], Tensor]]:
-        """Fix the batch. Inside the context all networks are in eval mode and the value of images can be asked for.
+        """Fix the batch. Inside the context all networks are in eval mode and the value of images can be computed.
 
         What belongs to the source images is computed once: where the ascent starts from them, with its first value. The
         prior's noise is drawn once a sample and kept for the
@@ -166,8 +166,8 @@ class AscentObjective:
         if batch.source is None and not at_source:
             with torch.no_grad():  # constants: without a graph the pass is cheaper
                 batch.source = self._as_source(self._passes(image, bool(self.prediction_weight), bool(self.alpha)))
-        asked = any((self.task_weight, self.prediction_weight, self.entropy_weight))
-        passes = self._passes(x, asked, bool(self.nll_weight or self.alpha))
+        needed = any((self.task_weight, self.prediction_weight, self.entropy_weight))
+        passes = self._passes(x, needed, bool(self.nll_weight or self.alpha))
         if batch.source is None:
             batch.source = self._as_source(passes)
         return self._task_terms(x, passes, batch, batch.source) + self._flow_terms(x, passes, batch, batch.source)

@@ -13,7 +13,7 @@ __all__ = ["PerSampleLoss"]
 
 
 class PerSampleLoss:
-    """A loss that is asked of one sample at a time, as :class:`AscentObjective` needs it.
+    """A loss that is computed for one sample at a time, as :class:`AscentObjective` needs it.
 
     An ascent must not mix samples. Losses with ``reduction="none"`` leave axes of different kinds, and sums of them,
     such as ``monai.losses.DiceCELoss``, may broadcast one sample's over another's; a batch of one has no other.

@@ -52,7 +52,7 @@ class ScoreCalibration:
     Args:
         refined: of landmarks that copies of the image have refined.
         tolerance: the error that counts as small, as a fraction of the hand size.
-        one_look: as ``refined``, for landmarks of one look at the image as it is; ``None`` if not fitted.
+        one_look: as ``refined``, for landmarks of a single forward pass; ``None`` if not fitted.
         coverage: share of the errors that a radius should hold.
         label_error: mean distance of the labels from the true places, as a fraction of the hand size: where these are
             known to be off, a radius has to hold that too.
@@ -61,7 +61,7 @@ class ScoreCalibration:
         bits_range: least and greatest bits per dimension of all that it was fitted on, shifted images included.
         largest_disagreement: greatest mean disagreement of an image that it was fitted on; ``None`` for no bound.
         level: at which quantile of the errors the radius of refined landmarks lies, above ``coverage`` where kinds of
-            shift that were left out asked for it.
+            shift that were left out required it.
         left_out: kind of shift to the share of its errors that the radius held when the kind was left out.
         weights: hash of the weights that it was fitted to, empty if it does not say.
         flow_weights: hash of the weights of the flow, empty without one.
@@ -109,7 +109,7 @@ class ScoreCalibration:
 
     @property
     def knows_one_look(self) -> bool:
-        """Whether it was fitted to landmarks of one look as well."""
+        """Whether it was fitted to landmarks of a single forward pass as well."""
         return self.one_look is not None
 
     def confidence(self, disagreement: Tensor, other_side: Tensor | None = None, one_look: bool = False) -> Tensor:
@@ -119,10 +119,10 @@ class ScoreCalibration:
             disagreement: of copies of the image, shape (B, K), positive.
             other_side: how much speaks for the other side, see :class:`SelfConsistent`, shape (B,); may be left out if
                 the calibration was fitted without.
-            one_look: of landmarks of one look, in place of those refined by the copies.
+            one_look: of landmarks of a single forward pass, in place of those refined by the copies.
 
         Raises:
-            ValueError: if one look is asked for and was not fitted, or the other side is missing.
+            ValueError: if a single forward pass is meant and was not fitted, or the other side is missing.
 
         """
         return torch.sigmoid(_linear(self._model(one_look).confidence, disagreement, other_side))
@@ -134,13 +134,13 @@ class ScoreCalibration:
             disagreement: of copies of the image, shape (B, K), positive.
             other_side: how much speaks for the other side, see :class:`SelfConsistent`, shape (B,); may be left out if
                 the calibration was fitted without.
-            one_look: of landmarks of one look, in place of those refined by the copies.
+            one_look: of landmarks of a single forward pass, in place of those refined by the copies.
 
         Returns:
             Fraction of the size of the hand that was found, shape (B, K).
 
         Raises:
-            ValueError: if one look is asked for and was not fitted, or the other side is missing.
+            ValueError: if a single forward pass is meant and was not fitted, or the other side is missing.
 
         """
         own = _linear(self._model(one_look).radius, disagreement, other_side).exp()
@@ -151,11 +151,11 @@ class ScoreCalibration:
     def beyond(self, disagreement: Tensor, bits_per_dim: Tensor | None = None) -> Tensor:
         """Whether images lie beyond all that the calibration was fitted on, boolean, shape (B,).
 
-        Nothing is known of their errors, so whoever asks should get neither confidence nor radius.
+        Nothing is known of their errors, so there should be neither confidence nor radius.
 
         Args:
             disagreement: of copies of the image, shape (B, K), positive.
-            bits_per_dim: of the images under the flow, shape (B,); ``None`` asks for the disagreement alone.
+            bits_per_dim: of the images under the flow, shape (B,); ``None`` judges by the disagreement alone.
 
         """
         beyond = torch.zeros(len(disagreement), dtype=torch.bool, device=disagreement.device)
@@ -185,8 +185,8 @@ class ScoreCalibration:
             return self.refined
         if self.one_look is None:
             raise UserError(
-                "This calibration was fitted to refined landmarks and knows no confidence of one look: make it "
-                "anew with configs/run/calibrate.yaml."
+                "This calibration was fitted to refined landmarks and knows no confidence of a single forward pass: "
+                "make it anew with configs/run/calibrate.yaml."
             )
         return self.one_look
 
@@ -246,7 +246,7 @@ def score_features(disagreement: Tensor, other_side: Tensor | None = None) -> Te
 
     Returns:
         1, the logarithm of the disagreement, its mean over the image's landmarks, ``other_side``, and the product of
-        the last two, since copies of a hand of the other side agree on a wrong answer; shape (B, K, 5).
+        the last two, since copies of a hand of the other side agree on a wrong prediction; shape (B, K, 5).
 
     """
     if disagreement.ndim != 2:

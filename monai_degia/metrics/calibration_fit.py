@@ -47,13 +47,13 @@ def fit_calibration(
 
     The confidence is a logistic regression, the radius that of :func:`conformal_radius`, both on
     :func:`score_features`. A conformal radius covers images like those it was fitted on. An unseen domain is
-    like none of them; what can be asked is that the radius would have covered a kind of shift that was not there, in
+    like none of them; what can be required is that the radius would have covered a kind of shift that was not there, in
     the mean over the kinds, as for a new group of exchangeable ones (Dunn, Wasserman and Ramdas, arXiv 1809.07441).
 
     Args:
         disagreement: shape (N, K), positive.
         refined: errors of the refined landmarks.
-        one_look: errors of the landmarks of one look, or ``None``.
+        one_look: errors of the landmarks of a single forward pass, or ``None``.
         bits_per_dim: of the images, shape (N,), or ``None`` without a flow.
         other_side: how much speaks for the other side, shape (N,); default: it is not gone by.
         kinds: kinds of shift that each of the N images has had, none for images as they are, of which there must be two
@@ -77,7 +77,7 @@ def fit_calibration(
     features = score_features(disagreement.double(), other_side)
 
     def fit(observed: ObservedErrors) -> tuple[ErrorModel, ConformalRadius]:
-        # Landmarks without a label tell nothing; the others are asked one by one, each with what its image has.
+        # Landmarks without a label tell nothing; the others are taken one by one, each with what its image has.
         labelled = ~observed.error.isnan()
         owner = labelled.nonzero()[:, 0]
         own_features, own_kinds = features[labelled][:, None], [kinds[index] for index in owner.tolist()]

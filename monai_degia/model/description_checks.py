@@ -1,4 +1,4 @@
-"""What each entry of ``model.json`` must be, asked before anything is built of it."""
+"""What each entry of ``model.json`` must be, checked before anything is built of it."""
 
 from __future__ import annotations
 

@@ -19,8 +19,8 @@ from monai_degia.data.pool.prefetch import PrefetchLoader
 from monai_degia.errors import UserError
 from monai_degia.flows.flow_prior import FlowPrior
 from monai_degia.inferers.hands import hand_inferer, picture_size
-from monai_degia.inferers.one_look import OneLookInferer
 from monai_degia.inferers.self_consistent import SelfConsistentInferer
+from monai_degia.inferers.single_pass import SinglePassInferer
 from monai_degia.io.files import whole_file
 from monai_degia.metrics.calibration import ScoreCalibration
 from monai_degia.model.description import DESCRIPTION_FILE, ModelDescription
@@ -53,7 +53,7 @@ class TrainedModel:
             says why.
         name: of the model, in results.
         version: of the model, in results; default: the first 8 digits of the hash of the weights.
-        num_views: copies of an image under each tone curve in the closer look, see :func:`monai_degia.hand_inferer`.
+        num_views: views of an image under each tone curve in the second stage, see :func:`monai_degia.hand_inferer`.
         refine: landmarks come from copies of the picture; else from one forward pass.
         scores: also tell confidence and domain shift, for which copies are needed in one pass too; default: if the
             landmarks are refined.
@@ -114,7 +114,7 @@ class TrainedModel:
         if either_side and not self.landmarks.sided:
             raise UserError("either_side is for landmarks of which there is a left and a right set: sided: true.")
         self.refining = hand_inferer(self.image_size, num_views, either_side, dtype)
-        self.one_look = OneLookInferer(self.image_size, dtype)
+        self.one_look = SinglePassInferer(self.image_size, dtype)
         self.inferer: Inferer = self.refining if refine else self.one_look
         self.calibration, self.confident = calibration_in_use(
             calibration if self.scores else None, self.weights_hash, self.flow_hash, self.calibrated_for
@@ -253,12 +253,12 @@ class TrainedModel:
             are NaN where the picture lies beyond all that the calibration was fitted on.
 
         """
-        asked, how = network or self.network, inferer or self.inferer
+        chosen, how = network or self.network, inferer or self.inferer
         known = torch.zeros(len(pictures), dtype=torch.bool) if side_known is None else side_known
         step = 1 if pictures.device.type == "cpu" else max(1, len(pictures))
-        with eval_mode(asked):
+        with eval_mode(chosen):
             rows = zip(pictures.split(step), known.split(step), strict=True)
-            parts = [self._predict(*row, asked, how, one_look) for row in rows]
+            parts = [self._predict(*row, chosen, how, one_look) for row in rows]
         return {key: torch.cat([part[key] for part in parts]) for key in parts[0]}
 
     def _predict(
@@ -319,7 +319,7 @@ class TrainedModel:
             images: see :meth:`predict`.
             modality: ``photo``, ``depth``, ``xray``, or ``auto`` to tell it by the file.
             mirror: whether images show the side that was not trained on; ``auto`` goes by a DICOM header.
-            image_dir: folder that names in the predictions are relative to; default: the folder asked for.
+            image_dir: folder that names in the predictions are relative to; default: the folder given.
             picture_side: keep a picture of that side in each prediction; 0 for none.
             skip_unreadable: leave out images that cannot be used, with a warning each.
             batch_size: images that a GPU gets at once.

@@ -12,6 +12,7 @@ from torch.nn.modules.conv import _ConvNd
 from torchvision.models import alexnet, densenet121, vgg11_bn
 
 from monai_degia.errors import UserError, did_you_mean
+from monai_degia.io.dotted import from_dotted_name
 from monai_degia.networks.lenet import LeNet
 
 #: Below this shorter side AlexNet's first stride of 4 is halved: at 64x64 it would leave a 1x1 map.
@@ -39,10 +40,12 @@ class ClassifierTrunk(nn.Module):
 
 
 def _lenet(in_channels: int, small_images: bool, spatial_dims: int) -> nn.Module:
+    """LeNet, 2-D and 3-D: this package's own."""
     return LeNet(in_channels, spatial_dims=spatial_dims)
 
 
 def _alexnet(in_channels: int, small_images: bool, spatial_dims: int) -> nn.Module:
+    """AlexNet's convolutions, torchvision, 2-D."""
     with torch.device("meta"):
         features = alexnet(weights=None).features
         stride, padding = (2, 5) if small_images else (4, 2)
@@ -51,6 +54,7 @@ def _alexnet(in_channels: int, small_images: bool, spatial_dims: int) -> nn.Modu
 
 
 def _vgg(in_channels: int, small_images: bool, spatial_dims: int) -> nn.Module:
+    """VGG-11 with batch normalisation, its convolutions, torchvision, 2-D."""
     with torch.device("meta"):
         features = vgg11_bn(weights=None).features
         features[0] = nn.Conv2d(in_channels, 64, kernel_size=3, padding=1)
@@ -58,6 +62,7 @@ def _vgg(in_channels: int, small_images: bool, spatial_dims: int) -> nn.Module:
 
 
 def _resnet(in_channels: int, small_images: bool, spatial_dims: int) -> nn.Module:
+    """ResNet-10 (one basic block a stage), MONAI, 2-D and 3-D."""
     with torch.device("meta"):
         model = ResNet(
             "basic",
@@ -74,6 +79,7 @@ def _resnet(in_channels: int, small_images: bool, spatial_dims: int) -> nn.Modul
 
 
 def _densenet(in_channels: int, small_images: bool, spatial_dims: int) -> nn.Module:
+    """DenseNet-121's convolutions, torchvision in 2-D, MONAI in 3-D."""
     with torch.device("meta"):
         if spatial_dims == 2:  # MONAI's has other names, with which weights of images would no longer load
             features = densenet121(weights=None).features
@@ -111,7 +117,16 @@ BACKBONES: dict[str, Callable[[int, bool, int], nn.Module]] = {
     "resnet": _resnet,
     "densenet": _densenet,
 }
+"""Backbones by name: functions of in_channels, small_images and spatial_dims, see :func:`create_backbone`."""
 _FLAT = ("alexnet", "vgg")  # there is no library that has these for volumes
+
+
+def _by_dotted_name(name: str, in_channels: int, spatial_dims: int) -> nn.Module:
+    kind = from_dotted_name(name, "backbone")
+    # A file of weights can name it: nothing else than a network is called.
+    if not (isinstance(kind, type) and issubclass(kind, nn.Module)):
+        raise UserError(f"Backbone {name!r} is no class of torch.nn.Module, but {kind!r:.100}.")
+    return kind(in_channels=in_channels, spatial_dims=spatial_dims)
 
 
 def create_backbone(name: str, in_channels: int = 3, small_images: bool = False, spatial_dims: int = 2) -> nn.Module:
@@ -124,7 +139,8 @@ def create_backbone(name: str, in_channels: int = 3, small_images: bool = False,
     ``min_image_size`` up.
 
     Args:
-        name: a key of ``BACKBONES``.
+        name: a key of ``BACKBONES``; or ``module.Class`` of a ``torch.nn.Module`` of the user's, which is called with
+            ``in_channels`` and ``spatial_dims``.
         in_channels: number of image channels.
         small_images: halve AlexNet's first stride, so that a 64x64 image leaves 3x3 cells and not one. The other
             backbones leave at least 2x2 there and ignore it.
@@ -141,9 +157,14 @@ def create_backbone(name: str, in_channels: int = 3, small_images: bool = False,
         >>> create_backbone("lenet", in_channels=1)(torch.zeros(2, 1, 64, 48)).shape
         torch.Size([2, 64, 16, 12])
     """
+    if "." in name:
+        return _by_dotted_name(name, in_channels, spatial_dims)
     if name not in BACKBONES:
         hint = did_you_mean(name, BACKBONES)
-        raise UserError(f"Unknown backbone {name!r}.{hint} Available: {', '.join(BACKBONES)}; or pass an nn.Module.")
+        raise UserError(
+            f"Unknown backbone {name!r}.{hint} Available: {', '.join(BACKBONES)}; "
+            "or module.Class; or pass an nn.Module."
+        )
     if in_channels < 1:
         raise UserError(f"in_channels must be at least 1, got {in_channels}.")
     if spatial_dims not in (2, 3):

@@ -1,4 +1,4 @@
-"""DigitLeNet: the small classifier of the digit experiments, whose last hidden layer can be asked for on its own."""
+"""DigitLeNet: the small classifier of the digit experiments, whose last hidden layer can be had by itself."""
 
 from collections.abc import Sequence
 

@@ -134,7 +134,7 @@ def _blocked(network: LandmarkRegressor) -> nn.Module | None:
 
 
 class InferenceCopies:
-    """The copy of the network that was asked for last, made anew when the network or one of its weights changes.
+    """The copy of the network that was used last, made anew when the network or one of its weights changes.
 
     Args:
         autocast_dtype: see :func:`inference_copy`.

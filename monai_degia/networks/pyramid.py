@@ -26,7 +26,7 @@ class FeaturePyramid(nn.Module):
 
     def __init__(self, trunk: nn.Module, in_channels: int, image_size: Sequence[int]) -> None:
         super().__init__()
-        self.min_image_size = trunk.min_image_size
+        self.min_image_size = getattr(trunk, "min_image_size", 1)
         self.features: nn.Sequential = trunk.features  # type: ignore[assignment]
         shapes = _shapes(self.features, in_channels, image_size)
         coarse_enough = max(image_size) // _FINEST_STRIDE + 1

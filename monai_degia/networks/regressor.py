@@ -18,8 +18,8 @@ class LandmarkRegressor(nn.Module):
     """Predict the normalised coordinates of K landmarks in an image, or in a volume.
 
     Args:
-        backbone: a key of ``BACKBONES``, or any module that maps (B, in_channels, X, Y) to (B, C, h, w); for volumes
-            (B, in_channels, X, Y, Z) to (B, C, h, w, d).
+        backbone: a key of ``BACKBONES``; ``module.Class`` of the user's, see :func:`create_backbone`; or any module
+            that maps (B, in_channels, X, Y) to (B, C, h, w); for volumes (B, in_channels, X, Y, Z) to (B, C, h, w, d).
         num_landmarks: K.
         in_channels: number of image channels.
         image_size: (X, Y) in pixels, in the order of the tensor's axes; (X, Y, Z) in voxels makes a network for
@@ -61,7 +61,7 @@ class LandmarkRegressor(nn.Module):
         normalize_input: bool = False,
     ) -> None:
         super().__init__()
-        #: The arguments, as plain values that build the same network again; ``None`` for a backbone of one's own.
+        #: The arguments, as plain values that build the same network again; ``None`` for a backbone passed as a module.
         self.options: dict[str, Any] | None = None
         if isinstance(backbone, str):
             self.options = {

@@ -29,8 +29,8 @@ _TRUNCATED = 4.0  # standard deviations after which the Gaussian is cut off, as 
 class FitToSized(MapTransform):
     """Scale an image until it fits into the network's, centred, its edge repeated beside it; match channels.
 
-    Black bars beside an image would be what its ground is not: edges that no scene has, and a false ground for whatever
-    looks for one at the border.
+    Black bars beside an image would be what its background is not: edges that no scene has, and a false background for
+    whatever looks for one at the border.
 
     Shrinking blurs first, by a Gaussian of standard deviation (factor - 1) / 2 pixels, and interpolates bilinearly, as
     ``monai.transforms.Resized(mode="bilinear", anti_aliasing=True)``. Both are linear and act on one axis at a time, so

@@ -34,7 +34,7 @@ class LoadAnyImaged(MapTransform):
 
     Pictures (PNG, JPEG, BMP, TIFF; 8 and 16 bit, palettes) and MetaImage are added to what MONAI reads, and DICOM files
     go to :class:`monai_degia.XRayReader`, which gives grey values in [0, 1]; one folder may mix them. What a file holds
-    goes before its name.
+    takes precedence over its name.
     Pictures are loaded as they are stored, with their ``exif_orientation`` (1 to 8) in the meta data, TIFF files too:
     :class:`TurnUprightd`.
     A NIfTI or MetaImage file with a single slice, along whichever axis, loses that axis. If its slice does not lie in

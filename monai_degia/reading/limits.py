@@ -1,4 +1,4 @@
-"""How large an image may be, asked before anything of it is decoded."""
+"""How large an image may be, checked before anything of it is decoded."""
 
 from __future__ import annotations
 

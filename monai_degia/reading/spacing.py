@@ -21,9 +21,9 @@ _UNKNOWN_MM = 1.0  # what readers write where a file does not tell
 def file_spacing(meta: Mapping[Any, Any], given: Any = None, spatial_dims: int = 2) -> tuple[Tensor, str]:
     """Millimetres a pixel of a file, and where they come from.
 
-    What a data list says goes before what the file says. A reader that knows where its spacing comes from writes a
-    ``spacing_source``, empty if unknown, as :class:`monai_degia.XRayReader` does. Of other files the affine tells, but
-    for pixels of exactly 1 mm, which readers write where a file tells nothing.
+    What a data list says takes precedence over what the file says. A reader that knows where its spacing comes from
+    writes a ``spacing_source``, empty if unknown, as :class:`monai_degia.XRayReader` does. Of other files the affine
+    tells, but for pixels of exactly 1 mm, which readers write where a file tells nothing.
 
     Args:
         meta: meta data of the image as it was read, with ``original_affine``.

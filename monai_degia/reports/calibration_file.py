@@ -29,7 +29,8 @@ _WAYS = {"refined": CommonKeys.PRED, "one_look": DeGIAKeys.ONE_LOOK}
 class CalibrationWriter(CollectingWriter):
     """Fit a :class:`monai_degia.ScoreCalibration` on the images of an evaluator, which must be source images alone.
 
-    Attach it behind a :class:`monai_degia.ScoresHandler` that refines: landmarks of one look are then fitted as well.
+    Attach it behind a :class:`monai_degia.ScoresHandler` that refines: landmarks of a single forward pass are then
+    fitted as well.
 
     Args:
         output_dir: folder of the file, ``calibration.json``.

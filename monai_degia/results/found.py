@@ -17,7 +17,7 @@ class FoundImage:
     """What ``landmarks.json`` holds of one image, see :func:`monai_degia.results.landmark_tables.landmark_entry`.
 
     Args:
-        image: path of the file relative to the folder that was asked for, with forward slashes.
+        image: path of the file relative to the folder that was given, with forward slashes.
         names: K names.
         points_px: K points (x, y), pixels of the file; (x, y, z) of a volume.
         size_px: (width, height) of the file, with a depth of a volume.

@@ -121,7 +121,7 @@ class AppearanceShiftd(MapTransform):
 
 
 def shifted_copies(items: Sequence[dict[str, Any]], shifts: Sequence[str] = DEFAULT_SHIFTS) -> list[dict[str, Any]]:
-    """Each item as it is, and once more with shift, framing and pose in turn: a validation set that asks for more.
+    """Each item as it is, and once more with shift, framing and pose in turn: a harder validation set.
 
     It is made of source images alone, so settings and checkpoints may be chosen by it.
 
@@ -131,7 +131,7 @@ def shifted_copies(items: Sequence[dict[str, Any]], shifts: Sequence[str] = DEFA
 
     Returns:
         Twice as many items, the copies with ``shift``, ``framing``, ``pose`` and their own ``domain``. Where there are
-        no fingers, nobody asks for the pose.
+        no fingers, the pose is left out.
 
     Raises:
         ValueError: if a shift is unknown.

@@ -15,7 +15,7 @@ __all__ = ["FRAMINGS", "FURTHER_FRAMINGS", "Framing", "Reframed"]
 
 
 class Framing(NamedTuple):
-    """Where the camera looks, compared with the image as it was.
+    """Where the camera points, compared with the image as it was.
 
     Args:
         view: how much of the scene the image shows; 2 makes everything half as large.

@@ -1,7 +1,10 @@
 """The public names, written down: a change of them must be deliberate."""
 
 import json
+import re
 from pathlib import Path
+
+import pytest
 
 import monai_degia
 
@@ -19,6 +22,19 @@ def test_public_names_exist_once() -> None:
     assert len(monai_degia.__all__) == len(set(monai_degia.__all__))
     for name in monai_degia.__all__:
         assert hasattr(monai_degia, name), name
+
+
+def test_the_api_page_has_each_name_once() -> None:
+    page = (SNAPSHOT.parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^   (\w+)$|^```\{registry\} (\w+)$", page, re.MULTILINE)
+    assert sorted(name or constant for name, constant in shown) == sorted(monai_degia.__all__)
+
+
+def test_a_name_of_the_past_is_found_with_a_warning() -> None:
+    with pytest.warns(DeprecationWarning, match="SinglePassInferer"):
+        assert monai_degia.OneLookInferer is monai_degia.SinglePassInferer
+    with pytest.raises(AttributeError, match="TwoLookInferer"):
+        _ = monai_degia.TwoLookInferer
 
 
 def test_nothing_else_is_offered() -> None:

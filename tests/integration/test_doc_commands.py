@@ -110,7 +110,8 @@ def sandbox(folder: Path, assumed: Path, page: str) -> Path:
 
 
 def test_pages_have_commands_and_targets_exist() -> None:
-    assert {"README.md", "docs/inference.md", "docs/results.md", "docs/how_to/scale.md"} <= set(WITH_COMMANDS)
+    known = {"README.md", "docs/how_to/xrays_in_a_folder.md", "docs/results/hands.md", "docs/how_to/scale.md"}
+    assert known <= set(WITH_COMMANDS)
     targets = {line.split()[1] for page in PAGES for line in commands(page) if line.startswith("make ")}
     assert {"demo", "test"} <= targets
     for target in targets:
@@ -144,3 +145,9 @@ def test_commands_of_a_page_run(page: str, assumed: Path, warm_python: Path, tmp
         check=False,
     )
     assert done.returncode == 0, done.stdout[-1500:] + done.stderr[-4000:]
+
+
+@pytest.mark.docs
+@pytest.mark.parametrize("page", [page for page in ("README.md", "docs/quick_start.md") if blocks(page, "python")])
+def test_python_of_the_first_pages_runs(page: str, assumed: Path, tmp_path: Path, run_python: Any) -> None:
+    run_python("-c", "\n".join(blocks(page, "python")), cwd=sandbox(tmp_path / "page", assumed, page))

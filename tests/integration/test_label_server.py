@@ -273,8 +273,8 @@ def test_corrected_landmarks_train_the_network_and_survive_a_restart(tmp_path: P
 
 
 def blocks(language: str) -> list[str]:
-    """The code of docs/label.md in one language."""
-    page = (server.REPO / "docs" / "label.md").read_text(encoding="utf-8")
+    """The code of docs/how_to/my_server.md in one language."""
+    page = (server.REPO / "docs" / "how_to" / "my_server.md").read_text(encoding="utf-8")
     found = re.findall(rf"^( *)```{language}\n(.*?)^ *```$", page, re.MULTILINE | re.DOTALL)
     return [textwrap.dedent(body) for _, body in found]
 

@@ -89,7 +89,7 @@ def _config(task: str, overlays: list[str]) -> ConfigParser:
 
 
 def _items(parser: ConfigParser, split: str, shift: dict[str, Any] | None = None) -> Dataset:
-    """The volumes of a split, whose images a transform may change: the same way whenever it is asked."""
+    """The volumes of a split, whose images a transform may change: the same way each time."""
     parser["split"] = split
     parser["evaluate#shift"] = shift or {"_target_": "Identityd", "keys": "image"}
     parser.parse(True)

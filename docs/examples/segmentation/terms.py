@@ -2,7 +2,7 @@
 
     python docs/examples/segmentation/terms.py DATASET_DIR [--task landmarks] [--seed 0]
 
-Trains `degia.yaml` once, then looks at the held-out volumes of the source; means over volumes and four random starts.
+Trains `degia.yaml` once, then evaluates the held-out volumes of the source; means over volumes and four random starts.
 """
 
 from __future__ import annotations

@@ -31,10 +31,10 @@ def make_mnist_m(
 
     So Ganin and Lempitsky (arXiv 1409.7495) describe it, who took the photographs of BSDS500. What they published was
     looked at: the 9,001 test pictures, of 32 x 32, against the first 9,001 test digits of MNIST, with which their
-    labels agree one for one. Where the ground is dark the digit can be read back, and it is binary: **every pixel
+    labels agree one for one. Where the background is dark the digit can be read back, and it is binary: **every pixel
     above 0 counts as 255**, so strokes are thicker than MNIST's and jagged; around the digit of 28 x 28 lie two pixels
-    of ground on each side. ``published`` is this. ``grey``, which the description suggests and many programs do, keeps
-    the digit's grey levels and its size; networks find it much easier, so figures on the two do not compare.
+    of background on each side. ``published`` is this. ``grey``, which the description suggests and many programs do,
+    keeps the digit's grey levels and its size; networks find it much easier, so figures on the two do not compare.
 
     What digit i gets depends on the seed, i and the photographs alone, so the first digits of a longer set come out the
     same.

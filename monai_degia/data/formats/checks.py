@@ -1,4 +1,4 @@
-"""Lists of landmarks that cannot be meant: what looks wrong, in which rows, and why."""
+"""Implausible lists of landmarks: what is wrong, in which rows, and why."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ def find_image(image: AnnotatedImage, folders: Sequence[Path], outside: bool = F
     """The file of an image.
 
     Args:
-        image: its path and aliases are tried in this order, each in all folders; an absolute path goes before a folder,
+        image: its path and aliases are tried in this order, each in all folders; an absolute path precedes a folder,
             and if it is of another machine, its last part is tried.
         folders: where to look.
         outside: whether a name may lead out of these folders: by an absolute path, ``..``, or a link.

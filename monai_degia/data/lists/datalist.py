@@ -59,7 +59,7 @@ def load_datalist(
         landmarks: see :func:`monai_degia.landmark_set`; taken by name, so a part of the file's is fine.
         section: list to read from a JSON file, such as ``training``.
         image_dir: folder of the images; by default ``images`` beside the file, or the folder of the file.
-        domain: name of the domain; by default that of the folder. A row's own ``domain`` goes before.
+        domain: name of the domain; by default that of the folder. A ``domain`` in a row takes precedence.
         modality: ``photo``, ``depth`` or ``xray``, or ``auto`` to tell it by each file. A row's own ``modality`` goes
             before.
         where: keep the rows whose column equals the value, or one of a list of values; compared as text.
@@ -68,7 +68,7 @@ def load_datalist(
         mirror_where: like ``where``; marks the rows whose image must be mirrored. A row's own ``mirror`` adds to it,
             or ``mirrored``, as inference names it.
         spacing: pixel size in mm, one number or [x, y], or [x, y, z] in volumes. A row's own ``spacing_mm`` (JSON: or
-            ``spacing``) goes before; as text it is one number, or as many as there are axes with blanks between.
+            ``spacing``) takes precedence; as text it is one number, or as many as there are axes with blanks between.
         outside_margin: how far a landmark may lie beyond the image's edge, as a fraction of the side: labels of
             a hand that is cut off by the image are often extrapolated.
         allow_outside: accept landmarks at any distance beyond the edge.

@@ -1,4 +1,4 @@
-"""What a data list asks of an annotation file as a whole, beyond what each row says."""
+"""What a data list requires of an annotation file as a whole, beyond what each row says."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def judged(
         margin: how far landmarks may lie beyond the edge, as a fraction of the side.
         accept: kinds of faults that are meant so.
         told: whether somebody said if the points are those of upright pictures.
-        outside: whether files outside of the folders are looked at.
+        outside: whether files outside of the folders are accepted.
 
     """
     unknown = [kind for kind in accept if kind not in (*FAULT_KINDS, UNLABELLED)]

@@ -20,7 +20,7 @@ class GrowingSampler(DistributedSampler):
     MONAI's workflows call ``set_epoch`` of every ``DistributedSampler``. The number of draws never changes while the
     set grows, so the length of an epoch is constant, which ignite needs, and a resumed run draws what the first would
     have drawn. Within an epoch samples repeat only after all of their kind were drawn; where source samples have
-    weights, each is drawn as often as its weight asks, rounded up or down at random.
+    weights, each is drawn as often as its weight says, rounded up or down at random.
 
     Args:
         dataset: the set to draw from; its length is read at the start of each epoch. Where it has ``num_source``,

@@ -38,7 +38,7 @@ def any_background(shape: tuple[int, int], rng: np.random.Generator, photographs
     Args:
         shape: (H, W) in pixels.
         rng: source of the draws.
-        photographs: files of which half of the grounds are cut.
+        photographs: files of which half of the backgrounds are cut.
 
     """
     if photographs and rng.random() < _PHOTOGRAPHS:

@@ -65,7 +65,7 @@ def write_synthetic_dataset(
         seed: not negative.
         overwrite: replace a synthetic data set of other parameters, and render one of the same again.
         setting: ``studio`` or ``anywhere``, see :func:`render_hand`.
-        background_dir: folder of photographs (JPEG or PNG) to cut half of the grounds from; for photographs in the
+        background_dir: folder of photographs (JPEG or PNG) to cut half of the backgrounds from; for photographs in the
             setting ``anywhere``.
         faded: write :func:`render_faded_hand`, photographs whose brightness follows the thickness of the flesh; a shift
             to validate with, never to train on.

@@ -152,7 +152,7 @@ def faded(tissue_mm: FloatArray, rng: np.random.Generator) -> NDArray[np.uint8]:
 
     Args:
         tissue_mm: flesh along the ray, millimetres, (2H, 2W): two rays on a side of a pixel.
-        rng: draws grounds, curves and noise.
+        rng: draws backgrounds, curves and noise.
 
     Returns:
         Grey as RGB, (H, W, 3).

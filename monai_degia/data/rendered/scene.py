@@ -159,7 +159,7 @@ def render_hand(
 
     ``studio`` shows right hands, palm to the camera, that fill the image; upright, the thumb is on the right.
     ``anywhere`` shows hands of either side, palm or back, of adults and children, flat or not, with forearms, sleeves
-    and watches, in any place and size, before all kinds of grounds.
+    and watches, in any place and size, before all kinds of backgrounds.
 
     Person, pose and camera depend on the seed alone, so one seed shows the same hand in all modalities.
 
@@ -168,7 +168,7 @@ def render_hand(
         seed: one integer or several, not negative.
         image_size: pixels on a side, at least 16.
         setting: ``studio`` or ``anywhere``.
-        photographs: files to cut half of the grounds from, for photographs in the setting ``anywhere``.
+        photographs: files to cut half of the backgrounds from, for photographs in the setting ``anywhere``.
 
     Returns:
         Image, exact landmarks, pixel spacing and the side of the thumb.
@@ -234,8 +234,8 @@ def _xray(scene: HandScene, rng: np.random.Generator, _photographs: Sequence[Pat
 def render_faded_hand(seed: int | Sequence[int] = 0, image_size: int = 64, setting: str = "anywhere") -> RenderedHand:
     """Photograph the hand of :func:`render_hand` as if thin flesh were see-through: a shift for source validation.
 
-    Fingers fade towards their tips into a ground that is darker than the palm, or lighter. There are no bones: it is
-    not a radiograph, and no network may be trained on it.
+    Fingers fade towards their tips into a background that is darker than the palm, or lighter. There are no bones: it
+    is not a radiograph, and no network may be trained on it.
 
     Args:
         seed: one integer or several, not negative.

@@ -12,7 +12,7 @@ from monai_degia.errors import UserError, did_you_mean
 __all__ = ["SETTINGS", "check_setting", "sample_child", "sample_flat_hand", "sample_place"]
 
 #: ``studio``: right hands, palm to the camera, the hand fills the image. ``anywhere``: either hand, palm or back, of
-#: adults and children, in any pose, place and size, with sleeves, watches and all kinds of grounds.
+#: adults and children, in any pose, place and size, with sleeves, watches and all kinds of backgrounds.
 SETTINGS = ("studio", "anywhere")
 _CHILDREN = 0.4  # shares of the hands that are seen anywhere
 _FLAT = 0.6

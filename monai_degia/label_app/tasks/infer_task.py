@@ -84,7 +84,7 @@ class LandmarkInferTask(InferTask):
         return self.inference(path)
 
     def __call__(self, request: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-        """Answer a request: path of a new ``.mrk.json`` file, and the result as plain values."""
+        """Infer for a request: path of a new ``.mrk.json`` file, and the result as plain values."""
         markups, entry = self.find(request["image"], str(request.get("instance") or ""))
         # No dot in the name: MONAI Label takes all that follows the first one for the ending.
         handle, path = tempfile.mkstemp(prefix="landmarks_", suffix=".mrk.json")

@@ -35,12 +35,12 @@ class MostDoubtfulFirst(Strategy):
 
     That ranks images as their confidence does, and needs no calibration, which does not hold after a training. Doubts
     are kept in the data store's information about each image, with the weights that they belong to, so they
-    survive a restart and are found anew after a training. A request looks at no more than ``max_new`` images that have
-    none yet, and chooses among all that have one: on a large folder the first answers are rough, and come soon.
+    survive a restart and are found anew after a training. A request predicts no more than ``max_new`` images that have
+    none yet, and chooses among all that have one: on a large folder the first choices are rough, and come soon.
 
     Args:
         task: finds landmarks and their confidence.
-        max_new: images to look at in one request, unless the request says otherwise.
+        max_new: images to predict in one request, unless the request says otherwise.
 
     """
 

@@ -27,7 +27,7 @@ _GROUPS = {
 def flatten_groups(dataset: Dataset, frame: int) -> None:
     """Copy what is said of one frame to the data set itself (PS3.3 C.7.6.16, multi-frame functional groups).
 
-    What is said of the frame alone goes before what all frames share, and both before the data set's own attributes.
+    What is said of the frame alone takes precedence over what all frames share, and both over the data set.
 
     Args:
         dataset: header of the image, changed in place; without functional groups it is left as it is.

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 from monai_degia.ascent.adversarial import AdversarialAscent, AdversarialAscentd
+from monai_degia.ascent.parametrization import PixelParametrization
 from monai_degia.flows.flow_prior import FlowPrior
 from monai_degia.losses.objective import AscentObjective
 
@@ -134,6 +136,26 @@ def test_objective_sees_plain_tensors_and_the_classes() -> None:
 def test_images_that_are_no_batch(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"expects a batch of images .*, got shape \(" + str(shape[0])):
         AdversarialAscent(Brightness())(torch.rand(shape), torch.zeros(1))
+
+
+class Brighter(PixelParametrization):
+    """What a user may bring: starts a tenth above the image."""
+
+    def __init__(self, image: Tensor, flow: Any = None, generator: Any = None) -> None:
+        super().__init__(image + 0.1)
+
+
+def test_a_parametrization_of_the_user_is_climbed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    image, target = 0.5 * torch.rand(2, 1, 8, 8), torch.zeros(2)
+    (tmp_path / "users_own.py").write_text(
+        "import monai_degia\n\n\ndef start(image, flow, generator):\n"
+        "    return monai_degia.PixelParametrization(image + 0.1)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    for named in (Brighter, "users_own.start"):
+        assert_close(AdversarialAscent(Brightness(), named, steps=2, step_size=0.1)(image, target), image + 0.3)
+    with pytest.raises(ValueError, match=r"no parametrization 'users_own.stop': write module.Name"):
+        AdversarialAscent(Brightness(), "users_own.stop")
 
 
 def test_unknown_parametrization() -> None:

@@ -67,7 +67,7 @@ def test_networks_have_panels_of_their_own_and_methods_keep_their_colour(figures
         {**result(method, 0, {"photo": ([0.1, rate], {}), "xray": ([0.1, rate], {})}), "labels": labels}
         for network, rate in (("lenet", 0.2), ("resnet", 0.9))
         for method in ("erm", "degia")
-        for look in ("one look", "several")
+        for look in ("1 pass", "several")
         if (labels := {"network": network, "method": method, "inference": look})
     ]
     plot_pck(rows[1:], tmp_path / "pck.png")
@@ -81,9 +81,9 @@ def test_networks_have_panels_of_their_own_and_methods_keep_their_colour(figures
     assert all(axes.get_ylim()[1] > 90 for axes in panels.values()), "a line leaves its panel"
     assert [text.get_text() for text in figure.legends[0].texts] == [
         "erm, several",
-        "degia, one look",
+        "degia, 1 pass",
         "degia, several",
-        "erm, one look",
+        "erm, 1 pass",
     ]
 
 

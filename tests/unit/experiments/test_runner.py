@@ -104,7 +104,7 @@ def test_finished_runs_are_evaluated_once_more_with_an_overlay(
     command = ["tiny", "--root", str(ROOT), "--jobs", "1", "--evaluate_with", "run/self_consistent"]
     main(command)
     printed = capsys.readouterr().out
-    assert "| lenet | erm | one look |" in printed and "| lenet | erm | self_consistent |" in printed
+    assert "| lenet | erm | 1 pass |" in printed and "| lenet | erm | self_consistent |" in printed
     one, other = (json.loads(path.read_text()) for path in sorted(Path("runs/tiny/results").iterdir())[::-1])
     assert one["precision"] == other["precision"] == "bfloat16"
     assert other["configs"] == [*one["configs"], "configs/run/self_consistent.yaml"]
@@ -126,7 +126,7 @@ def test_tables_come_from_kept_result_files_without_a_run(
     printed = capsys.readouterr().out
     values = [json.loads((kept / f"resnet_erm_seed={seed}.json").read_text()) for seed in range(3)]
     mean = 100 * sum(value["metrics"]["photo"]["nme"] for value in values) / 3
-    assert f"| resnet | erm | one look | {mean:.2f} ± " in printed and "| resnet | degia | self_consistent |" in printed
+    assert f"| resnet | erm | 1 pass | {mean:.2f} ± " in printed and "| resnet | degia | self_consistent |" in printed
     written = {path.name for path in Path("runs/hands").iterdir()}
     assert {"summary.md", "summary.csv", "summary.png", "pck.png"} <= written and "results" not in written
     with pytest.raises(ValueError, match=r"holds no result file of these runs, such as resnet_erm_seed=7\.json"):
@@ -182,3 +182,17 @@ def test_entries_of_the_command_line_reach_every_run(
     assert any("flow_def::shift_scale" in run.row.overrides for run in seen), "those of the rows stay"
     with pytest.raises(ValueError, match="--set takes KEY=VALUE, such as max_epochs=2, got max_epochs"):
         main(["table1", "--set", "max_epochs"])
+
+
+def test_a_method_of_the_user_is_one_file(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("use_flow: false\n")
+    grid = GRIDS["hands"].with_methods([file])
+    (run,) = grid.runs(seeds=[0], only=["mine"])
+    plain = GRIDS["hands"].runs(seeds=[0], only=["erm"])[0].configs(Path("checkout"))
+    assert run.row.labels == {"network": "resnet", "method": "mine"}
+    assert run.configs(Path("checkout")) == [str(file) if path.endswith("method/erm.yaml") else path for path in plain]
+    with pytest.raises(ValueError, match=r"There is no overlay .*yours.yaml"):
+        GRIDS["hands"].with_methods([tmp_path / "yours.yaml"])
+    with pytest.raises(ValueError, match="no row of plain training"):
+        GRIDS["table1"].with_methods([file])

@@ -44,7 +44,7 @@ def test_one_look_has_numbers_of_its_own() -> None:
     assert_close(both.confidence(DISAGREEMENT, one_look=True), (-2 - 0.5 * DISAGREEMENT.log()).sigmoid())
     assert_close(both.radius(DISAGREEMENT, one_look=True), (0.5 + 0.75 * DISAGREEMENT.log()).exp())
     for told in (ScoreCalibration(MODEL, 0.1).confidence, ScoreCalibration(MODEL, 0.1).radius):
-        with pytest.raises(ValueError, match="knows no confidence of one look: make it anew"):
+        with pytest.raises(ValueError, match="knows no confidence of a single forward pass: make it anew"):
             told(DISAGREEMENT, SIDE, one_look=True)
 
 

@@ -5,6 +5,7 @@ from torchvision.models.resnet import BasicBlock, ResNet
 
 from monai_degia.networks.backbones import BACKBONES, create_backbone
 from monai_degia.networks.lenet import LeNet
+from monai_degia.networks.regressor import LandmarkRegressor
 
 
 @pytest.mark.parametrize("small_images", [False, True])
@@ -87,3 +88,40 @@ def test_lenet_is_two_5x5_convolutions_with_stride_4() -> None:
 def test_wrong_arguments_are_named(call, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()
+
+
+OWN = """
+from torch import nn
+
+def no_class(**options): ...
+
+class Small(nn.Module):
+    def __init__(self, in_channels, spatial_dims):
+        super().__init__()
+        convolution = nn.Conv3d if spatial_dims == 3 else nn.Conv2d
+        self.features = nn.Sequential(convolution(in_channels, 4, 3, stride=4), nn.ReLU())
+
+    def forward(self, image):
+        return self.features(image)
+"""
+
+
+def test_a_class_of_the_user_is_a_backbone_by_its_dotted_name(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "users_backbone.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    for size in ((32, 24), (16, 16, 16)):
+        options = {"num_landmarks": 3, "in_channels": 1, "image_size": size, "head": "heatmap"}
+        network = LandmarkRegressor("users_backbone.Small", **options)
+        assert network(torch.rand(2, 1, *size)).shape == (2, 3, len(size))
+        # As from model.json: the same arguments build the same network.
+        LandmarkRegressor(**network.options).load_state_dict(network.state_dict())
+    for name, message in (
+        ("users_backbone.Large", "no backbone 'users_backbone.Large': write module.Name"),
+        ("users_backbone.no_class", "'users_backbone.no_class' is no class of torch.nn.Module"),
+        ("os.system", "'os.system' is no class of torch.nn.Module"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            create_backbone(name)
+    (tmp_path / "users_broken.py").write_text("import nothing_of_that_name")
+    with pytest.raises(ValueError, match=r"cannot be imported \(ModuleNotFoundError"):
+        create_backbone("users_broken.Small")

@@ -1,4 +1,4 @@
-"""One forward pass a picture."""
+"""One forward pass an image."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from monai_degia.inferers.frames import Frames
 from monai_degia.networks.inference_copy import InferenceCopies
 
-__all__ = ["OneLookInferer"]
+__all__ = ["SinglePassInferer"]
 
 
-class OneLookInferer(Inferer):
-    """Show the network the whole picture once, at the network's own size.
+class SinglePassInferer(Inferer):
+    """One forward pass on the whole image, resized to the size that the network takes.
 
     Args:
         image_size: (X, Y) of the network's images; pictures may be larger.
