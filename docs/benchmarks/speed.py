@@ -83,7 +83,7 @@ class Bench:
     def bound(self, folder: str) -> float:
         """Seconds an image of the lower bound."""
         printed = self.script("infer_bound.py", str(self.work_dir / folder))
-        return max(printed["decoding"], printed["looks"]) / printed["images"]
+        return max(printed["decoding"], printed["passes"]) / printed["images"]
 
 
 def inference_figures(bench: Bench) -> dict[str, float]:

@@ -42,9 +42,10 @@ def _sobolev(gradient: Tensor) -> Tensor:
         )
     axes, shape = tuple(range(2, gradient.ndim)), gradient.shape[2:]
     waves = [torch.fft.fftfreq(side, 1 / side, device=gradient.device) for side in shape]
+    waves[-1] = torch.fft.rfftfreq(shape[-1], 1 / shape[-1], device=gradient.device)
     squares = sum(wave.square().view(-1, *[1] * (len(shape) - 1 - axis)) for axis, wave in enumerate(waves))
     damping = (1 + squares / SOBOLEV_WAVES**2) ** SOBOLEV_ORDER
-    smooth = torch.fft.ifftn(torch.fft.fftn(gradient, dim=axes) / damping, dim=axes).real
+    smooth = torch.fft.irfftn(torch.fft.rfftn(gradient, dim=axes) / damping, s=shape, dim=axes)
     peak = smooth.abs().amax(tuple(range(1, gradient.ndim)), keepdim=True)
     return smooth / peak.clamp_min(torch.finfo(gradient.dtype).tiny)
 

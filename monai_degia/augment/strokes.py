@@ -33,9 +33,10 @@ def widen_strokes(images: Tensor, amount: Tensor) -> Tensor:
     """
     out, left = images, amount.abs().to(images).view(-1, 1, 1, 1)
     sign = torch.where(amount < 0, -1.0, 1.0).to(images).view(-1, 1, 1, 1)
-    while bool((left > 0).any()):
-        grown = _maximum_of_cross(sign * out) * sign
-        out = out + left.clamp(0, 1) * (grown - out)
+    while len(rows := torch.nonzero(left.flatten() > 0).flatten()):
+        part = out[rows]
+        grown = _maximum_of_cross(sign[rows] * part) * sign[rows]
+        out = out.index_copy(0, rows, part + left[rows].clamp(0, 1) * (grown - part))
         left = left - 1
     return out
 

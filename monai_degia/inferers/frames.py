@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 __all__ = ["Frames"]
 
@@ -65,13 +64,11 @@ class Frames:
         # needs, whatever this one shows, so that no picture gets other samples because of those beside it.
         shrink = _LARGEST * max(side / wanted for side, wanted in zip(pictures.shape[2:], size, strict=True))
         fine = min(max(math.ceil(shrink), 1), _FINEST)
-        # torch wants the last axis of the pictures first.
-        offset = (2 * self.centre - 1).flip(1)
-        theta = torch.diag_embed(self.scale[:, None].expand(-1, 2))
-        theta = torch.cat([theta, offset[..., None]], 2).to(pictures)
-        grid = F.affine_grid(theta, [*pictures.shape[:2], *(side * fine for side in size)], align_corners=False)
-        shown = F.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
-        return F.avg_pool2d(shown, fine) if fine > 1 else shown
+        rows, columns = (
+            _axis_weights(self.centre[:, axis], self.scale, pictures.shape[2 + axis], size[axis], fine)
+            for axis in range(2)
+        )
+        return rows.to(pictures)[:, None] @ pictures @ columns.to(pictures)[:, None].transpose(2, 3)
 
     def to_picture(self, points: Tensor) -> Tensor:
         """Points (B, ..., 2) normalised to the frames' sides, normalised to those of the pictures."""
@@ -81,3 +78,28 @@ class Frames:
 
     def __getitem__(self, rows: Tensor) -> Frames:
         return Frames(self.centre[rows], self.scale[rows])
+
+
+def _axis_weights(centre: Tensor, scale: Tensor, side: int, wanted: int, fine: int) -> Tensor:
+    """What each pixel of the frame takes of each of the picture's along one axis, shape (B, wanted, side).
+
+    The mean of ``fine`` samples a pixel, bilinear between pixel centres: frames are not turned, so both axes act one by
+    one, and two small matrix products take the place of ``grid_sample`` with as many points as there are samples.
+
+    Args:
+        centre: middle of each frame along the axis, in [0, 1] of the picture, shape (B,).
+        scale: share of the side that each frame shows, shape (B,).
+        side: of the picture, in pixels.
+        wanted: side of the result, in pixels.
+        fine: samples a pixel.
+
+    """
+    samples = (torch.arange(wanted * fine, device=centre.device, dtype=centre.dtype) + 0.5) / (wanted * fine) - 0.5
+    places = ((centre[:, None] + scale[:, None] * samples) * side - 0.5).clamp(0, side - 1)
+    below = places.floor().clamp_max(max(side - 2, 0))
+    share = places - below
+    weights = places.new_zeros(len(centre), wanted, fine, side)
+    index = below.long().unflatten(1, (wanted, fine))[..., None]
+    weights.scatter_(3, index, (1 - share).unflatten(1, (wanted, fine))[..., None])
+    weights.scatter_add_(3, (index + 1).clamp_max(side - 1), share.unflatten(1, (wanted, fine))[..., None])
+    return weights.mean(2)

@@ -209,11 +209,12 @@ class SelfConsistentInferer(Inferer):
         def forward(images: Tensor) -> Tensor:
             return fast(images, *args, **kwargs)
 
-        found = self._whole(pictures, forward)
+        # The mirrored copies go through the network with the others, where it is clear which pictures to mirror.
+        found, mirror = self._whole(pictures, forward, judge_side and not self.either_side)
         mirrored = torch.zeros(len(pictures), dtype=torch.bool, device=pictures.device)
         unknown = ~mirrored if side_known is None else ~side_known.to(mirrored)
         if self.either_side and unknown.any():
-            other = self._whole(pictures[unknown].flip(2), forward)
+            other, _ = self._whole(pictures[unknown].flip(2), forward)
             margin = self.sharpness * math.log(self.side_factor)
             better = other.log_weight.logsumexp(1) > found.log_weight[unknown].logsumexp(1) + margin
             mirrored[unknown] = better
@@ -221,11 +222,13 @@ class SelfConsistentInferer(Inferer):
                 kept[mirrored] = others[better]
             # From here on, mirrored pictures stand in the place of those that were believed mirrored.
             pictures = torch.where(mirrored[:, None, None, None], pictures.flip(2), pictures)
-        other_side = self._other_side(pictures, found.log_weight[:, 0], forward) if judge_side else None
+        if judge_side and mirror is None:
+            mirror = self._first_curve(pictures.flip(2), forward)
+        other_side = None if mirror is None else _share(mirror, found)
         chosen = found.log_weight.topk(self.num_curves, 1).indices
         for step in range(1, len(self.steps)):
             frames = Frames.around(found.landmarks, self.margin)
-            found = self._predict_frames(pictures, frames, chosen, step, forward)
+            (found,) = self._predict_frames([(pictures, chosen)], frames, step, forward)
             found = found._replace(landmarks=frames.to_picture(found.landmarks))
         landmarks = found.landmarks
         landmarks[mirrored, :, 0] = 1 - landmarks[mirrored, :, 0]
@@ -242,42 +245,63 @@ class SelfConsistentInferer(Inferer):
         """
         pictures = convert_to_tensor(inputs, track_meta=False)
         forward = self._copies(network) if isinstance(network, nn.Module) else network
-        first = torch.zeros(len(pictures), 1, dtype=torch.long, device=pictures.device)
-        own = self._predict_frames(pictures, Frames.whole(pictures), first, 0, forward)
-        return self._other_side(pictures, own.log_weight[:, 0], forward)
+        return _share(self._first_curve(pictures.flip(2), forward), self._first_curve(pictures, forward))
 
-    def _whole(self, pictures: Tensor, forward: Network) -> Agreement:
+    def _whole(self, pictures: Tensor, forward: Network, mirror: bool = False) -> tuple[Agreement, Agreement | None]:
+        """What copies of the whole pictures say under all curves, and those of their mirror images under the first."""
         every = torch.arange(len(self.curves), device=pictures.device).expand(len(pictures), -1)
-        return self._predict_frames(pictures, Frames.whole(pictures), every, 0, forward)
+        shown = [(pictures, every), *([(pictures.flip(2), every[:, :1])] if mirror else [])]
+        found = self._predict_frames(shown, Frames.whole(pictures), 0, forward)
+        return found[0], found[1] if mirror else None
 
-    def _other_side(self, pictures: Tensor, log_weight: Tensor, forward: Network) -> Tensor:
-        """Share of the mirrored copies' weight, given that of the pictures' own (B,), all under the first curve."""
+    def _first_curve(self, pictures: Tensor, forward: Network) -> Agreement:
+        """What copies of the whole pictures say under the first curve."""
         first = torch.zeros(len(pictures), 1, dtype=torch.long, device=pictures.device)
-        mirror = self._predict_frames(pictures.flip(2), Frames.whole(pictures), first, 0, forward)
-        return torch.sigmoid(mirror.log_weight[:, 0] - log_weight)
+        return self._predict_frames([(pictures, first)], Frames.whole(pictures), 0, forward)[0]
 
     def _predict_frames(
-        self, pictures: Tensor, frames: Frames, chosen: Tensor, step: int, forward: Network
-    ) -> Agreement:
-        """What copies of each picture's frame say under the chosen curves (B, C), in coordinates of the frame."""
-        size = self.image_size or (pictures.shape[2], pictures.shape[3])
+        self, shown: list[tuple[Tensor, Tensor]], frames: Frames, step: int, forward: Network
+    ) -> list[Agreement]:
+        """What copies of each picture's frame say under the chosen curves, in coordinates of the frame.
+
+        Args:
+            shown: sets of pictures (B, C, X, Y), each with the indices of its curves (B, curves).
+            frames: one a picture.
+            step: whose motions make the copies.
+            forward: the network.
+
+        """
         motions, groups = self.steps[step]
-        if self.closer_looks:
-            wide = (math.ceil(_CONTEXT * size[0]), math.ceil(_CONTEXT * size[1]))
-            shown, context = frames.wider(_CONTEXT).cut(pictures, wide), _CONTEXT
-        else:
-            shown, context = pictures if size == pictures.shape[2:] else frames.cut(pictures, size), 1.0
-        toned = apply_curves(shown, self.curves)
-        rows = torch.arange(len(pictures), device=pictures.device)[:, None]
-        toned = toned[rows, chosen].flatten(0, 1)  # (B * C, channels, X, Y)
+        first = shown[0][0]
+        size = self.image_size or (first.shape[2], first.shape[3])
+        context = _CONTEXT if self.closer_looks else 1.0
+        toned = torch.cat([self._toned(pictures, chosen, frames, size) for pictures, chosen in shown])
         views = []
         # One image at a time leaves a processor idle: several motions of it make a batch.
         for part in motions.split(max(1, _BATCH // len(toned))):
             prediction = forward(part.move(toned, context, size).flatten(0, 1))
             views.append(part.carry_back(prediction.unflatten(0, (len(part), len(toned))), size))
-        carried = torch.cat(views).transpose(0, 1).unflatten(0, (len(pictures), chosen.shape[1]))
-        prior = torch.tensor(self.log_prior).to(pictures)[chosen]
-        return weigh_by_agreement(carried, groups, size, self.sharpness, prior)
+        carried = torch.cat(views).transpose(0, 1).split([chosen.numel() for _, chosen in shown])
+        prior = torch.tensor(self.log_prior).to(first)
+        return [
+            weigh_by_agreement(of_set.unflatten(0, chosen.shape), groups, size, self.sharpness, prior[chosen])
+            for of_set, (_, chosen) in zip(carried, shown, strict=True)
+        ]
+
+    def _toned(self, pictures: Tensor, chosen: Tensor, frames: Frames, size: tuple[int, int]) -> Tensor:
+        """The pictures' frames, with what lies about them, under their curves, shape (B * curves, C, X, Y)."""
+        if self.closer_looks:
+            wide = (math.ceil(_CONTEXT * size[0]), math.ceil(_CONTEXT * size[1]))
+            frames, size = frames.wider(_CONTEXT), wide
+        seen = pictures if size == pictures.shape[2:] and not self.closer_looks else frames.cut(pictures, size)
+        toned = apply_curves(seen, self.curves[: int(chosen.max()) + 1])
+        rows = torch.arange(len(pictures), device=pictures.device)[:, None]
+        return toned[rows, chosen].flatten(0, 1)
+
+
+def _share(mirror: Agreement, found: Agreement) -> Tensor:
+    """Share of the mirrored copies in the weight of both, all under the first curve, in [0, 1], shape (B,)."""
+    return torch.sigmoid(mirror.log_weight[:, 0] - found.log_weight[:, 0])
 
 
 def _check_views(counts: dict[str, int], num_neighbours: int, scale_range: tuple[float, float]) -> None:

@@ -1,4 +1,4 @@
-"""What integration tests share: a Python command in a process of its own, as a user would start it, digits, volumes."""
+"""What integration tests share: a Python command as a user would start it, digits, volumes."""
 
 import gzip
 import json
@@ -6,6 +6,8 @@ import os
 import struct
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -16,6 +18,7 @@ from monai.data import create_test_image_3d
 from PIL import Image
 
 REPO = Path(__file__).parents[2]
+WARM_PYTHON = Path(__file__).with_name("warm_python.py")
 
 
 class RunPython(Protocol):
@@ -25,10 +28,28 @@ class RunPython(Protocol):
 
 
 @pytest.fixture(scope="session")
-def run_python() -> RunPython:
+def warm_python() -> Iterator[Path]:
+    """Socket of an interpreter that has imported everything, see warm_python.py."""
+    with tempfile.TemporaryDirectory(prefix="warm") as folder:  # paths of sockets are short
+        path = Path(folder) / "socket"
+        server = subprocess.Popen(
+            [sys.executable, str(WARM_PYTHON), str(path)],
+            cwd=REPO,
+            env={**os.environ, "PYTHONPATH": str(REPO), "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert server.stdout is not None and server.stdout.readline() == "ready\n"
+        yield path
+        server.kill()
+        server.wait()
+
+
+@pytest.fixture(scope="session")
+def run_python(warm_python: Path) -> RunPython:
     def run(*arguments: str, cwd: Path = REPO, status: int = 0) -> "subprocess.CompletedProcess[str]":
         done = subprocess.run(
-            [sys.executable, *arguments],
+            [sys.executable, str(WARM_PYTHON), str(warm_python), *arguments],
             cwd=cwd,
             env={**os.environ, "PYTHONPATH": str(REPO), "OMP_NUM_THREADS": "1"},
             capture_output=True,

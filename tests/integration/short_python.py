@@ -5,6 +5,7 @@ Nothing but the length of a run changes: epochs, images, and which rows and seed
 
 import os
 import sys
+from pathlib import Path
 
 SHORT = {"max_epochs": 1, "iterations_per_epoch": 2, "batch_size": 4, "val_interval": 1}
 HANDS = {**SHORT, "images_per_round": 4}
@@ -64,4 +65,5 @@ def shortened(arguments: list[str]) -> list[str]:
 
 
 if __name__ == "__main__":
-    os.execv(sys.executable, [sys.executable, *shortened(sys.argv[1:])])
+    warm = [str(Path(__file__).with_name("warm_python.py")), os.environ["WARM_PYTHON"]]
+    os.execv(sys.executable, [sys.executable, *warm, *shortened(sys.argv[1:])])

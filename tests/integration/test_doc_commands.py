@@ -125,7 +125,7 @@ def test_pages_have_commands_and_targets_exist() -> None:
 
 @pytest.mark.docs
 @pytest.mark.parametrize("page", WITH_COMMANDS)
-def test_commands_of_a_page_run(page: str, assumed: Path, tmp_path: Path) -> None:
+def test_commands_of_a_page_run(page: str, assumed: Path, warm_python: Path, tmp_path: Path) -> None:
     folder = sandbox(tmp_path / "page", assumed, page)
     lines = [line for line in commands(page) if not line.startswith(ELSEWHERE)]
     short, path = shlex.quote(str(Path(__file__).with_name("short_python.py"))), shlex.quote(sys.executable)
@@ -138,7 +138,7 @@ def test_commands_of_a_page_run(page: str, assumed: Path, tmp_path: Path) -> Non
     done = subprocess.run(
         ["bash", "-c", "\n".join([*start, "set -x", *lines])],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(REPO), "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "PYTHONPATH": str(REPO), "OMP_NUM_THREADS": "1", "WARM_PYTHON": str(warm_python)},
         capture_output=True,
         text=True,
         timeout=1200,

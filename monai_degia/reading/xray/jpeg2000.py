@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import math
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 from pydicom.uid import UID, JPEG2000TransferSyntaxes
+
+from monai_degia.reading.xray.jpeg2000_process import decode_levels
 
 __all__ = ["CodeStream", "decode_reduced", "is_jpeg2000", "read_header"]
 
@@ -82,11 +82,8 @@ def decode_reduced(coded: bytes, min_side: int) -> tuple[np.ndarray, int] | None
     halvings = min(int(math.log2(max(1.0, max(header.size) / min_side))), header.levels)
     if halvings < 1:
         return None
-    with Image.open(io.BytesIO(coded)) as picture:
-        # The plugin's own option of this name, not the method.
-        picture.reduce = halvings  # type: ignore[assignment, method-assign]
-        values = np.asarray(picture)
     # Pillow moves the stream's bits to the top of 16.
+    values = decode_levels(coded, halvings)
     return _to_middle(values >> (16 - header.bits), 2**halvings), 2**halvings
 
 

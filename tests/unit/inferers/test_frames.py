@@ -1,8 +1,11 @@
 """Frames of pictures, and points carried from one to the other."""
 
+import math
+
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional
 from torch.testing import assert_close
 
 from monai_degia.inferers.frames import Frames
@@ -58,3 +61,15 @@ def test_what_a_picture_shows_does_not_depend_on_those_beside_it() -> None:
     for index in range(3):
         row = torch.tensor([index])
         assert_close(frames[row].cut(pictures[row], (16, 16)), together[row], atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("size", [(20, 11), (64, 64)])
+def test_a_cut_is_the_mean_of_bilinear_samples_as_torch_takes_them(size: tuple[int, int]) -> None:
+    pictures = torch.rand(3, 2, 50, 37)
+    frames = Frames(torch.rand(3, 2), torch.tensor([0.1, 0.7, 1.9]))
+    fine = min(4, math.ceil(2 * max(50 / size[0], 37 / size[1])))
+    theta = torch.diag_embed(frames.scale[:, None].expand(-1, 2))
+    theta = torch.cat([theta, (2 * frames.centre - 1).flip(1)[..., None]], 2)
+    grid = functional.affine_grid(theta, [3, 2, *(fine * side for side in size)], align_corners=False)
+    samples = functional.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
+    assert_close(frames.cut(pictures, size), functional.avg_pool2d(samples, fine), atol=1e-5, rtol=0)

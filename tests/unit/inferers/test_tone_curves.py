@@ -45,6 +45,14 @@ def test_curves_are_stacked_in_the_order_of_their_names() -> None:
     assert_close(both[:, 1], image)
 
 
+@pytest.mark.parametrize("side", [2, 10, 37])
+def test_the_brightest_parts_are_what_torch_takes_for_the_quantile(side: int) -> None:
+    images = torch.rand(2, 3, side, side)
+    images[..., [0, -1], :] = images[..., [0, -1]] = 0.0  # the ground
+    top = images.flatten(2).quantile(0.99, 2)[..., None, None]
+    assert_close(TONE_CURVES["x1.5"](images), (images / top.clamp_min(1e-3) * 1.5).clamp(0, 1))
+
+
 def test_unknown_curve() -> None:
     with pytest.raises(ValueError, match=r"got \['x2'\]. Available: as it is, x1.5"):
         check_curves(["x2"])

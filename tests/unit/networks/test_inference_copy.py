@@ -55,18 +55,41 @@ def test_a_copy_in_lower_precision_rounds_and_predicts_float32() -> None:
 
 
 @torch.no_grad()
-def test_the_head_of_a_copy_in_lower_precision_is_not_rounded() -> None:
-    """A soft-argmax over rounded maps is off by pixels of a picture."""
+def test_coordinates_of_a_copy_in_lower_precision_are_not_rounded() -> None:
+    """Rounded maps, or a soft-argmax in lower precision, would be off by pixels of a picture."""
+    network, image = trained("resnet", head="heatmap"), torch.rand(8, 3, 64, 64)
+    found = inference_copy(network, torch.bfloat16)
+    maps = []
+    found.head.output.register_forward_hook(lambda module, inputs, output: maps.append(output.dtype))  # type: ignore[union-attr]
+    off = 64 * (found(image) - network(image)).abs()
+    assert maps == [torch.float32]
+    assert 0 < off.mean() < 0.1, "pixels of the image"
+
+
+@torch.no_grad()
+def test_a_copy_in_lower_precision_rounds_its_weights_once() -> None:
     found = inference_copy(trained("resnet", head="heatmap"), torch.bfloat16)
-    seen = []
+    kinds = {name: module.weight.dtype for name, module in found.named_modules() if isinstance(module, nn.Conv2d)}
+    kept = {name for name, kind in kinds.items() if kind != torch.bfloat16}
+    assert kept == {"head.output.layer"} and len(kinds) > 15
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in found.modules())
 
-    def look(head: nn.Module, inputs: tuple[list[Tensor]], output: Tensor) -> None:
-        kinds = {features.dtype for features in inputs[0]} | {output.dtype}
-        seen.append((kinds, torch.is_autocast_enabled("cpu")))
 
-    found.head.register_forward_hook(look)  # type: ignore[union-attr]
-    found(torch.rand(2, 3, 64, 64))
-    assert seen == [({torch.float32}, False)]
+@pytest.mark.parametrize("backbone", BACKBONES)
+@pytest.mark.parametrize("head", ["regression", "heatmap"])
+@torch.no_grad()
+def test_every_network_has_a_copy_in_lower_precision(backbone: str, head: str) -> None:
+    network, image = trained(backbone, head=head), torch.rand(3, 3, 64, 64)
+    expected, found = network(image), inference_copy(network, torch.bfloat16)(image)
+    assert found.dtype == torch.float32
+    assert (found - expected).abs().mean() < 0.02 * max(float(expected.abs().max()), 1.0)
+
+
+@torch.no_grad()
+def test_a_network_for_volumes_has_a_copy_in_lower_precision() -> None:
+    network = LandmarkRegressor("resnet", 2, in_channels=1, image_size=(32, 32, 32), head="heatmap").eval()
+    volumes = torch.rand(2, 1, 32, 32, 32)
+    assert_close(inference_copy(network, torch.bfloat16)(volumes), network(volumes), atol=0.01, rtol=0)
 
 
 def test_what_is_no_landmark_regressor_stays_as_it_is() -> None:
