@@ -67,6 +67,8 @@ EXTRAS["dev"] = [
     *EXTRAS["onnx"],
     *EXTRAS["sleap"],
     *EXTRAS["sr"],
+    # Which lines the tests run; it measures processes that are started, too, from 7.10 on.
+    "coverage>=7.10",
     "hypothesis",
     "mutmut>=3.8",
     "mypy",

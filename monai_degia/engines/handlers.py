@@ -78,6 +78,7 @@ class EpochSeedHandler:
 
     Raises:
         TypeError: if one of ``others`` has no ``set_random_state``.
+        ValueError: when an epoch starts, if the workers of the loader live on from epoch to epoch.
 
     """
 
@@ -96,6 +97,12 @@ class EpochSeedHandler:
 
     def __call__(self, engine: Engine) -> None:
         """Seed Python, NumPy, torch, the augmentation and the others."""
+        if getattr(engine.state.dataloader, "persistent_workers", False):
+            # They keep the copy of the set, and its random state, that they were started with.
+            raise UserError(
+                "Workers that live on from epoch to epoch see neither an epoch's seed nor the images of later rounds: "
+                "leave persistent_workers out of train::dataloader."
+            )
         rank, prepare_batch = idist.get_rank(), getattr(engine, "prepare_batch", None)
         if isinstance(prepare_batch, PrepareAugmentedBatch):
             prepare_batch.start_epoch(derive_seed(self.seed, engine.state.epoch))

@@ -9,7 +9,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -29,6 +29,8 @@ class Client:
 
     def __init__(self, port: int, headers: dict[str, str] | None = None) -> None:
         self.address, self.headers = f"http://127.0.0.1:{port}", headers or {}
+        self.kill: Callable[[], None] = lambda: None
+        self.killed = False
 
     def __call__(
         self,
@@ -107,8 +109,10 @@ def label_server(
         try:
             client = Client(port, headers)
             wait_for(client, server, folder / "server.log")
+            client.kill = lambda: kill(client, server)
             yield client
-            assert server.poll() is None, "the server has died\n" + (folder / "server.log").read_text()[-3000:]
+            died = "the server has died\n" + (folder / "server.log").read_text()[-3000:]
+            assert client.killed or server.poll() is None, died
         finally:
             end(server)
 
@@ -122,6 +126,13 @@ def wait_for(client: Client, server: subprocess.Popen, log: Path) -> None:
             assert server.poll() is None, "the server does not start\n" + log.read_text()[-3000:]
             time.sleep(1)
     raise AssertionError("no answer\n" + log.read_text()[-3000:])
+
+
+def kill(client: Client, server: subprocess.Popen) -> None:
+    """As a power cut would: the server and all that it has started."""
+    client.killed = True
+    os.killpg(server.pid, signal.SIGKILL)
+    server.wait(60)
 
 
 def end(server: subprocess.Popen) -> None:

@@ -1,12 +1,17 @@
 """What only much of it shows: memory that grows, numbers that run away, requests that meet."""
 
+import copy
 import importlib.util
 import json
 import os
+import random
 import subprocess
 import sys
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from http.client import HTTPException
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -125,6 +130,18 @@ def label_tools() -> ModuleType:
 tools = label_tools()
 
 
+def wait_until(come: Callable[[], bool], working: Sequence[Future[None]]) -> None:
+    """Wait for it, but not for workers that have failed."""
+    for _ in range(1200):
+        if come():
+            return
+        for one in working:
+            if one.done():
+                one.result()
+        time.sleep(0.1)
+    raise AssertionError("it does not come")
+
+
 @pytest.mark.skipif(not tools.PYTHON.is_file(), reason=f"no MONAI Label at {tools.PYTHON}: `make label-install`")
 def test_eight_clients_while_the_server_trains(amount: Callable[[int, int], int], tmp_path: Path) -> None:
     """All are answered, each about its own image, and the training comes to its end."""
@@ -136,8 +153,9 @@ def test_eight_clients_while_the_server_trains(amount: Callable[[int, int], int]
         for name in names[:4]:
             label = client.infer(name, "image")  # its markups
             assert client.put_label(name, label)[0] == 200
-        options = {"max_epochs": 2, "iterations_per_epoch": 4, "learning_rate": 1e-9}
-        assert client("POST", f"/train/{tools.MODEL}", body=json.dumps(options))[0] == 200
+        options = {"max_epochs": 2, "iterations_per_epoch": 4, "learning_rate": 1e-8}
+        status, answer = client("POST", f"/train/{tools.MODEL}", body=json.dumps(options))
+        assert status == 200, answer
 
         def work(name: str) -> list[tuple[str, Any]]:
             return [(name, client.infer(name)) for _ in range(amount(3, 40))]
@@ -149,3 +167,57 @@ def test_eight_clients_while_the_server_trains(amount: Callable[[int, int], int]
     for name, answer in answers:
         found, expected = (np.array(list(entry["landmarks"].values())) for entry in (answer, alone[name]))
         assert np.abs(found - expected).max() < 1.0, name
+
+
+@pytest.mark.skipif(not tools.PYTHON.is_file(), reason=f"no MONAI Label at {tools.PYTHON}: `make label-install`")
+def test_a_server_that_is_killed_while_it_trains(amount: Callable[[int, int], int], tmp_path: Path) -> None:
+    """Every label that was taken is there afterwards, the weights serve as before, and nobody's uploads stay."""
+    studies, temporary, names = tmp_path / "studies", tmp_path / "temporary", [f"hand_{i:02d}" for i in range(8)]
+    write_sample_images(studies, count=8, image_size=120)
+    temporary.mkdir()
+    taken: dict[str, list[Any]] = {name: [] for name in names}
+    sent: dict[str, Any] = {}
+    with tools.label_server(studies, tmp_path, TMPDIR=str(temporary)) as client:
+        alone = {name: client.infer(name) for name in names}
+        markups = {name: client.infer(name, "image") for name in names}
+
+    def work(client: Any, name: str) -> None:
+        """Correct a point again and again until the server is gone."""
+        picture = next(studies.glob(f"{name}.*"))
+        with suppress(OSError, HTTPException):
+            while True:
+                label = copy.deepcopy(markups[name])
+                label["markups"][0]["controlPoints"][0]["position"][0] += 0.001 * (1 + len(taken[name]))
+                sent[name] = label
+                status, answer = client.put_label(name, label)
+                assert status == 200, answer
+                taken[name].append(label)
+                found = client("POST", f"/infer/{tools.MODEL}", files={"file": (picture.name, picture.read_bytes())})
+                assert found[0] == 200, found
+
+    rng = random.Random(0)
+    for _ in range(amount(1, 6)):
+        taken.update({name: [] for name in names})
+        with ThreadPoolExecutor(8) as pool, tools.label_server(studies, tmp_path, TMPDIR=str(temporary)) as client:
+            for name in names[:4]:
+                assert client.put_label(name, markups[name])[0] == 200
+            options = {"max_epochs": 50, "iterations_per_epoch": 4, "learning_rate": 1e-8}
+            status, answer = client("POST", f"/train/{tools.MODEL}", body=json.dumps(options))
+            assert status == 200, answer
+            working = [pool.submit(work, client, name) for name in names]
+            wait_until(lambda: all(taken.values()), working)
+            time.sleep(rng.uniform(0, 15))
+            assert client("GET", "/train/")[1]["status"] == "RUNNING"
+            client.kill()
+            for one in working:
+                one.result()
+        left = [path.name for path in temporary.iterdir()]
+        assert any(name.startswith("landmarks_uploads_") for name in left), "vacuous: nothing was left to clear away"
+        with tools.label_server(studies, tmp_path, TMPDIR=str(temporary)) as client:
+            uploads = [path for path in temporary.rglob("*") if path.is_file() and path.suffix in (".png", ".dcm")]
+            assert not uploads, "images of the server that was killed"
+            for name in names:
+                kept = client("GET", "/datastore/label", label=name, tag="final")[1]
+                assert kept in (taken[name][-1], sent[name]), name
+                assert client.infer(name) == alone[name]
+            assert client("GET", "/info/")[1]["datastore"]["completed"] == 8

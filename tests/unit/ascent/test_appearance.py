@@ -1,5 +1,7 @@
 """The texture of random maps of appearance, and random maps as an augmentation."""
 
+import math
+
 import pytest
 import torch
 from torch import Tensor
@@ -91,6 +93,17 @@ def test_fading_takes_contrast_with_the_ground_and_never_makes_it() -> None:
     place = (after / before.clamp_min(1e-6))[:, 0, 12:20, 8:16].flatten(1)
     assert (place.amax(1) - place.amin(1)).mean() > 0.05, "the whole object fades alike"
     assert_close(p._fade(image, torch.zeros_like(strength), grid), image)
+
+
+@pytest.mark.parametrize("strength", [0.5, -2.0])
+def test_fading_of_even_thinness_by_hand(strength: float) -> None:
+    """Contrast falls by the exponential of strength and thinness, of whichever sign the strength is drawn."""
+    image, thinness = square(batch=2), 1.3
+    p = AppearanceParametrization.draw(image, seeded(), fading=0.7)
+    grid = torch.full((2, p.FADING_SIZE**2), math.log(math.exp(thinness) - 1))  # what softplus makes 1.3 of
+    faded = p._fade(image, torch.full((2, 1), strength), grid)
+    ground = image[:, :, :1, :1]
+    assert_close(faded, ground + (image - ground) * math.exp(-0.7 * abs(strength) * thinness))
 
 
 def test_the_ascent_can_move_the_fading() -> None:

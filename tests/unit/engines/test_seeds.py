@@ -4,11 +4,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from ignite.engine import Engine
+from monai.data import DataLoader
 from monai.transforms import RandomizableTransform
 
 from monai_degia import EpochSeedHandler, GrowingDataset
+from monai_degia.data.pool.seeds import derive_seed
 
 
 def drawn(run: Any, rounds: int) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
@@ -65,3 +68,29 @@ def test_an_epoch_s_augmentation_follows_from_seed_and_epoch_alone() -> None:
     assert len(set(whole)) == 3 and epochs(seed=1, stirred=6) == whole
     assert epochs(seed=2, stirred=5) != whole
     assert epochs(seed=1, stirred=7, start=1) == whole[1:], "as a resumed run draws"
+
+
+def test_processes_draw_apart_and_the_first_as_one_alone_would(monkeypatch: pytest.MonkeyPatch) -> None:
+    alone, found = epochs(seed=1, stirred=5), []
+    for rank in (0, 1, 2):
+        monkeypatch.setattr("monai_degia.engines.handlers.idist.get_rank", lambda rank=rank: rank)
+        found.append(epochs(seed=1, stirred=5))
+    assert found[0] == alone and torch.initial_seed() == derive_seed(1, 3, 2)
+    assert len({draw for draws in found for draw in draws}) == 9
+    monkeypatch.undo()
+    epochs(seed=1, stirred=5)
+    assert torch.initial_seed() == derive_seed(1, 3), "runs of a seed are the same from version to version"
+
+
+@pytest.mark.parametrize("lasting", [False, True])
+def test_workers_that_would_miss_seeds_and_rounds_are_refused(lasting: bool) -> None:
+    dataset = GrowingDataset([{"image": torch.rand(1, 4, 4), "landmarks": torch.rand(2, 2)}])
+    loader = DataLoader(dataset, num_workers=1, persistent_workers=lasting)
+    trainer = Engine(lambda engine, batch: None)
+    EpochSeedHandler(0, dataset).attach(trainer)
+    if lasting:
+        with pytest.raises(ValueError, match=r"see neither an epoch's seed.*leave persistent_workers out"):
+            trainer.run(loader, max_epochs=1)
+    else:
+        trainer.run(loader, max_epochs=1)
+        assert trainer.state.iteration == 1

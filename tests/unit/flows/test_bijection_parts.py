@@ -2,6 +2,7 @@
 
 import socket
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -72,6 +73,20 @@ def test_act_norm_refuses_a_first_batch_it_cannot_use(x: torch.Tensor) -> None:
     with pytest.raises(ValueError, match=r"first training batch.*empty or holds NaN"):
         norm(x)
     assert not norm.initialized
+
+
+def test_act_norm_starts_with_the_moments_of_all_ranks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two halves of a batch: what the other rank would add to the sum of means, then to that of squares."""
+    x = torch.randn(8, 2, 3, 3) * torch.arange(1, 9).view(8, 1, 1, 1)
+    whole, half = ActNorm(2).train(), ActNorm(2).train()
+    whole(x)
+    mean, axes = x.mean((0, 2, 3), keepdim=True), (0, 2, 3)
+    others = iter([x[4:].mean(axes, keepdim=True), (x[4:] - mean).square().mean(axes, keepdim=True)])
+    group = {"is_available": lambda: True, "is_initialized": lambda: True, "get_world_size": lambda: 2}
+    ranks = SimpleNamespace(**group, all_reduce=lambda moments: moments.add_(next(others)))
+    monkeypatch.setattr("monai_degia.flows.bijections.dist", ranks)
+    half(x[:4])
+    assert_close(half.state_dict(), whole.state_dict())
 
 
 @pytest.mark.slow

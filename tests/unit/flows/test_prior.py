@@ -80,6 +80,12 @@ def test_noise_can_be_replayed() -> None:
     assert torch.equal(first, second) and not torch.equal(first, prior.draw_noise(4))
 
 
+def test_noise_is_drawn_where_the_parameters_are() -> None:
+    prior = randomised()
+    with torch.device("meta"):  # another default, on which nothing has a value
+        assert prior.draw_noise(4).device == prior.class_mean.weight.device == torch.device("cpu")
+
+
 @pytest.mark.parametrize("dtype", [torch.int32, torch.uint8, torch.int64])
 def test_any_integer_type_is_a_class(dtype: torch.dtype) -> None:
     prior, z = randomised().eval(), torch.randn(3, 5)
