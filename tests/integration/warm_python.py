@@ -17,6 +17,7 @@ import signal
 import socket
 import sys
 import threading
+from importlib import import_module
 from typing import NoReturn
 
 STREAMS = 3
@@ -24,10 +25,7 @@ STREAMS = 3
 
 def serve(path: str) -> None:
     """Fork for each request, until killed."""
-    import monai.bundle  # noqa: F401
-    import monai.engines
-    import torch  # noqa: F401
-
+    import_module("monai.bundle")
     import monai_degia
 
     for name in monai_degia.__all__:

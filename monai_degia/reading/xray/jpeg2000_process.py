@@ -72,8 +72,8 @@ def _start() -> subprocess.Popen[bytes]:
     """A process that ends with this one, since its input does."""
     # Not as a script: its folder, and that which the process is in, are not searched for modules.
     code = f"import runpy, sys; sys.path[:] = filter(None, sys.path); runpy.run_path({__file__!r}, run_name='__main__')"
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-    return subprocess.Popen([sys.executable, "-c", code], **pipes)
+    command = [sys.executable, "-c", code]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
 
 
 @atexit.register
