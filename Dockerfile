@@ -27,6 +27,7 @@ ENTRYPOINT ["monai_degia"]
 CMD ["--help"]
 
 # docker run --rm -p 127.0.0.1:8000:8000 -v "$PWD/xrays:/studies" monai_degia_label
+# What it is fine-tuned to goes with the container, unless it is kept: -v "$PWD/models:/models" ... /studies --host 0.0.0.0 --conf model_dir /models
 # The port is published on this computer alone; docs/label.md says what a server for others needs (allow_hosts, tokens).
 FROM base AS label
 ARG PIP_EXTRA_INDEX_URL=

@@ -37,10 +37,10 @@ class WorkBar(tqdm):
 
     def display(self, msg: str | None = None, pos: int | None = None) -> Any:
         """Draw it, unless a second has not passed: a line of the log makes tqdm draw all bars anew."""
-        if self._time() - self.start_t < self.delay:
+        if self.format_dict["elapsed"] < QUIET_SECONDS:
             return None
         # What has been drawn must be wiped away at the end, and this is where tqdm looks for that.
-        self.last_print_t = max(self.last_print_t, self.start_t + self.delay)
+        self.last_print_t = max(self.last_print_t, self.start_t + QUIET_SECONDS)
         return super().display(msg, pos)
 
     def close(self) -> None:
