@@ -26,14 +26,15 @@ WORKDIR /tmp
 ENTRYPOINT ["monai_degia"]
 CMD ["--help"]
 
-# docker run --rm -p 127.0.0.1:8000:8000 -v "$PWD/xrays:/studies" monai_degia_label
+# docker run --rm --user "$(id -u):$(id -g)" -p 127.0.0.1:8000:8000 -v "$PWD/xrays:/studies" monai_degia_label
+# The server writes logs and weights into its app's folder, and an index and labels into /studies.
 # What it is fine-tuned to goes with the container, unless it is kept: -v "$PWD/models:/models" ... /studies --host 0.0.0.0 --conf model_dir /models
 # The port is published on this computer alone; docs/label.md says what a server for others needs (allow_hosts, tokens).
 FROM base AS label
 ARG PIP_EXTRA_INDEX_URL=
 RUN --mount=type=bind,from=wheel,source=/wheels,target=/wheels \
     python -m pip install --no-cache-dir "$(echo /wheels/*.whl)[label]" \
-    && chown -R landmarks "$(python -c 'import importlib.util as u; print(u.find_spec("monai_degia").submodule_search_locations[0])')/label_app"
+    && chmod -R a+rwX "$(python -c 'import importlib.util as u; print(u.find_spec("monai_degia").submodule_search_locations[0])')/label_app"
 USER 1000
 WORKDIR /tmp
 EXPOSE 8000
