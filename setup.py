@@ -12,6 +12,14 @@ VERSION = re.search(r'__version__ = "(.+?)"', (ROOT / "monai_degia" / "__init__.
 if VERSION is None:
     raise RuntimeError("monai_degia/__init__.py holds no __version__ line.")
 
+
+def page(readme: str) -> str:
+    """The front page for where no checkout is around it: without pictures and links that lie in one."""
+    no_pictures = re.sub(r"<img [^>]*>|!\[[^\]]*\]\((?!https?:)[^)]*\)", "", readme)
+    plain_links = re.sub(r"\[([^\]]+)\]\((?!https?:)[^)]*\)", r"\1", no_pictures)
+    return re.sub(r"\n{3,}", "\n\n", plain_links)
+
+
 # Beside the package in a checkout, inside it where it is installed.
 FOLDERS = {"bundle": ("configs", "docs", "models", "LICENSE"), "configs": (".",)}
 
@@ -56,17 +64,19 @@ EXTRAS = {
         "torch==2.14.1",
         "torchvision==0.29.1",
     ],
+    # --tracking mlflow.
+    "tracking": ["mlflow"],
     # The exported network, and running it with ONNX Runtime.
     "onnx": ["onnx", "onnxruntime", "onnxscript"],
 }
 EXTRAS["dev"] = [
-    "mlflow",
     *EXTRAS["docs"],
     *EXTRAS["deeplabcut"],
     *EXTRAS["digits"],
     *EXTRAS["onnx"],
     *EXTRAS["sleap"],
     *EXTRAS["sr"],
+    *EXTRAS["tracking"],
     # Which lines the tests run; it measures processes that are started, too, from 7.10 on.
     "coverage>=7.10",
     "hypothesis",
@@ -86,9 +96,16 @@ setup(
     name="monai_degia",
     version=VERSION.group(1),
     description="Landmark networks trained on one image domain that work on domains nobody has seen: DeGIA for MONAI",
-    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description=page((ROOT / "README.md").read_text(encoding="utf-8")),
     long_description_content_type="text/markdown",
+    author="monai_degia contributors",
     license="Apache-2.0",
+    license_files=["LICENSE", "bundle/LICENSE", "bundle/docs/data_license.txt"],
+    keywords=[
+        *("MONAI", "medical imaging", "landmarks", "key points", "radiographs", "hand"),
+        *("domain generalization", "normalizing flow", "adversarial training", "random convolution", "DeGIA"),
+    ],
+    project_urls={"Paper": "https://arxiv.org/abs/1905.12028"},
     python_requires=">=3.10",
     packages=find_packages(include=["monai_degia", "monai_degia.*"]),
     package_data={"monai_degia": ["py.typed", "data/lists/sets/*.json", "reports/report_page/*"]},
@@ -117,7 +134,16 @@ setup(
     entry_points={"console_scripts": ["monai_degia = monai_degia.cli.main:command_line"]},
     cmdclass={"build_py": BuildWithBundle},
     classifiers=[
+        "Development Status :: 4 - Beta",
+        "Environment :: Console",
+        "Intended Audience :: Healthcare Industry",
+        "Intended Audience :: Science/Research",
+        "Operating System :: POSIX :: Linux",
         "Programming Language :: Python :: 3",
+        *(f"Programming Language :: Python :: 3.{minor}" for minor in range(10, 15)),
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Topic :: Scientific/Engineering :: Image Processing",
         "Topic :: Scientific/Engineering :: Medical Science Apps.",
+        "Typing :: Typed",
     ],
 )

@@ -62,6 +62,7 @@ from monai_degia.engines.errors import show_short_errors
 from monai_degia.engines.evaluator import LandmarkEvaluator
 from monai_degia.engines.generated_images import GeneratedImagesHandler
 from monai_degia.engines.handlers import EpochSeedHandler, MaximizationHandler
+from monai_degia.engines.learning_rate import LearningRateLog
 from monai_degia.engines.maximizer import AdversarialMaximizer
 from monai_degia.engines.progress import PhaseProgress
 from monai_degia.engines.scores import ScoresHandler
@@ -160,11 +161,12 @@ from monai_degia.shifts.digits import DigitShiftd, shifted_digits
 from monai_degia.shifts.framing import Reframed
 from monai_degia.shifts.pose import PoseShiftd
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 from monai_degia.engines.bundle_config import bundle_root, check_config, component_config
 from monai_degia.engines.run_folder import check_training_folder, claim_run, release_run
 from monai_degia.engines.training_log import TrainingLog
+from monai_degia.engines.validation_overlays import ValidationOverlays
 from monai_degia.errors import UserError
 from monai_degia.flows.source_likelihood import source_bits_per_dim
 from monai_degia.inferers.single_pass import SinglePassInferer
@@ -237,6 +239,7 @@ __all__ = [
     "LandmarksToImaged",
     "LandmarksToWorldd",
     "LatentParametrization",
+    "LearningRateLog",
     "LoadAnyImaged",
     "MarkupsWriter",
     "MatchChannelsd",
@@ -295,6 +298,7 @@ __all__ = [
     "TrainingLog",
     "TurnUprightd",
     "UserError",
+    "ValidationOverlays",
     "ViewsInferer",
     "ViewsLoss",
     "WarpParametrization",

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import monai_degia
 from monai_degia.cli import conversion, prediction, serving, training
+from monai_degia.cli.console import warnings_to_log
 from monai_degia.cli.options import Command, overrides_of, split_entries
 from monai_degia.engines.errors import show_short_errors
 
@@ -33,6 +34,7 @@ def command_line(arguments: Sequence[str] | None = None) -> None:
 
     """
     show_short_errors()
+    warnings_to_log()
     parser = argparse.ArgumentParser(
         prog="monai_degia", description="Landmark networks that work on image domains which nobody could label."
     )

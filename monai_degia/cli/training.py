@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from monai_degia.data.formats.read import read_annotations
 from monai_degia.data.lists.landmark_sets import LandmarkSet, landmark_set
 from monai_degia.engines.run_folder import check_training_folder, hold_folder, release_run
 from monai_degia.engines.workflow import run_configs, whole_config
-from monai_degia.errors import UserError
+from monai_degia.errors import MissingExtraError, UserError
 from monai_degia.io.files import whole_file
 from monai_degia.io.packaged import packaged_folder
 from monai_degia.model.description import DESCRIPTION_FILE, ModelDescription
@@ -47,13 +48,17 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--init_from", type=Path, metavar="FOLDER", help="start from the weights of a trained model")
     parser.add_argument("--config", nargs="+", default=[], metavar="NAME", help="overlays, such as backbone/densenet")
     parser.add_argument("--resume", action="store_true", help="go on with the training in --out")
+    parser.add_argument(
+        "--tracking", metavar="NAME", help="keep the run in an experiment tracker, too: mlflow, or a file of settings"
+    )
     _add_list(parser)
 
 
 def _train(options: argparse.Namespace, overrides: dict[str, Any]) -> None:
     bundle, out = packaged_folder("bundle"), options.out
+    _check_tracking(options.tracking)
     if options.resume:
-        run_configs(_run_configs(out), bundle, **overrides, resume=True)
+        run_configs(_run_configs(out), bundle, options.tracking, **overrides, resume=True)
         return
     if options.list is None:
         raise UserError("Name the list to train on, or add --resume to go on with a training.")
@@ -72,7 +77,17 @@ def _start(options: argparse.Namespace, overrides: dict[str, Any]) -> None:
     entries = {**_entries(options), **overrides}
     with whole_file(out / RUN_CONFIG) as partial:
         partial.write_text(yaml.safe_dump(whole_config(files, entries), sort_keys=False), encoding="utf-8")
-    run_configs(files, packaged_folder("bundle"), **entries)
+    run_configs(files, packaged_folder("bundle"), options.tracking, **entries)
+
+
+def _check_tracking(name: str | None) -> None:
+    """Before anything is read: what is missing would be found when the first handler is made."""
+    if name is None:
+        return
+    if name != "mlflow" and not Path(name).is_file():
+        raise UserError(f"--tracking {name}: there is no such file. Name a file of settings, or mlflow.")
+    if find_spec("mlflow") is None:
+        raise MissingExtraError("--tracking needs MLflow: pip install monai_degia[tracking]")
 
 
 def _entries(options: argparse.Namespace) -> dict[str, Any]:

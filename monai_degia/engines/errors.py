@@ -12,6 +12,8 @@ from types import TracebackType
 
 from monai.apps.utils import get_logger
 
+from monai_degia.engines.hushed import hush_others
+from monai_degia.io.bars import close_bars
 from monai_degia.io.messages import short_message
 
 __all__ = ["on_interrupt", "show_short_errors"]
@@ -25,13 +27,16 @@ def show_short_errors() -> None:
     """Print errors about the user's input as one message, for command lines; call it from a config.
 
     Every other error keeps its traceback, and so does every error where the environment variable
-    MONAI_DEGIA_TRACEBACK is set.
+    MONAI_DEGIA_TRACEBACK is set. What other packages say and nobody can act on is not shown from then on
+    (``engines/hushed.py`` lists it).
     """
+    hush_others()
     if os.environ.get(TRACEBACK_VARIABLE) or getattr(sys.excepthook, "shortens_errors", False):
         return
     previous = sys.excepthook
 
     def hook(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+        close_bars()  # the message would stand behind one, in its line
         message = short_message(error)
         if issubclass(kind, KeyboardInterrupt):
             print(f"\nStopped. {_how_to_go_on()}".rstrip(), file=sys.stderr)

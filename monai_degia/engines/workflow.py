@@ -9,12 +9,15 @@ from typing import Any
 __all__ = ["run_configs", "whole_config"]
 
 
-def run_configs(configs: Sequence[str | Path], bundle: Path | None = None, **overrides: Any) -> None:
+def run_configs(
+    configs: Sequence[str | Path], bundle: Path | None = None, tracking: str | None = None, **overrides: Any
+) -> None:
     """Initialise, run and finalise a bundle workflow.
 
     Args:
         configs: config files, later ones override earlier ones.
         bundle: bundle whose ``logging.conf`` and ``metadata.json`` apply; ``None`` for neither.
+        tracking: as MONAI takes it: ``mlflow``, or a file of settings.
         **overrides: entries on top of the configs.
 
     """
@@ -28,6 +31,7 @@ def run_configs(configs: Sequence[str | Path], bundle: Path | None = None, **ove
         meta_file=[] if folder is None else str(folder / "metadata.json"),
         logging_file=False if folder is None else str(folder / "logging.conf"),
         workflow_type="train",
+        tracking=tracking,
         **overrides,
     )
     workflow.initialize()

@@ -7,7 +7,6 @@ import os
 import platform
 import sys
 import time
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -16,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
 from monai_degia.engines.run_folder import hold_folder
 from monai_degia.engines.workflow import run_configs, whole_config
@@ -24,6 +22,7 @@ from monai_degia.errors import UserError
 from monai_degia.experiments.grids import Run
 from monai_degia.experiments.orphans import end_with_parent
 from monai_degia.experiments.stopped import epochs_done, start_anew
+from monai_degia.io.bars import WorkBar
 from monai_degia.io.files import whole_file
 
 __all__ = ["EVALUATION_CONFIG", "evaluate_grid", "finished", "read_results", "run_grid"]
@@ -97,15 +96,17 @@ def _in_processes(
     failures = []
     with (
         ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=end_with_parent) as pool,
-        tqdm(total=total, initial=total - len(runs), desc=what, unit="run") as bar,
+        WorkBar(total=total, initial=total - len(runs), desc=what, unit="run") as bar,
     ):
         futures = {pool.submit(work, run, threads, *arguments): run for run in runs}
-        for future in as_completed(futures):
+        for number, future in enumerate(as_completed(futures), start=total - len(runs) + 1):
             error = future.exception()
             if error is not None:
                 failures.append(f"{futures[future].name}: {error}")
-            bar.set_postfix_str(futures[future].name)
             bar.update()
+            # Where there is no bar, these lines are all that is seen for hours.
+            ended = "failed" if error is not None else "done"
+            bar.write(f"{number} of {total} {what}: {futures[future].name} {ended}")
     if failures:
         raise UserError(
             "Runs failed (their logs are in their folders under "
@@ -233,7 +234,6 @@ def _logged(log: Path, threads: int, append: bool = False) -> Iterator[None]:
         sys.stdout.flush()
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
-        warnings.simplefilter("ignore")
         yield
 
 

@@ -13,11 +13,11 @@ import torch
 from monai.data import decollate_batch
 from monai.utils import CommonKeys
 from torch import Tensor
-from tqdm import tqdm
 
 from monai_degia.data.lists.image_folders import list_images
 from monai_degia.data.pool.prefetch import PrefetchLoader
 from monai_degia.errors import UserError
+from monai_degia.io.bars import WorkBar
 from monai_degia.model.usable import predict_each, set_aside
 from monai_degia.results.prediction import LandmarkPrediction, landmark_prediction
 
@@ -78,7 +78,7 @@ def stream_predictions(
     if progress is None and count == 1:
         hidden = True
     # Closed, so that no thread reads on after an error.
-    with closing(iter(loader)) as batches, tqdm(total=count, desc="predict", unit="image", disable=hidden) as bar:
+    with closing(iter(loader)) as batches, WorkBar(total=count, desc="predict", unit="image", hidden=hidden) as bar:
         for batch in batches:
             set_aside(batch)
             pictures = decollate_batch(batch[CommonKeys.IMAGE])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,8 @@ from monai_degia.results.keys import DeGIAKeys
 from monai_degia.shifts.copies import kinds_of_copy
 
 __all__ = ["CalibrationWriter"]
+
+_logger = logging.getLogger(__name__)
 
 _WAYS = {"refined": CommonKeys.PRED, "one_look": DeGIAKeys.ONE_LOOK}
 
@@ -98,7 +101,7 @@ class CalibrationWriter(CollectingWriter):
                 copies=self.model.calibrated_for,
             )
         calibration.save(self.output_dir / "calibration.json")
-        engine.logger.info(f"Calibration on {len(self._rows)} images written to {self.output_dir}")
+        _logger.info(f"Calibration on {len(self._rows)} images written to {self.output_dir}")
 
 
 def _errors(way: str, points: Tensor, label: Tensor, side: int) -> dict[str, Tensor]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 from pathlib import Path
 
 import torch
@@ -16,6 +17,8 @@ from monai_degia.io.spreadsheets import plain_row
 from monai_degia.reports.collecting import CollectingWriter
 
 __all__ = ["ClassificationReport"]
+
+_logger = logging.getLogger(__name__)
 
 COLUMNS = ("name", "domain", "target", "predicted", "probability")
 
@@ -68,8 +71,8 @@ class ClassificationReport(CollectingWriter):
             shown = ({**row, "probability": f"{row['probability']:.5f}"} for row in self._rows)
             writer.writerows(plain_row([str(row[column]) for column in COLUMNS]) for row in shown)
         for domain, values in summary.items():
-            engine.logger.info(f"{domain}: {values['count']} images, accuracy {100 * values['accuracy']:.2f} %")
-        engine.logger.info(f"Report written to {self.output_dir}")
+            _logger.info(f"{domain}: {values['count']} images, accuracy {100 * values['accuracy']:.2f} %")
+        _logger.info(f"Report written to {self.output_dir}")
 
     def _summarize(self, domain: str) -> dict[str, float]:
         right = [row["predicted"] == row["target"] for row in self._rows if row["domain"] == domain]

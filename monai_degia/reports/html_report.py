@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import logging
 import math
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -29,6 +30,8 @@ from monai_degia.results.prediction import Point, original_points, relative_name
 from monai_degia.results.upright_image import UprightImage
 
 __all__ = ["HtmlReport"]
+
+_logger = logging.getLogger(__name__)
 
 _PICTURES = ("file", "network")
 
@@ -111,7 +114,7 @@ class HtmlReport(CollectingWriter):
                 if row["error"] is None:  # nobody asked to go on
                     raise
                 self._unread += 1
-                engine.logger.warning(f"{Path(image.meta['filename_or_obj']).name} is not in the report: {error}")
+                _logger.warning(f"{Path(image.meta['filename_or_obj']).name} is not in the report: {error}")
 
     def _add(self, engine: Engine, image: Tensor, row: dict[Any, Any]) -> None:
         file = getattr(image, "meta", {}).get("filename_or_obj")
@@ -180,7 +183,7 @@ class HtmlReport(CollectingWriter):
             file, modality = image.meta["filename_or_obj"], str(row["modality"] or "auto")
             shown, turned = self._upright(file, stored.flatten(0, 1), modality)
         except ValueError as error:
-            engine.logger.warning(f"{name} has no picture in the report: {error}")
+            _logger.warning(f"{name} has no picture in the report: {error}")
             return b"", size, points
         return self._encoder.from_tensor(shown), (shown.shape[1], shown.shape[2]), turned.view_as(stored).tolist()
 
@@ -193,7 +196,7 @@ class HtmlReport(CollectingWriter):
             "doubtful_below": self.doubtful_below,
         }
         write_page(path, self.landmarks, self._rows, self._spooled(), about)
-        engine.logger.info(f"Report of {len(self._rows)} images written to {path}")
+        _logger.info(f"Report of {len(self._rows)} images written to {path}")
 
     def _spooled(self) -> Iterator[tuple[str, str]]:
         """Each image's entry and picture, one after another from disk."""

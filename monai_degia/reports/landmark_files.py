@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -25,6 +26,8 @@ from monai_degia.results.prediction import LandmarkPrediction, landmark_predicti
 from monai_degia.results.structured_report import StructuredReportWriter
 
 __all__ = ["RECORD_WRITERS", "LandmarkFileWriter", "RecordWriter"]
+
+_logger = logging.getLogger(__name__)
 
 
 class RecordWriter(Protocol):
@@ -181,7 +184,7 @@ class LandmarkFileWriter(CollectingWriter):
     def _fail(self, engine: Engine, image: str, reason: str) -> None:
         reason = printable(reason)
         self.failures.append((image, reason))
-        engine.logger.warning(f"{image}: {reason}")
+        _logger.warning(f"{image}: {reason}")
 
     def check(self) -> None:
         """Let a command end with an error status if something is missing; everything else has been written by then.
@@ -205,7 +208,7 @@ class LandmarkFileWriter(CollectingWriter):
 
     def _write(self, engine: Engine) -> None:
         self._save()
-        engine.logger.info(f"Landmarks of {len(self._rows)} images written to {self.output_dir}")
+        _logger.info(f"Landmarks of {len(self._rows)} images written to {self.output_dir}")
 
     def _save(self) -> None:
         write_json(self.output_dir / "landmarks.json", self._rows)

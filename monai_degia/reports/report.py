@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from monai_degia.reports.collecting import CollectingWriter
 from monai_degia.results.overlay import draw_landmarks, save_overlay_grid
 
 __all__ = ["LandmarkReport"]
+
+_logger = logging.getLogger(__name__)
 
 
 class LandmarkReport(CollectingWriter):
@@ -84,12 +87,12 @@ class LandmarkReport(CollectingWriter):
         title = "dots: predicted, rings: labelled"
         save_overlay_grid(self.output_dir / "overlay.png", rows, title=title)
         for domain, values in summary.items():
-            engine.logger.info(
+            _logger.info(
                 f"{domain}: {values['count']} images, NME {100 * values['nme']:.2f} % of {self.landmarks.size_name}, "
                 f"MSE {values['mse']:.5f}, AUC {values['auc']:.3f}"
                 + (f"; {values['missing']} landmarks without a label" if values["missing"] else "")
             )
-        engine.logger.info(f"Report written to {self.output_dir}")
+        _logger.info(f"Report written to {self.output_dir}")
 
     def _write_errors(self, path: Path) -> None:
         with path.open("w", newline="", encoding="utf-8") as file:

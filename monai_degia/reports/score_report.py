@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from monai_degia.reports.collecting import CollectingWriter
 from monai_degia.results.keys import DeGIAKeys
 
 __all__ = ["ScoreReport"]
+
+_logger = logging.getLogger(__name__)
 
 _BINS = 5
 _ECE_BINS = 10
@@ -75,7 +78,7 @@ class ScoreReport(CollectingWriter):
             figures = ", ".join(
                 f"{key} {value:.3f}" for key, value in values.items() if key in told and value is not None
             )
-            engine.logger.info(f"{domain}: {values['count']} images, {figures}")
+            _logger.info(f"{domain}: {values['count']} images, {figures}")
 
     def _scores(self, domain: str) -> dict[str, Any]:
         rows = [row for row in self._rows if row["domain"] == domain]

@@ -18,6 +18,7 @@ from ignite.engine import Events
 from monai.bundle import ConfigWorkflow
 from PIL import Image
 from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian, generate_uid
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -73,6 +74,15 @@ def test_training_and_evaluation_leave_their_files(root: Path) -> None:
     assert len(list(csv.reader((root / "eval" / "errors.csv").open()))) == 1 + count * 21
     assert Image.open(root / "eval" / "overlay.png").size[0] > 100
     assert not list(root.rglob(".*partial*"))
+
+
+def test_curves_and_pictures_are_in_tensorboard(root: Path) -> None:
+    (file,) = (root / "eval" / "tensorboard").glob("events.*")
+    found = EventAccumulator(str(file)).Reload()
+    rates = [(event.step, event.value) for event in found.Scalars("learning_rate")]
+    assert rates == [(1, pytest.approx(0.002)), (2, pytest.approx(0.001))], "the cosine of two epochs"
+    assert [event.step for event in found.Images("validation")] == [1, 2]
+    assert {"generated"} <= set(found.Tags()["images"]) and "val_nme" in found.Tags()["scalars"]
 
 
 def test_csv_of_inference_equals_a_computation_by_hand(root: Path, tmp_path: Path) -> None:

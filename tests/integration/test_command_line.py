@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -97,7 +98,12 @@ def test_training_from_any_folder_and_its_model_elsewhere(data: Path, tmp_path: 
     for epoch in (1, 2):
         (line,) = [line for line in told.splitlines() if f"epoch {epoch} of 2:" in line]
         assert all(name in line for name in ("loss 0.", "bits_per_dim", "train_nme", "val_nme"))
-    assert "Done: best val_nme" in told and "--model out" in told
+        assert re.search(r", \d+(\.\d)? s \((the best so far|best )", line), "how long it took"
+    assert re.search(r"Done in .* s: best val_nme", told) and "--model out" in told
+    assert "tensorboard --logdir out/tensorboard" in told
+    ours = [line for line in done.stdout.splitlines() if re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ", line)]
+    assert len(ours) == 6, f"two epochs and a summary, nothing glued and nothing else: {ours}"
+    assert "it/s" not in told and "minimise" not in told, "no bars in a pipe"
     kept = (tmp_path / "out" / "model.pt").read_bytes()
 
     again = {"dataset_dir": data, "output_dir": "other", "ckpt_dir": "out", **SMALL}

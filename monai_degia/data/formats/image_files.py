@@ -95,5 +95,8 @@ def stated_or_read_size(image: AnnotatedImage, folder: Path | None, form: str) -
     size = image.size or (size_of_picture(file) if file else None)
     if size is None:
         where = f" and {folder} has no such picture" if folder else ""
-        raise UserError(f"{form} needs the size of {image.image}, which is not known{where}. Pass image_dir.")
+        raise UserError(
+            f"{form} needs the size of {image.image}, which is not known{where}. Pass image_dir (on the command line: "
+            "--images)."
+        )
     return int(size[0]), int(size[1])

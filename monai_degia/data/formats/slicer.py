@@ -137,7 +137,10 @@ def _control_points(content: Content) -> tuple[dict[str, np.ndarray], set[str]]:
 def _write(annotations: AnnotationSet, options: WriteOptions) -> Mapping[str, str]:
     """A file for each image, named like it; the images themselves are needed, since they say where a pixel lies."""
     if options.image_dir is None:
-        raise UserError("Slicer's points are in millimetres of the image's place in space. Pass image_dir.")
+        raise UserError(
+            "Slicer's points are in millimetres of the image's place in space. Pass image_dir (on the command line: "
+            "--images)."
+        )
     files: dict[str, str] = {}
     for image in annotations.images:
         file = find_image(image, [options.image_dir])

@@ -14,9 +14,9 @@ import torch
 import torch.distributed as dist
 from monai.data import CacheDataset
 from monai.transforms import MapTransform, RandomizableTrait, Transform, convert_to_contiguous
-from tqdm import tqdm
 
 from monai_degia.errors import UserError, did_you_mean
+from monai_degia.io.bars import WorkBar
 from monai_degia.io.disk_cache import DiskCache
 from monai_degia.io.files import printable
 from monai_degia.io.messages import root_cause, short_message
@@ -86,7 +86,7 @@ class ReadOnceDataset(CacheDataset):
         samples: dict[int, Any] = {}
         with (
             ThreadPool(self.num_workers) as pool,
-            tqdm(total=len(chosen), desc="reading images", unit="image", disable=self._hidden()) as bar,
+            WorkBar(total=len(chosen), desc="reading images", unit="image", hidden=self._hidden()) as bar,
         ):
             for group in pool.imap_unordered(work, _groups(self.data, chosen)):
                 samples |= {index: sample for index, sample in group.items() if index < len(kept)}

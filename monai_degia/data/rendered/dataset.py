@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
-from tqdm import tqdm
 
 from monai_degia.data.lists.landmark_sets import HAND21
 from monai_degia.data.rendered.scene import (
@@ -26,6 +25,7 @@ from monai_degia.data.rendered.scene import (
 )
 from monai_degia.data.rendered.settings import check_setting
 from monai_degia.errors import UserError
+from monai_degia.io.bars import WorkBar
 from monai_degia.io.files import whole_file
 
 __all__ = ["MODALITIES", "render_hand", "write_synthetic_dataset"]
@@ -99,7 +99,7 @@ def write_synthetic_dataset(
         (folder / "images" / stale).unlink(missing_ok=True)
     hands = _HandFiles(folder / "images", names, modality, seed, image_size, setting, photographs, faded)
     loader = DataLoader(hands, batch_size=None, num_workers=num_workers)
-    rows = list(tqdm(loader, desc=f"render {folder.name}", unit="hand", disable=None))
+    rows = list(WorkBar(loader, desc=f"render {folder.name}", unit="hand"))
     columns = ["image", "modality", "spacing_mm", *([] if setting == "studio" else ["thumb_on_right"])]
     header = [*columns, *(f"{joint}_{axis}" for joint in HAND21 for axis in "xy")]
     with whole_file(folder / _LANDMARKS) as partial:

@@ -1,3 +1,4 @@
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -66,3 +67,16 @@ def test_an_unknown_option_of_a_command_without_configs_is_refused(capsys: pytes
     with pytest.raises(SystemExit) as end:
         command_line(["convert", "a.csv", "b.json", "--to", "json", "--too", "x"])
     assert end.value.code == 2 and "--too" in capsys.readouterr().err
+
+
+def test_a_tracker_that_is_not_there_is_refused_before_anything_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    started = ["train", "nothing.json", "--out", str(tmp_path / "run"), "--tracking"]
+    with pytest.raises(ValueError, match=r"--tracking mlfow: there is no such file"):
+        command_line([*started, "mlfow"])
+    monkeypatch.setattr("monai_degia.cli.training.find_spec", lambda name: None)
+    with pytest.raises(ImportError, match=r"needs MLflow: pip install monai_degia\[tracking\]"):
+        command_line([*started, "mlflow"])
+    assert not (tmp_path / "run").exists()
