@@ -54,4 +54,7 @@ def test_uploads_of_a_killed_server_are_removed_at_the_next_start(tmp_path: Path
     assert (running.uploads / "patient.png").exists(), "of a server that lives"
     running.end()
     last.end()
-    assert list(tmp_path.iterdir()) == [foreign], "a server that ends takes its folder and its lock away"
+    # Older libraries make temporary folders of their own on import, which a killed process leaves behind.
+    ours = [path for path in tmp_path.iterdir() if "landmarks_uploads_" in path.name]
+    assert ours == [], "a server that ends takes its folder and its lock away"
+    assert foreign.is_dir()
