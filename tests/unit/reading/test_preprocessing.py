@@ -141,11 +141,11 @@ def test_what_a_worker_process_gets_can_be_sent_to_it(files: list[Path]) -> None
     items = [{"image": str(file), "landmarks": np.zeros((21, 2))} for file in files]
     # A worker that cannot read what it is sent dies, and the pool waits for its answer: hence the limits.
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        back = pool.apply_async(pickle.loads, (pickle.dumps(everything),)).get(timeout=120)
+        back = pool.apply_async(pickle.loads, (pickle.dumps(everything),)).get(timeout=600)
         shapes = [
             tuple(sample["image"].shape)
             for pipeline in pipelines
-            for sample in pool.map_async(pipeline, items).get(timeout=120)
+            for sample in pool.map_async(pipeline, items).get(timeout=600)
         ]
     assert [type(entry) for entry in back] == [type(entry) for entry in everything]
     assert shapes == [(3, 64, 64)] * 3 + [(3, 256, 256)] * 3
