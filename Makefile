@@ -12,7 +12,7 @@ STUDIES ?= $(SAMPLES)
 PORT ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo bench label label-install test test-fast test-long test-label test-trust soak test-min test-mutation docs lint clean
+.PHONY: help install demo bench label label-install test test-fast test-long test-label test-trust soak test-min test-mutation coverage docs lint clean
 
 help:
 	@echo "make install    a virtual environment in $(VENV) with everything to develop"
@@ -26,6 +26,7 @@ help:
 	@echo "make test-trust damaged files, killed processes, full disks (6 minutes on 2 cores); make soak does an hour of it"
 	@echo "make test-min   the fast tests with the lowest versions that setup.py allows, in an environment of its own"
 	@echo "make test-mutation  which mutants the tests catch, see docs/quality.md; MODULES=FILE..., SAMPLE=N mutants of each"
+	@echo "make coverage   which lines the tests of a package run, in started processes too; a quarter slower than make test"
 	@echo "make docs       the documentation in docs/_build/html; runs its notebooks, examples and commands"
 	@echo "make lint       format, lint and types"
 
@@ -38,7 +39,7 @@ $(STAMP): setup.py pyproject.toml
 	touch $@
 
 demo: $(STAMP)
-	$(BIN)/python -W ignore -m monai_degia.experiments demo
+	$(BIN)/python -m monai_degia.experiments demo
 
 bench: $(STAMP)
 	$(BIN)/python docs/benchmarks/speed.py --work_dir runs/bench $(if $(BASELINE),--baseline "$(BASELINE)") $(if $(DATA),--dataset_dir "$(DATA)")
@@ -67,6 +68,13 @@ test-label: $(STAMP) $(LABEL_STAMP)
 
 test-mutation: $(STAMP)
 	nice -n 10 $(BIN)/python -W ignore tests/mutation/run.py $(if $(SAMPLE),--sample $(SAMPLE)) $(MODULES)
+
+coverage: $(STAMP)
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -q -n 2 --dist worksteal -m "not docs and not label and not long and not trust" \
+		tests/unit tests/properties tests/integration
+	$(BIN)/coverage combine -q
+	$(BIN)/coverage report --show-missing --skip-covered
 
 test-fast: $(STAMP)
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow and not docs and not label and not long and not trust"
