@@ -79,9 +79,15 @@ def start(arguments: list[str]) -> NoReturn:
     """What the interpreter does with its arguments, options first, and at its end."""
     while arguments[0].startswith("-W"):  # in a name of its own, or with the value at once
         arguments = arguments[2:] if arguments[0] == "-W" else arguments[1:]
+    for place in reversed(os.environ.get("PYTHONPATH", "").split(os.pathsep)):
+        if place and os.path.abspath(place) not in sys.path:
+            sys.path.insert(1, os.path.abspath(place))
     status = 0
     try:
-        if arguments[0] == "-m":
+        if arguments[0] == "-c":
+            sys.argv, sys.path[0] = ["-c", *arguments[2:]], os.getcwd()
+            exec(compile(arguments[1], "<string>", "exec"), {"__name__": "__main__"})
+        elif arguments[0] == "-m":
             sys.argv = arguments[1:]
             sys.path[0] = os.getcwd()
             runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
