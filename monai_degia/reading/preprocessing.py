@@ -101,6 +101,8 @@ class LandmarkPreprocessing(GuardedCompose):
             )
         if modality not in (*MODALITIES, AUTO):
             raise UserError(f"modality must be one of {', '.join(MODALITIES)}, or auto, got {modality!r}.")
+        if mirror not in (AUTO, True, False):
+            raise UserError(f"mirror must be auto, True or False, got {mirror!r}.")
         how = {"max_pixels": max_pixels, "max_inflated_bytes": max_inflated_bytes, "presentation_lut": presentation_lut}
         min_side = max(_READ_SCALE * max(network_size or image_size), picture_side)
         labelled = landmarks is not None
