@@ -148,7 +148,10 @@ def _check_whole(
 def _group_of(item: Item, group: Callable[[Item], Hashable] | str) -> Hashable:
     if callable(group):
         return group(item)
-    pattern = re.compile(group)
+    try:
+        pattern = re.compile(group)
+    except re.error as error:
+        raise UserError(f"group={group!r} is no regular expression: {error}.") from None
     if pattern.groups != 1:
         raise UserError(f"group={group!r} must have exactly one group in parentheses, it has {pattern.groups}.")
     found = pattern.search(Path(item["image"]).name)

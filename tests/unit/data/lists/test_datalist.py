@@ -346,6 +346,7 @@ def test_split_leaves_no_part_empty() -> None:
         (9, [0.5, 0.5], r"(\.png)$", "1 groups into 2 parts"),
         (9, [0.5, 0.5], r"^(q)", "does not match.*'p0_0.png'"),
         (9, [0.5, 0.5], r"p", "exactly one group"),
+        (9, [0.5, 0.5], r"(", "no regular expression"),
     ],
 )
 def test_split_says_what_is_wrong(items: int, fractions: list[float], group: Any, message: str) -> None:
