@@ -54,6 +54,8 @@ def command_line(arguments: Sequence[str] | None = None) -> None:
     chosen = next((command for command in COMMANDS if command.name in given[:1]), None)
     if chosen is not None and chosen.takes_config:
         # argparse would take the value of an option that it does not know for LIST.
-        given, entries = split_entries(given, parsers[chosen.name]._option_string_actions)
+        actions = parsers[chosen.name]._option_string_actions
+        flags = [name for name, action in actions.items() if action.nargs == 0 and action.const is True]
+        given, entries = split_entries(given, actions, flags)
     options = parser.parse_args(given)
     options.command.run(options, overrides_of(entries))

@@ -61,12 +61,15 @@ def config_files(names: Sequence[str]) -> list[Path]:
     return found
 
 
-def split_entries(arguments: Sequence[str], options: Container[str]) -> tuple[list[str], list[str]]:
+def split_entries(
+    arguments: Sequence[str], options: Container[str], flags: Container[str] = ()
+) -> tuple[list[str], list[str]]:
     """Part the options of a command from entries of configs.
 
     Args:
         arguments: of the command line.
         options: the command's own, such as ``--out``.
+        flags: those of them that take no value, such as ``--resume``; ``True`` or ``False`` behind one is understood.
 
     Returns:
         What belongs to the command, and names and values of entries.
@@ -76,7 +79,9 @@ def split_entries(arguments: Sequence[str], options: Container[str]) -> tuple[li
     while rest:
         name = rest.pop(0)
         if not name.startswith("--") or name.partition("=")[0] in options:
-            own.append(name)
+            # Entries of configs are switched by True, and so whoever writes --resume True means the flag.
+            said = rest.pop(0) if name in flags and rest and rest[0].lower() in ("true", "false") else "true"
+            own += [name] if said.lower() == "true" else []
             continue
         entries.append(name)
         if "=" not in name and rest and not rest[0].startswith("--"):

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from pydoc import locate
 from types import FrameType
@@ -16,6 +17,7 @@ from monai.bundle import ConfigParser, ConfigWorkflow
 from monai.bundle.config_item import ConfigComponent
 from monai.bundle.properties import InferProperties, TrainProperties
 
+from monai_degia.engines.config_values import unfit_values
 from monai_degia.errors import UserError, did_you_mean
 
 __all__ = ["bundle_root", "check_config", "component_config"]
@@ -52,11 +54,12 @@ def bundle_root() -> str:
 
 
 def check_config() -> None:
-    """Refuse a running config with an entry that means nothing, or a path that is no text; call it from the config.
+    """Refuse a running config with an entry that means nothing or has a value of a wrong kind; call it from the config.
 
     MONAI takes any key, so a misspelt one would change nothing and the run would end well. An entry means something if
     another one refers to it, if a config beside the running one has it, if MONAI asks for it, or if it is an argument
-    of the entry's ``_target_``.
+    of the entry's ``_target_``. A value is of a wrong kind if it is a text where the bundle has a number, or a
+    path that is no text.
 
     Raises:
         ValueError: if there is such an entry; the message suggests what may have been meant.
@@ -107,11 +110,13 @@ def _above(folder: Path) -> str:
 def _check(parser: ConfigParser, folder: Path) -> None:
     config = parser.get()
     used = {name for text in _texts(config) for name in _references(text)}
-    known = set(_ASKED_FOR)
+    shipped = []
     for file in sorted(folder.glob("*.json")):
         with suppress(ValueError):  # a file of another kind that is damaged is nobody's business here
-            known |= set(_names(json.loads(file.read_text(encoding="utf-8"))))
-    for problem in _problems(parser, config, "", _Names(used, known)):
+            shipped.append(json.loads(file.read_text(encoding="utf-8")))
+    known = _ASKED_FOR.union(*map(_names, shipped))
+    problems = _problems(parser, config, "", _Names(used, known))
+    for problem in chain(problems, unfit_values(config, [entry for entry in shipped if isinstance(entry, dict)])):
         raise UserError(problem)
 
 

@@ -67,6 +67,8 @@ class DeGIATrainer(SupervisedTrainer):
             raise UserError("flow and flow_optimizer belong together: give both, or neither for plain training.")
         if flow_interval < 1:
             raise UserError(f"flow_interval must be at least 1, got {flow_interval}.")
+        if (epochs := kwargs.get("max_epochs", 1)) < 1:
+            raise UserError(f"max_epochs must be at least 1, got {epochs}.")
         super().__init__(*args, **kwargs)
         if autocast_dtype is not None:
             self.inferer = AutocastInferer(self.inferer, autocast_dtype)

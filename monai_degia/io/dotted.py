@@ -28,7 +28,7 @@ def from_dotted_name(name: str, what: str) -> Any:
         raise UserError(f"The module of {what} {name!r} cannot be imported ({why}).") from error
     if found is None:
         raise UserError(
-            f"There is no {what} {name!r}: write module.Name, of a file in the folder where the command runs or in one "
-            "of PYTHONPATH."
+            f"There is no {what} {name!r}: write module.Name, and put the folder of the file into PYTHONPATH "
+            "(PYTHONPATH=. for the one where you are)."
         )
     return found

@@ -74,7 +74,7 @@ def calibration_in_use(
     """
     if calibration is None:
         return None, False
-    how = "Fit one with configs/run/calibrate.yaml."
+    how = "Fit one by monai_degia calibrate (configs/run/calibrate.yaml)."
     if not calibration.fits(weights):
         whose = "was fitted for other weights" if calibration.weights else "does not say what it was fitted for"
         _logger.warning("No confidence and no domain shift: the calibration %s. %s", whose, how)

@@ -120,7 +120,10 @@ class TrainedModel:
             calibration if self.scores else None, self.weights_hash, self.flow_hash, self.calibrated_for
         )
         if not self.scores:
-            _logger.info("One pass an image tells neither confidence nor domain shift: scores=True adds both.")
+            _logger.info(
+                "One pass an image tells neither confidence nor domain shift: scores=True adds both "
+                "(on the command line: --scores True)."
+            )
 
     @classmethod
     def load(

@@ -108,7 +108,7 @@ class LoadAnyImaged(MapTransform):
         except Exception as error:  # readers raise whatever their libraries raise
             reason = (str(error).strip().splitlines() or [""])[0]
             raise UserError(
-                f"Cannot read image {path}: {type(error).__name__}: {reason[:200]} "
+                f"Cannot read image {path}: {type(error).__name__}: {reason[:200].rstrip('.')}. "
                 "Check that it exists, is complete and has a known format (PNG, JPEG, TIFF, DICOM, NIfTI, MetaImage)."
             ) from error
         image = flat(image)

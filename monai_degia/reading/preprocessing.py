@@ -11,6 +11,7 @@ from monai.data import MetaTensor
 from monai.transforms import Compose, MapTransform, SelectItemsd
 from torch import Tensor
 
+from monai_degia.data.lists.items import AUTO, MODALITIES
 from monai_degia.data.lists.landmark_sets import Landmarks, landmark_set
 from monai_degia.errors import UserError
 from monai_degia.reading.crop import CropBoxd
@@ -98,6 +99,8 @@ class LandmarkPreprocessing(GuardedCompose):
                 f"LandmarkPreprocessing makes pictures of a size (X, Y), got {tuple(image_size)}. For volumes compose "
                 "MONAI's LoadImaged with LandmarksToWorldd, LandmarksToImaged and FileGeometryd."
             )
+        if modality not in (*MODALITIES, AUTO):
+            raise UserError(f"modality must be one of {', '.join(MODALITIES)}, or auto, got {modality!r}.")
         how = {"max_pixels": max_pixels, "max_inflated_bytes": max_inflated_bytes, "presentation_lut": presentation_lut}
         min_side = max(_READ_SCALE * max(network_size or image_size), picture_side)
         labelled = landmarks is not None

@@ -72,7 +72,7 @@ class ClassificationReport(CollectingWriter):
             writer.writerows(plain_row([str(row[column]) for column in COLUMNS]) for row in shown)
         for domain, values in summary.items():
             _logger.info(f"{domain}: {values['count']} images, accuracy {100 * values['accuracy']:.2f} %")
-        _logger.info(f"Report written to {self.output_dir}")
+        _logger.info(f"Evaluation written to {self.output_dir}")
 
     def _summarize(self, domain: str) -> dict[str, float]:
         right = [row["predicted"] == row["target"] for row in self._rows if row["domain"] == domain]

@@ -92,7 +92,7 @@ class LandmarkReport(CollectingWriter):
                 f"MSE {values['mse']:.5f}, AUC {values['auc']:.3f}"
                 + (f"; {values['missing']} landmarks without a label" if values["missing"] else "")
             )
-        _logger.info(f"Report written to {self.output_dir}")
+        _logger.info(f"Evaluation written to {self.output_dir}")
 
     def _write_errors(self, path: Path) -> None:
         with path.open("w", newline="", encoding="utf-8") as file:

@@ -61,6 +61,11 @@ def refused(config_file: Any, cwd: Path, **options: Any) -> str:
         ("network_def::backbon", "vgg", "has no option 'backbon' (network_def#backbon). Did you mean 'backbone'?"),
         ("train::handlers::1::interval", 3, "LrScheduleHandler has no option 'interval'"),
         ("output_dir", 2024, "output_dir was read from the command line as 2024"),
+        ("batch_size", "x", "batch_size must be a whole number, got 'x'"),
+        ("max_epochs", None, "max_epochs must be a whole number, got None"),
+        ("image_size", 90, "image_size must be a list of numbers, got 90"),
+        ("use_flow", "maybe", "use_flow must be True or False, got 'maybe'"),
+        ("device", "abacus", "device 'abacus' cannot be used here"),
         ("ckpt_dir", ("a", "b"), "ckpt_dir was read from the command line as ('a', 'b')"),
     ],
 )

@@ -73,7 +73,9 @@ def list_images(
             f"{root} holds no image that ends in {', '.join(endings)}.{found} Check the folder or the suffixes."
         )
     if told:
-        _logger.warning("%s: %d files are left out, an example of each kind: %s.", root, beside.total(), told)
+        count = beside.total()
+        number = "1 file is" if count == 1 else f"{count} files are"
+        _logger.warning("%s: %s left out, an example of each kind: %s.", root, number, told)
     name = domain or root.resolve().name
     return [{"image": str(f), "domain": name, "modality": modality, "mirror": False} for f in files]
 

@@ -101,7 +101,7 @@ def _undecodable(name: str, syntax: UID, error: Exception) -> XRayFileError:
     text = str(error) if isinstance(error, (UserError, RuntimeError)) or "bytes" in str(error) else ""
     reason = _ITK_OBJECT.sub("", (text.strip().splitlines() or [f"{type(error).__name__}."])[-1]).strip()[:200]
     return XRayFileError(
-        f"{name}: the pixels ({syntax_name(syntax)}) cannot be decoded: {reason} "
+        f"{name}: the pixels ({syntax_name(syntax)}) cannot be decoded: {reason.rstrip('.')}. "
         "The file may be cut short; otherwise convert it to an uncompressed transfer syntax."
     )
 

@@ -39,6 +39,24 @@ def test_values_of_entries_are_not_taken_for_arguments_of_the_command() -> None:
     assert entries == ["--max_epochs", "4", "--k=v"]
 
 
+@pytest.mark.parametrize(
+    ("given", "own"),
+    [
+        (["list.csv", "--resume", "True"], ["list.csv", "--resume"]),
+        (["--resume", "false", "list.csv"], ["list.csv"]),
+        (["--resume", "list.csv"], ["--resume", "list.csv"]),
+        (["--out", "True"], ["--out", "True"]),
+    ],
+)
+def test_a_flag_may_be_written_as_entries_are(given: list[str], own: list[str]) -> None:
+    assert split_entries(given, {"--out", "--resume"}, {"--resume"}) == (own, [])
+
+
+def test_resume_is_understood_as_the_hint_after_ctrl_c_says_it(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"no folder of a training"):
+        command_line(["train", "--out", str(tmp_path), "--resume", "True"])
+
+
 def test_overlays_are_named_by_path_or_by_name(tmp_path: Path) -> None:
     mine = tmp_path / "mine.yaml"
     mine.write_text("max_epochs: 1\n")
