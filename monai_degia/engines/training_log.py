@@ -44,6 +44,7 @@ class TrainingLog:
         self.validator, self.best_model, self.summary_writer = validator, best_model, summary_writer
         self._sums: dict[str, list[float]] = {}
         self._run_began = self._epoch_began = time.monotonic()
+        self._first_epoch = True
 
     def attach(self, engine: Engine) -> None:
         """Register with the trainer."""
@@ -55,13 +56,14 @@ class TrainingLog:
             engine.add_event_handler(Events.COMPLETED, self._summary)
 
     def _begin(self, engine: Engine) -> None:
-        self._run_began = time.monotonic()
-        state = engine.state
-        if state.epoch:  # ignite counts the epochs that a checkpoint had
-            _logger.info("Training goes on behind epoch %d of %s.", state.epoch, state.max_epochs)
+        self._run_began, self._first_epoch = time.monotonic(), True
 
     def _start(self, engine: Engine) -> None:
         self._sums, self._epoch_began = {}, time.monotonic()
+        # Not when the run starts: a checkpoint may be loaded by a handler behind this one.
+        if self._first_epoch and engine.state.epoch > 1:
+            _logger.info("Training goes on after epoch %d of %s.", engine.state.epoch - 1, engine.state.max_epochs)
+        self._first_epoch = False
 
     def _add(self, engine: Engine) -> None:
         for name, value in scalar_output(engine.state.output).items():

@@ -59,9 +59,10 @@ def test_a_run_that_was_killed_goes_on_and_ends_like_one_that_was_not(tmp_path: 
     assert result["continued_after_epoch"] in (1, 2) and result["train_seconds"] is None
     assert result["metrics"] == whole["metrics"]
     log = (folder / "log.txt").read_text()
-    _, _, second = log.split("DeGIATrainer - INFO - Engine run resuming")
-    epochs = [int(epoch) for epoch in re.findall(r"DeGIATrainer - INFO - Epoch\[(\d)\] Complete", second)]
-    assert epochs == list(range(result["continued_after_epoch"] + 1, 4))
+    (done,) = re.findall(r"Training goes on after epoch (\d) of 3\.", log)
+    assert int(done) == result["continued_after_epoch"]
+    second = log.partition("Training goes on after epoch")[2]
+    assert re.findall(r"epoch (\d) of 3: loss", second) == [str(epoch) for epoch in range(int(done) + 1, 4)]
 
 
 @pytest.mark.slow
