@@ -63,7 +63,17 @@ class TrainingLog:
         # Not when the run starts: a checkpoint may be loaded by a handler behind this one.
         if self._first_epoch and engine.state.epoch > 1:
             _logger.info("Training goes on after epoch %d of %s.", engine.state.epoch - 1, engine.state.max_epochs)
+        elif self._first_epoch:
+            _logger.info("Training: %s.", self._amounts(engine))
         self._first_epoch = False
+
+    def _amounts(self, engine: Engine) -> str:
+        """How much there is to do, for whoever waits for the first epoch to end."""
+        amounts = [f"{engine.state.max_epochs} epochs of {engine.state.epoch_length} iterations"]
+        for what, loader in (("training", engine.state.dataloader), ("validation", _loader(self.validator))):
+            if (dataset := getattr(loader, "dataset", None)) is not None:
+                amounts.append(f"{getattr(dataset, 'num_source', len(dataset))} {what} images")
+        return ", ".join(amounts)
 
     def _add(self, engine: Engine) -> None:
         for name, value in scalar_output(engine.state.output).items():
@@ -99,6 +109,11 @@ class TrainingLog:
                 _logger.info("Use them: %s %s", command, shlex.quote(str(folder)))
         if self.summary_writer is not None:
             _logger.info("Curves and pictures: tensorboard --logdir %s", shlex.quote(str(self.summary_writer.log_dir)))
+
+
+def _loader(evaluator: Engine | None) -> Any:
+    """The data loader that an evaluator of MONAI has before it runs."""
+    return getattr(evaluator, "data_loader", None)
 
 
 def _scalars(metrics: dict[str, Any]) -> dict[str, float]:

@@ -107,7 +107,8 @@ def test_training_from_any_folder_and_its_model_elsewhere(data: Path, tmp_path: 
     assert re.search(r"Done in .* s: best val_nme", told) and "--model out" in told
     assert "tensorboard --logdir out/tensorboard" in told
     ours = [line for line in done.stdout.splitlines() if re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ", line)]
-    assert len(ours) == 6, f"two epochs and a summary, nothing glued and nothing else: {ours}"
+    assert re.search(r"Training: 2 epochs of \d+ iterations, \d+ training images, \d+ validation images", ours[0])
+    assert len(ours) == 7, f"the beginning, two epochs and a summary, nothing glued and nothing else: {ours}"
     assert "it/s" not in told and "minimise" not in told, "no bars in a pipe"
     kept = (tmp_path / "out" / "model.pt").read_bytes()
 
