@@ -56,7 +56,7 @@ def test_a_copy_in_lower_precision_rounds_and_predicts_float32() -> None:
 
 @torch.no_grad()
 def test_coordinates_of_a_copy_in_lower_precision_are_not_rounded() -> None:
-    """Rounded maps, or a soft-argmax in lower precision, would be off by pixels of a picture."""
+    """A soft-argmax in lower precision would be off by pixels of a picture; that of rounded features is not."""
     network, image = trained("resnet", head="heatmap"), torch.rand(8, 3, 64, 64)
     found = inference_copy(network, torch.bfloat16)
     maps = []
