@@ -27,6 +27,7 @@ def source_bits_per_dim(flow: FlowPrior, images: Tensor) -> Tensor:
     middle = (images.clamp(0, 1) * (GREY_LEVELS - 1) + 0.5) / GREY_LEVELS
     with eval_mode(flow):
         z, log_det = flow(middle)  # which no class changes: only the prior of Eq. (8) knows classes
-        classes = torch.arange(flow.prior.num_classes, device=images.device)
-        log_prob = [flow.log_prob_from_latent(z, log_det, c.expand(len(images))) for c in classes]
-    return flow.to_bits_per_dim(torch.stack(log_prob).amax(0))
+        count = flow.prior.num_classes
+        classes = torch.arange(count, device=images.device).repeat_interleave(len(images))
+        log_prob = flow.log_prob_from_latent(z.repeat(count, 1), log_det.repeat(count), classes)
+    return flow.to_bits_per_dim(log_prob.view(count, -1).amax(0))

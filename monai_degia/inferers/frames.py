@@ -96,10 +96,5 @@ def _axis_weights(centre: Tensor, scale: Tensor, side: int, wanted: int, fine: i
     """
     samples = (torch.arange(wanted * fine, device=centre.device, dtype=centre.dtype) + 0.5) / (wanted * fine) - 0.5
     places = ((centre[:, None] + scale[:, None] * samples) * side - 0.5).clamp(0, side - 1)
-    below = places.floor().clamp_max(max(side - 2, 0))
-    share = places - below
-    weights = places.new_zeros(len(centre), wanted, fine, side)
-    index = below.long().unflatten(1, (wanted, fine))[..., None]
-    weights.scatter_(3, index, (1 - share).unflatten(1, (wanted, fine))[..., None])
-    weights.scatter_add_(3, (index + 1).clamp_max(side - 1), share.unflatten(1, (wanted, fine))[..., None])
-    return weights.mean(2)
+    distances = places[..., None] - torch.arange(side, device=centre.device, dtype=centre.dtype)
+    return (1 - distances.abs()).clamp_min(0).unflatten(1, (wanted, fine)).mean(2)

@@ -228,7 +228,8 @@ class SelfConsistentInferer(Inferer):
         chosen = found.log_weight.topk(self.num_curves, 1).indices
         for step in range(1, len(self.steps)):
             frames = Frames.around(found.landmarks, self.margin)
-            (found,) = self._predict_frames([(pictures, chosen)], frames, step, forward)
+            toned = self._toned(pictures, chosen, frames)
+            (found,) = self._predict_copies([(toned, chosen)], self._size(pictures), step, forward)
             found = found._replace(landmarks=frames.to_picture(found.landmarks))
         landmarks = found.landmarks
         landmarks[mirrored, :, 0] = 1 - landmarks[mirrored, :, 0]
@@ -250,53 +251,58 @@ class SelfConsistentInferer(Inferer):
     def _whole(self, pictures: Tensor, forward: Network, mirror: bool = False) -> tuple[Agreement, Agreement | None]:
         """What copies of the whole pictures say under all curves, and those of their mirror images under the first."""
         every = torch.arange(len(self.curves), device=pictures.device).expand(len(pictures), -1)
-        shown = [(pictures, every), *([(pictures.flip(2), every[:, :1])] if mirror else [])]
-        found = self._predict_frames(shown, Frames.whole(pictures), 0, forward)
+        toned = self._toned(pictures, every, Frames.whole(pictures))
+        # A curve does not know left from right: what it makes of a mirror image is the mirror image of what it makes.
+        shown = [(toned, every), *([(toned[:, :1].flip(3), every[:, :1])] if mirror else [])]
+        found = self._predict_copies(shown, self._size(pictures), 0, forward)
         return found[0], found[1] if mirror else None
 
     def _first_curve(self, pictures: Tensor, forward: Network) -> Agreement:
         """What copies of the whole pictures say under the first curve."""
         first = torch.zeros(len(pictures), 1, dtype=torch.long, device=pictures.device)
-        return self._predict_frames([(pictures, first)], Frames.whole(pictures), 0, forward)[0]
+        toned = self._toned(pictures, first, Frames.whole(pictures))
+        return self._predict_copies([(toned, first)], self._size(pictures), 0, forward)[0]
 
-    def _predict_frames(
-        self, shown: list[tuple[Tensor, Tensor]], frames: Frames, step: int, forward: Network
+    def _predict_copies(
+        self, shown: list[tuple[Tensor, Tensor]], size: tuple[int, int], step: int, forward: Network
     ) -> list[Agreement]:
         """What copies of each picture's frame say under the chosen curves, in coordinates of the frame.
 
         Args:
-            shown: sets of pictures (B, C, X, Y), each with the indices of its curves (B, curves).
-            frames: one a picture.
+            shown: sets of frames as :meth:`_toned` gives them, each with the indices of its curves (B, curves).
+            size: (X, Y) of the network's images.
             step: whose motions make the copies.
             forward: the network.
 
         """
         motions, groups = self.steps[step]
-        first = shown[0][0]
-        size = self.image_size or (first.shape[2], first.shape[3])
         context = _CONTEXT if self.closer_looks else 1.0
-        toned = torch.cat([self._toned(pictures, chosen, frames, size) for pictures, chosen in shown])
+        toned = torch.cat([frames.flatten(0, 1) for frames, _ in shown])
         views = []
         # One image at a time leaves a processor idle: several motions of it make a batch.
         for part in motions.split(max(1, _BATCH // len(toned))):
             prediction = forward(part.move(toned, context, size).flatten(0, 1))
             views.append(part.carry_back(prediction.unflatten(0, (len(part), len(toned))), size))
         carried = torch.cat(views).transpose(0, 1).split([chosen.numel() for _, chosen in shown])
-        prior = torch.tensor(self.log_prior).to(first)
+        prior = torch.tensor(self.log_prior).to(toned)
         return [
             weigh_by_agreement(of_set.unflatten(0, chosen.shape), groups, size, self.sharpness, prior[chosen])
             for of_set, (_, chosen) in zip(carried, shown, strict=True)
         ]
 
-    def _toned(self, pictures: Tensor, chosen: Tensor, frames: Frames, size: tuple[int, int]) -> Tensor:
-        """The pictures' frames, with what lies about them, under their curves, shape (B * curves, C, X, Y)."""
+    def _size(self, pictures: Tensor) -> tuple[int, int]:
+        return self.image_size or (pictures.shape[2], pictures.shape[3])
+
+    def _toned(self, pictures: Tensor, chosen: Tensor, frames: Frames) -> Tensor:
+        """The pictures' frames, with what lies about them, under their curves, shape (B, curves, C, X, Y)."""
+        size = self._size(pictures)
         if self.closer_looks:
             wide = (math.ceil(_CONTEXT * size[0]), math.ceil(_CONTEXT * size[1]))
             frames, size = frames.wider(_CONTEXT), wide
         seen = pictures if size == pictures.shape[2:] and not self.closer_looks else frames.cut(pictures, size)
         toned = apply_curves(seen, self.curves[: int(chosen.max()) + 1])
         rows = torch.arange(len(pictures), device=pictures.device)[:, None]
-        return toned[rows, chosen].flatten(0, 1)
+        return toned[rows, chosen]
 
 
 def _share(mirror: Agreement, found: Agreement) -> Tensor:

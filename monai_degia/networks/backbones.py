@@ -14,6 +14,7 @@ from torchvision.models import alexnet, densenet121, vgg11_bn
 from monai_degia.errors import UserError, did_you_mean
 from monai_degia.io.dotted import from_dotted_name
 from monai_degia.networks.lenet import LeNet
+from monai_degia.networks.small_maps import multiply_small_maps
 
 #: Below this shorter side AlexNet's first stride of 4 is halved: at 64x64 it would leave a 1x1 map.
 SMALL_IMAGE = 128
@@ -172,4 +173,4 @@ def create_backbone(name: str, in_channels: int = 3, small_images: bool = False,
     if spatial_dims == 3 and name in _FLAT:
         others = ", ".join(other for other in BACKBONES if other not in _FLAT)
         raise UserError(f"Backbone {name!r} takes images, not volumes. For volumes: {others}; or pass an nn.Module.")
-    return BACKBONES[name](in_channels, small_images, spatial_dims)
+    return multiply_small_maps(BACKBONES[name](in_channels, small_images, spatial_dims))

@@ -13,6 +13,7 @@ from torch.utils import mkldnn
 
 from monai_degia.networks.heads import HeatmapHead
 from monai_degia.networks.regressor import LandmarkRegressor
+from monai_degia.networks.small_maps import multiply_small_maps, plain_convolutions
 
 __all__ = ["InferenceCopies", "inference_copy"]
 
@@ -39,10 +40,11 @@ def inference_copy(network: nn.Module, autocast_dtype: torch.dtype | None = None
     if not isinstance(network, LandmarkRegressor):
         return network
     whole = copy.deepcopy(network).eval().requires_grad_(False)
-    whole.backbone = fuse(whole.backbone)
+    whole.backbone = fuse(plain_convolutions(whole.backbone))  # fusing knows layers by their type
     _fold_blocks(whole.head)
     if autocast_dtype is None and (blocked := _blocked(whole)) is not None:
         return blocked
+    whole.backbone = multiply_small_maps(whole.backbone)
     volumes = len(network.image_size) == 3
     whole = whole.to(memory_format=torch.channels_last_3d if volumes else torch.channels_last)
     return whole if autocast_dtype is None else _RoundedRegressor(whole, autocast_dtype)

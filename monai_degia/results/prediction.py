@@ -173,7 +173,7 @@ def original_points(prediction: Tensor, image: MetaTensor, landmarks: Landmarks,
     if not torch.isfinite(prediction).all():
         raise UserError(f"The prediction for {label} is not finite: the weights are of no use. Train anew.")
     points = LandmarkPreprocessing.to_file(prediction, image, landmarks)
-    return tuple(tuple(map(float, point)) for point in points)
+    return tuple(tuple(point) for point in points.tolist())
 
 
 def relative_name(file: str | Path, folder: str | Path | None) -> str:
@@ -250,7 +250,7 @@ def landmark_prediction(
 
 
 def _numbers(values: Any) -> tuple[float, ...] | None:
-    return None if values is None else tuple(float(value) for value in values)
+    return None if values is None else tuple(torch.as_tensor(values).double().tolist())
 
 
 def _of_hand(fractions: Sequence[float], points: Sequence[Point], sides: Sequence[int]) -> tuple[float, ...]:

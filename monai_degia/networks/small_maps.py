@@ -1,0 +1,110 @@
+"""Convolutions with many weights on maps of a few pixels, as one matrix product."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+__all__ = ["SmallMapConv2d", "multiply_small_maps", "plain_convolutions"]
+
+_HEAVY = 1 << 20  # weights; lighter ones are not worth it on a map of any size
+_FEW, _FEW_IN_BFLOAT16 = 4, 16  # pixels of the map that comes out
+
+
+class SmallMapConv2d(nn.Conv2d):
+    """A convolution that is one matrix product on a processor, where few pixels come out; elsewhere an ordinary one.
+
+    The last stage of a ResNet takes 64 x 64 pixels down to 2 x 2. oneDNN's convolutions spend several times as long on
+    such maps as on the product of the weights with the patches, forward and backward (docs/performance.md). Numbers
+    differ from the convolution's by rounding. Under tracing, scripting and compilation it is an ordinary convolution,
+    so that exports do not depend on the size they were made at.
+
+    Args:
+        As ``torch.nn.Conv2d``, without groups and dilation, padded by zeros.
+
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps (B, in_channels, X, Y) to (B, out_channels, X', Y')."""
+        if torch.jit.is_scripting() or torch.jit.is_tracing() or torch.compiler.is_compiling() or self._is_plain(x):
+            return self._conv_forward(x, self.weight, self.bias)
+        return self._multiply(x)
+
+    @torch.jit.unused
+    def _is_plain(self, x: Tensor) -> bool:
+        """Whether a convolution is the faster way."""
+        if x.device.type != "cpu" or x.ndim != 4:
+            return True
+        dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
+        rows, columns = self._sides(x)
+        return not 0 < rows * columns <= (_FEW_IN_BFLOAT16 if dtype == torch.bfloat16 else _FEW)
+
+    @torch.jit.unused
+    def _multiply(self, x: Tensor) -> Tensor:
+        rows, columns = self._sides(x)
+        (down, right), (before, beside) = self.stride, self.padding
+        # With the channels last, a patch is a row of its pixels' channels one after the other.
+        framed = functional.pad(x.permute(0, 2, 3, 1), (0, 0, beside, beside, before, before))
+        patches = [
+            framed[:, i : i + down * (rows - 1) + 1 : down, j : j + right * (columns - 1) + 1 : right]
+            for i in range(self.kernel_size[0])
+            for j in range(self.kernel_size[1])
+        ]
+        weight = self.weight.permute(0, 2, 3, 1).flatten(1)
+        found = functional.linear(torch.cat(patches, 3).flatten(0, 2), weight, self.bias)
+        return found.view(len(x), rows, columns, self.out_channels).permute(0, 3, 1, 2)
+
+    @torch.jit.unused
+    def _sides(self, x: Tensor) -> tuple[int, int]:
+        rows, columns = (
+            (x.shape[2 + axis] + 2 * self.padding[axis] - self.kernel_size[axis]) // self.stride[axis] + 1
+            for axis in range(2)
+        )
+        return rows, columns
+
+
+def multiply_small_maps(network: nn.Module) -> nn.Module:
+    """Put a :class:`SmallMapConv2d` in the place of each convolution that has many weights.
+
+    Args:
+        network: changed in place; its weights stay the same tensors under the same names.
+
+    Returns:
+        The network.
+
+    """
+    for parent in list(network.modules()):
+        for name, child in list(parent.named_children()):
+            if type(child) is nn.Conv2d and _fits(child):
+                setattr(parent, name, _of_kind(SmallMapConv2d, child))
+    return network
+
+
+def plain_convolutions(network: nn.Module) -> nn.Module:
+    """Undo :func:`multiply_small_maps`, for tools that know layers by their type; arguments as there."""
+    for parent in list(network.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, SmallMapConv2d):
+                setattr(parent, name, _of_kind(nn.Conv2d, child))
+    return network
+
+
+def _fits(convolution: nn.Conv2d) -> bool:
+    ordinary = convolution.groups == 1 and convolution.dilation == (1, 1) and convolution.padding_mode == "zeros"
+    heavy = convolution.weight.numel() >= _HEAVY and max(convolution.kernel_size) > 1
+    return ordinary and heavy and not isinstance(convolution.padding, str)
+
+
+def _of_kind(kind: type[nn.Conv2d], old: nn.Conv2d) -> nn.Conv2d:
+    new = kind(
+        old.in_channels,
+        old.out_channels,
+        old.kernel_size,  # type: ignore[arg-type]
+        stride=old.stride,  # type: ignore[arg-type]
+        padding=old.padding,  # type: ignore[arg-type]
+        bias=old.bias is not None,
+        device="meta",
+    )
+    new.weight, new.bias = old.weight, old.bias
+    return new.train(old.training)
