@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -13,7 +14,7 @@ from torch.nn import functional as F
 __all__ = ["Motions"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Motions:
     """N motions about the image's middle: content is turned, scaled, then moved.
 
@@ -53,6 +54,7 @@ class Motions:
     def __len__(self) -> int:
         return len(self.angle)
 
+    @lru_cache(maxsize=8)  # noqa: B019 - few motions are ever made, and each picture gets the same
     def split(self, size: int) -> list[Motions]:
         """The same motions in groups of ``size``, in order; the last group may be smaller."""
         parts = (self.angle.split(size), self.scale.split(size), self.shift.split(size))
@@ -75,22 +77,31 @@ class Motions:
             size: of the result, (X, Y) in pixels; default: that of the images.
 
         """
-        inverse = torch.linalg.inv(self.matrices(images.shape[2:]))
-        offset = -2 * (inverse @ self.shift[..., None])
-        # torch wants the last axis of the images first.
-        theta = torch.cat([inverse.flip(1, 2), offset.flip(1)], 2).to(images) / context
-        size = images.shape[2:] if size is None else size
-        grid = F.affine_grid(theta, [len(self), images.shape[1], *size], align_corners=False)
+        wanted = tuple(images.shape[2:] if size is None else size)
+        grid = self._grid(tuple(images.shape[2:]), wanted, context).to(images)
         # One motion samples the channels of all images at once, which computes its grid once.
         together = images.flatten(0, 1)[None].expand(len(self), -1, -1, -1)
         moved = F.grid_sample(together, grid, padding_mode="border", align_corners=False)
-        return moved.view(len(self), *images.shape[:2], *size)
+        return moved.view(len(self), *images.shape[:2], *wanted)
+
+    @lru_cache(maxsize=8)  # noqa: B019
+    def _grid(self, sides: tuple[int, ...], size: tuple[int, ...], context: float) -> Tensor:
+        """Where each pixel of the moved images comes from, for ``grid_sample``, shape (N, *size, 2)."""
+        inverse = self._inverse(sides)
+        offset = -2 * (inverse @ self.shift[..., None])
+        # torch wants the last axis of the images first.
+        theta = torch.cat([inverse.flip(1, 2), offset.flip(1)], 2) / context
+        return F.affine_grid(theta, [len(self), 1, *size], align_corners=False)
 
     def carry_back(self, points: Tensor, image_size: Sequence[int]) -> Tensor:
         """Normalised landmarks (N, B, K, 2) of moved images, in the coordinates of the images before each motion."""
-        inverse = torch.linalg.inv(self.matrices(image_size)).to(points)
+        inverse = self._inverse(tuple(image_size)).to(points)
         centred = points - 0.5 - self.shift.to(points)[:, None, None]
         return centred @ inverse.transpose(1, 2)[:, None] + 0.5
+
+    @lru_cache(maxsize=8)  # noqa: B019
+    def _inverse(self, sides: tuple[int, ...]) -> Tensor:
+        return torch.linalg.inv(self.matrices(sides))
 
     def neighbours(self, count: int) -> Tensor:
         """Indices of the nearest motions to each, itself among them, shape (N, count); each range counts alike."""

@@ -1,7 +1,5 @@
 """Convolutions with many weights on maps of a few pixels, as one matrix product."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -27,14 +25,15 @@ class SmallMapConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps (B, in_channels, X, Y) to (B, out_channels, X', Y')."""
-        if torch.jit.is_scripting() or torch.jit.is_tracing() or torch.compiler.is_compiling() or self._is_plain(x):
+        if torch.jit.is_scripting() or self._is_plain(x):
             return self._conv_forward(x, self.weight, self.bias)
         return self._multiply(x)
 
     @torch.jit.unused
     def _is_plain(self, x: Tensor) -> bool:
-        """Whether a convolution is the faster way."""
-        if x.device.type != "cpu" or x.ndim != 4:
+        """Whether this stays a convolution: it is to be exported, or faster so."""
+        exported = torch.jit.is_tracing() or torch.compiler.is_compiling()
+        if exported or x.device.type != "cpu" or x.ndim != 4:
             return True
         dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
         rows, columns = self._sides(x)
@@ -43,7 +42,7 @@ class SmallMapConv2d(nn.Conv2d):
     @torch.jit.unused
     def _multiply(self, x: Tensor) -> Tensor:
         rows, columns = self._sides(x)
-        (down, right), (before, beside) = self.stride, self.padding
+        (down, right), (before, beside) = self.stride, self._borders()
         # With the channels last, a patch is a row of its pixels' channels one after the other.
         framed = functional.pad(x.permute(0, 2, 3, 1), (0, 0, beside, beside, before, before))
         patches = [
@@ -58,10 +57,17 @@ class SmallMapConv2d(nn.Conv2d):
     @torch.jit.unused
     def _sides(self, x: Tensor) -> tuple[int, int]:
         rows, columns = (
-            (x.shape[2 + axis] + 2 * self.padding[axis] - self.kernel_size[axis]) // self.stride[axis] + 1
-            for axis in range(2)
+            (side + 2 * border - kernel) // stride + 1
+            for side, border, kernel, stride in zip(
+                x.shape[2:], self._borders(), self.kernel_size, self.stride, strict=True
+            )
         )
         return rows, columns
+
+    @torch.jit.unused
+    def _borders(self) -> tuple[int, int]:
+        # A string, which torch allows too, makes no such layer: see ``multiply_small_maps``.
+        return int(self.padding[0]), int(self.padding[1])
 
 
 def multiply_small_maps(network: nn.Module) -> nn.Module:

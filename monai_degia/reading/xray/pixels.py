@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import numpy as np
@@ -18,6 +18,7 @@ __all__ = ["apply_window", "grey_values"]
 
 _logger = logging.getLogger(__name__)
 _MAX_LEVELS = 1 << 16
+_BLOCK = 1 << 16  # pixels
 _LARGEST = 1e30  # of a rescaled value; beyond, differences overflow
 _FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
 
@@ -66,14 +67,27 @@ def grey_values(
         raise XRayFileError(
             f"{name}: its window or rescaling makes no finite grey values. Correct or delete those tags."
         )
-    grey = table.take(places, mode="clip")  # no place lies outside; not to check it takes half of the time
+    grey = np.empty(places.shape, table.dtype)
+    for part, found in zip(_blocks(places), _blocks(grey), strict=True):
+        table.take(part, mode="clip", out=found)  # no place lies outside; not to check it takes half of the time
     if shown is not None:
         grey[~shown] = 0
     return grey
 
 
+def _blocks(pixels: np.ndarray) -> Iterator[np.ndarray]:
+    """Rows at a time: NumPy widens indices to 64 bits, and those of a whole radiograph would leave the cache."""
+    step = max(1, _BLOCK // max(1, pixels.shape[-1]))
+    return (pixels[start : start + step] for start in range(0, len(pixels), step))
+
+
 def _count(places: np.ndarray, levels: int, shown: np.ndarray | None) -> np.ndarray:
-    return np.bincount((places if shown is None else places[shown]).ravel(), minlength=levels)
+    if shown is not None:
+        return np.bincount(places[shown], minlength=levels)
+    found = np.zeros(levels, np.int64)
+    for part in _blocks(places):
+        found += np.bincount(part.ravel(), minlength=levels)
+    return found
 
 
 def _levels(stored: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
