@@ -138,7 +138,7 @@ def _gaussian(sigma: float) -> np.ndarray:
 def _bands(side: int, size: int) -> list[tuple[int, int, Tensor]]:
     """The weights in bands of rows: the first and last pixels that a band's rows take from, and their weights.
 
-    A pixel of the small image comes from few of the large one: most of the matrix is zeros, which take time all the same.
+    A pixel of the small image comes from few of the large one: most of the matrix is zeros, which take time too.
     """
     bands = []
     for weights in np.array_split(resample_weights(side, size), math.ceil(size / _BAND)):

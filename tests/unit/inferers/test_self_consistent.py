@@ -60,6 +60,18 @@ def test_groups_of_motions_move_as_all_of_them_do() -> None:
     assert_close(torch.cat(parts), motions.move(blobs(place)), atol=0, rtol=0)
 
 
+def test_pictures_of_another_size_and_context_get_their_own_grid() -> None:
+    motions = Motions.spread_evenly(4, 0.5, (0.8, 1.2), 0.1)
+    images = torch.rand(1, 1, 12, 12)
+    first, wide, oblong = motions.move(images), motions.move(images, context=2.0), motions.move(images[..., :6])
+    assert first.shape == wide.shape
+    assert oblong.shape == (4, 1, 1, 12, 6)
+    fresh = Motions.spread_evenly(4, 0.5, (0.8, 1.2), 0.1)
+    assert_close(fresh.move(images[..., :6]), oblong, atol=0, rtol=0)
+    assert_close(fresh.move(images, context=2.0), wide, atol=0, rtol=0)
+    assert (first - wide).abs().max() > 0.1
+
+
 def test_in_pixels_a_motion_turns_and_scales_and_does_not_shear() -> None:
     sides, motions = torch.diag(torch.tensor(SIDES, dtype=torch.float32)), Motions.spread_evenly(20, 0.4, (0.8, 1.9), 0)
     for index, matrix in enumerate(motions.matrices(SIDES)):

@@ -139,3 +139,14 @@ def test_pixels_that_are_not_square_become_so(aspect: float) -> None:
     assert across == pytest.approx(40, abs=2) and down == pytest.approx(40, abs=2)
     centre = fitted.affine @ torch.tensor([29.5, 29.5, 0, 1], dtype=torch.float64)
     np.testing.assert_allclose(centre[:2], [29.5, (rows - 1) / 2], atol=0.5)
+
+
+@pytest.mark.parametrize("shape", [(1500, 40), (333, 500), (100, 70), (5, 900)])
+def test_bands_give_what_the_whole_matrices_give(shape: tuple[int, int]) -> None:
+    image = torch.rand(1, *shape, generator=torch.Generator().manual_seed(0))
+    inner = [max(1, round(side * 256 / max(shape))) for side in shape]
+    along_x, along_y = (torch.as_tensor(resample_weights(side, n)) for side, n in zip(shape, inner, strict=True))
+    expected = along_x @ image.double() @ along_y.T
+    found = FitToSized("image", (256, 256), 1)({"image": image})["image"]
+    first = [(256 - n) // 2 for n in inner]
+    assert_close(found[:, first[0] :, first[1] :][:, : inner[0], : inner[1]].double(), expected, atol=1e-5, rtol=0)

@@ -223,3 +223,11 @@ def test_the_inversion_of_a_presentation_lut_can_be_switched_off(write_xray: Wri
     np.testing.assert_array_equal(grey(path, presentation_lut=False), plain)
     path = write_xray(VALUES, PhotometricInterpretation="MONOCHROME1", **WINDOW)
     np.testing.assert_allclose(grey(path, presentation_lut=False), 1 - plain, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(300, 700), (3, 70_000)])
+def test_images_larger_than_a_block_are_whole(write_xray: Write, shape: tuple[int, int]) -> None:
+    values = RNG.integers(100, 4000, shape).astype(np.uint16)
+    values[-1, -7:] = 3999
+    low, high = np.percentile(values, (0.5, 99.5))
+    np.testing.assert_allclose(grey(write_xray(values)), ((values - low) / (high - low)).clip(0, 1), atol=1e-6)
