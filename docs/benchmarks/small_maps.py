@@ -8,6 +8,7 @@ import copy
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -56,8 +57,8 @@ def main() -> None:
             x = torch.rand(count, inputs, side, side).to(dtype).to(memory_format=torch.channels_last)
             layers = (ordinary, product)
             with torch.no_grad():
-                passes = medians([lambda layer=layer: forward(layer, x, dtype) for layer in layers])
-            steps = medians([lambda layer=layer: both(layer, x, dtype) for layer in layers])
+                passes = medians([partial(forward, layer, x, dtype) for layer in layers])
+            steps = medians([partial(both, layer, x, dtype) for layer in layers])
             shape = f"{inputs} to {outputs}, {side} x {side}, stride {stride}"
             precision = str(dtype).removeprefix("torch.")
             print(f"| {shape} | {count} | {precision} | " + " | ".join(f"{ms:.1f}" for ms in passes + steps) + " |")

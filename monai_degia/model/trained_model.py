@@ -311,7 +311,7 @@ class TrainedModel:
         image_dir: str | Path | None = None,
         picture_side: int = 0,
         skip_unreadable: bool = False,
-        batch_size: int = 8,
+        batch_size: int | None = None,
         num_workers: int = 2,
         progress: bool | None = None,
         **reading: Any,
@@ -325,7 +325,8 @@ class TrainedModel:
             image_dir: folder that names in the predictions are relative to; default: the folder given.
             picture_side: keep a picture of that side in each prediction; 0 for none.
             skip_unreadable: leave out images that cannot be used, with a warning each.
-            batch_size: images that a GPU gets at once.
+            batch_size: images that are read and predicted together; default: 8 on a GPU, and 2 on a processor, which
+                predicts one at a time and starts the sooner.
             num_workers: threads that read; 0 reads between predictions.
             progress: show a bar; default: for several images, on a terminal.
             **reading: further options of :meth:`preprocessing`: ``max_pixels``, ``max_inflated_bytes``,
@@ -340,7 +341,8 @@ class TrainedModel:
         """
         folder = Path(images) if isinstance(images, (str, Path)) and Path(images).is_dir() else None
         chain = self.preprocessing(modality=modality, mirror=mirror, picture_side=picture_side, guarded=True, **reading)
-        loader = PrefetchLoader(Dataset(image_items(images), chain), batch_size, num_workers)
+        size = batch_size or (2 if self.device.type == "cpu" else 8)
+        loader = PrefetchLoader(Dataset(image_items(images), chain), size, num_workers)
         about = {"landmarks": self.landmarks, "image_dir": image_dir or folder, "model_version": self.model_version}
         return stream_predictions(loader, self.predict_batch, self.device, about, skip_unreadable, progress)
 
