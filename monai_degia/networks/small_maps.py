@@ -32,8 +32,8 @@ class SmallMapConv2d(nn.Conv2d):
     @torch.jit.unused
     def _is_plain(self, x: Tensor) -> bool:
         """Whether this stays a convolution: it is to be exported, or faster so."""
-        exported = torch.jit.is_tracing() or torch.compiler.is_compiling()
-        if exported or x.device.type != "cpu" or x.ndim != 4:
+        symbolic = not isinstance(x, Tensor)  # torch.fx has no sizes to decide by
+        if symbolic or torch.jit.is_tracing() or torch.compiler.is_compiling() or x.device.type != "cpu" or x.ndim != 4:
             return True
         dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
         rows, columns = self._sides(x)

@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.fx import symbolic_trace
 from torch.testing import assert_close
 
 from monai_degia.networks.backbones import create_backbone
@@ -60,7 +61,7 @@ def test_under_autocast_it_takes_the_precision_and_larger_maps() -> None:
 def test_an_export_does_not_depend_on_the_size_it_was_made_at() -> None:
     convolution = SmallMapConv2d(4, 4, 3, padding=1).eval()
     small, large = torch.rand(1, 4, 2, 2), torch.rand(1, 4, 9, 7)
-    for exported in (torch.jit.trace(convolution, small), torch.jit.script(convolution)):
+    for exported in (torch.jit.trace(convolution, small), torch.jit.script(convolution), symbolic_trace(convolution)):
         assert_close(exported(large), convolution(large))
         assert_close(exported(small), convolution(small))
 
