@@ -311,11 +311,16 @@ def _share(mirror: Agreement, found: Agreement) -> Tensor:
 
 
 def _check_views(counts: dict[str, int], num_neighbours: int, scale_range: tuple[float, float]) -> None:
-    fewest, most = min(counts.items(), key=lambda named: named[1])
-    if not 2 <= num_neighbours <= most:
+    if num_neighbours < 2:
         raise UserError(
-            "num_neighbours must be at least 2, since one prediction has nothing to disagree with, and at most "
-            f"{fewest}={most}, got {num_neighbours}."
+            "num_neighbours must be at least 2, since one prediction has nothing to disagree with, "
+            f"got {num_neighbours}."
+        )
+    fewest, views = min(counts.items(), key=lambda named: named[1])
+    if views < num_neighbours:
+        raise UserError(
+            f"{fewest} must be at least {num_neighbours} (num_neighbours), as many copies as are compared with each "
+            f"other, got {views}."
         )
     if not 0 < scale_range[0] <= scale_range[1]:
         raise UserError(f"scale_range must be two positive numbers, the smaller first, got {tuple(scale_range)}.")

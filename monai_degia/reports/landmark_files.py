@@ -196,8 +196,9 @@ class LandmarkFileWriter(CollectingWriter):
         if self.failures:
             images = dict(self.failures)
             first = next(iter(images))
+            whole = ", all others were written" if len(images) < self._seen else ""
             raise UserError(
-                f"{len(images)} of {self._seen} images have no complete result, all others were written. "
+                f"{len(images)} of {self._seen} images have no complete result{whole}. "
                 f"{self.output_dir / 'failures.csv'} lists them; the first is {first}: {images[first]}"
             )
 

@@ -120,7 +120,10 @@ def test_side_that_the_flow_cannot_divide_on_the_command_line(root: Path) -> Non
         (lambda rows: rows[4].__setitem__(1, "mri"), r"line 5 (hand_00003.png): modality is 'mri'"),
         (lambda rows: rows[0].__setitem__(-1, "tip"), "lacks 1 column(s): little_tip_y"),
         (lambda rows: rows.__delitem__(slice(1, None)), "has no labelled image"),
-        (lambda rows: rows.__delitem__(slice(3, None)), "Cannot divide 2 items into 3 parts"),
+        (
+            lambda rows: rows.__delitem__(slice(3, None)),
+            "divided into 3 parts, each of which needs an image, and has 2 different images",
+        ),
     ],
 )
 def test_faults_of_an_annotation_file(

@@ -83,8 +83,11 @@ def checked_splits(parts: Sequence[Sequence[Item]]) -> list[list[Item]]:
 
 def _at_random(groups: Sequence[Sequence[int]], shares: np.ndarray, seed: int, grouped: bool) -> list[list[int]]:
     if len(groups) < len(shares):
-        what = "groups" if grouped else "items"
-        raise UserError(f"Cannot divide {len(groups)} {what} into {len(shares)} parts. Use fewer parts or more data.")
+        what = "groups of images that stay together" if grouped else "different images"
+        raise UserError(
+            f"The list is to be divided into {len(shares)} parts, each of which needs an image, and has {len(groups)} "
+            f"{what}. Label more, or name lists of their own for validation and test."
+        )
     total = sum(map(len, groups))
     parts: list[list[int]] = [[] for _ in shares]
     order = np.random.default_rng(seed).permutation(len(groups))
