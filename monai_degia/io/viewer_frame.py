@@ -16,6 +16,7 @@ from monai_degia.io.tiff import tiff_orientation, tiff_size
 __all__ = ["ViewerFrame", "viewer_frame"]
 
 _UNDEFINED = 0xFFFFFFFF  # of an element that says itself where it ends (PS3.5, 7.1.1)
+_ITEM = b"\xfe\xff\x00\xe0"  # the tag of each fragment of compressed pixel data
 _MOST_PIXELS = 1 << 30
 
 
@@ -109,11 +110,23 @@ def _asks_for_much(file: Path) -> bool:
             with discreet():
                 tags = pydicom.dcmread(file, force=True)
                 lengths = [getattr(tags.get_item(tag), "length", 0) or 0 for tag in tags.keys()]  # noqa: SIM118
-            return any(file.stat().st_size < length < _UNDEFINED for length in lengths)
+            if any(file.stat().st_size < length < _UNDEFINED for length in lengths):
+                return True
+            pixels = tags.get_item("PixelData")
+            undefined = pixels is not None and getattr(pixels, "length", 0) == _UNDEFINED
+            return undefined and _runs_over(pixels.value or b"")
         width, height = tiff_size(file) or (0, 0)
         return width * height > _MOST_PIXELS
     except Exception:  # damaged in another way, which ITK says
         return False
+
+
+def _runs_over(items: bytes) -> bool:
+    """Whether one of the items of compressed pixel data is said to be longer than what is there (PS3.5, A.4)."""
+    place = 0
+    while items[place : place + 4] == _ITEM:
+        place += 8 + int.from_bytes(items[place + 4 : place + 8], "little")
+    return place > len(items)
 
 
 def _as_shown(frame: ViewerFrame, file: str | Path) -> ViewerFrame:

@@ -112,6 +112,8 @@ class LoadAnyImaged(MapTransform):
                 "Check that it exists, is complete and has a known format (PNG, JPEG, TIFF, DICOM, NIfTI, MetaImage)."
             ) from error
         image = flat(image)
+        if 0 in image.shape:
+            raise UserError(f"{path} holds no pixels: its array has shape {tuple(image.shape)}.")
         if image.ndim != 3:
             raise UserError(
                 f"{path} holds an array of shape {tuple(image.shape)}; one 2-D image a file is expected. Volumes are "

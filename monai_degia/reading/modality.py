@@ -105,6 +105,8 @@ class ScaleModalityd(MapTransform):
         return d
 
     def _scale(self, values: Tensor, modality: Any, mode: str) -> Tensor:
+        if not values.numel():
+            raise UserError(f"an image of shape {tuple(values.shape)} has no pixels to scale.")
         low, high = (float(end) for end in torch.aminmax(values))  # NaN if any value is
         if not math.isfinite(low + high):
             raise UserError(f"{int((~torch.isfinite(values)).sum())} pixels are NaN or infinite. Repair or leave out.")

@@ -1,5 +1,6 @@
 """Damaged files of every kind end in one message that names them: what fuzzing found, once and for all."""
 
+import io
 import json
 import struct
 import zipfile
@@ -10,9 +11,12 @@ from typing import Any
 import h5py
 import nibabel
 import numpy as np
+import pydicom
 import pytest
 import torch
 from PIL import Image
+from pydicom.encaps import encapsulate
+from pydicom.uid import JPEGBaseline8Bit
 from torch import nn
 
 from monai_degia.data.digits.files import read_digits
@@ -33,6 +37,7 @@ from monai_degia.label_app.store.sample_images import write_sample_images
 from monai_degia.metrics.calibration import ScoreCalibration
 from monai_degia.networks.weights import load_weights
 from monai_degia.reading.images import LoadAnyImaged
+from monai_degia.reading.modality import ScaleModalityd
 from monai_degia.results.found import read_found
 
 DEEP = "[" * 100_000 + "]" * 100_000
@@ -197,6 +202,36 @@ def test_slicer_is_not_asked_for_memory_that_a_damaged_header_names(tmp_path: Pa
     for path in (tmp_path / "a.tif", radiograph):
         with pytest.raises(UserError, match="is damaged, or too large for Slicer's reader"):
             viewer_frame(path)
+
+
+def test_slicer_is_not_asked_for_a_fragment_that_is_not_there(tmp_path: Path) -> None:
+    write_sample_images(tmp_path, image_size=32)
+    dataset = pydicom.dcmread(next(tmp_path.glob("*.dcm")))
+    stream = io.BytesIO()
+    Image.fromarray(np.zeros((32, 32), np.uint8)).save(stream, "JPEG")
+    dataset.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
+    dataset.BitsAllocated = dataset.BitsStored = 8
+    dataset.HighBit = 7
+    dataset.PixelData = encapsulate([stream.getvalue()])
+    dataset["PixelData"].VR, dataset["PixelData"].is_undefined_length = "OB", True
+    dataset.save_as(tmp_path / "whole.dcm")
+    assert viewer_frame(tmp_path / "whole.dcm").size == (32, 32)
+    data = (tmp_path / "whole.dcm").read_bytes()
+    size = len(stream.getvalue())
+    length = struct.pack("<I", size + size % 2)
+    assert data.count(b"\xfe\xff\x00\xe0" + length) == 1
+    longer = data.replace(b"\xfe\xff\x00\xe0" + length, b"\xfe\xff\x00\xe0" + struct.pack("<I", len(data)))
+    (tmp_path / "longer.dcm").write_bytes(longer)
+    with pytest.raises(UserError, match="is damaged, or too large for Slicer's reader"):
+        viewer_frame(tmp_path / "longer.dcm")
+
+
+def test_a_nifti_without_voxels(tmp_path: Path) -> None:
+    nibabel.Nifti1Image(np.zeros((0, 0, 1), np.float32), np.eye(4)).to_filename(tmp_path / "a.nii")
+    with pytest.raises(UserError, match=r"a\.nii holds no pixels: its array has shape"):
+        LoadAnyImaged("image")({"image": str(tmp_path / "a.nii")})
+    with pytest.raises(UserError, match=r"an image of shape \(1, 0, 0\) has no pixels to scale"):
+        ScaleModalityd("image")({"image": torch.zeros(1, 0, 0), "modality": "xray"})
 
 
 def test_a_reader_that_dies_takes_nobody_along() -> None:
