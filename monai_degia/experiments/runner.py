@@ -7,6 +7,7 @@ import os
 import platform
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -234,7 +235,11 @@ def _logged(log: Path, threads: int, append: bool = False) -> Iterator[None]:
         sys.stdout.flush()
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
-        yield
+        try:
+            yield
+        except Exception:
+            traceback.print_exc(file=file)  # the parent tells the reason alone, when all runs have ended
+            raise
 
 
 def _write(result: dict[str, Any], path: Path) -> None:

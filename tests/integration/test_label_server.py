@@ -353,7 +353,7 @@ def test_commands_of_the_documentation_run(tmp_path: Path) -> None:
         }
         (snippet,) = blocks("python")
         exec(snippet.replace("http://127.0.0.1:8000", client.address), console)
-        assert saved == ["points"] and console["answer"].status_code == 200
+        assert saved == ["points"] and console["response"].status_code == 200
         assert client("GET", LABEL, label="hand_02", tag="final") == (200, moved)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from monai_degia.data.formats.annotations import AnnotatedImage
 from monai_degia.data.formats.read import read_annotations
-from monai_degia.data.lists.items import AUTO, MODALITIES, ItemRules, make_items, matches
+from monai_degia.data.lists.items import AUTO, IMAGE, MODALITIES, ItemRules, column_of, make_items, matches
 from monai_degia.data.lists.judging import carried_columns, check_labels, judged
 from monai_degia.data.lists.landmark_sets import Landmarks, landmark_names
 from monai_degia.errors import UserError, did_you_mean
@@ -121,7 +121,8 @@ def load_datalist(
     known = {column for image in annotations.images for column in image.fields}
     if class_column is None and annotations.format == "json" and "class" in known:
         class_column = "class"
-    _check_columns(file, known, {**(mirror_where or {}), **({class_column: None} if class_column else {})})
+    _check_columns(file, {IMAGE, *known}, mirror_where or {})
+    _check_columns(file, known, {class_column: None} if class_column else {})
     margin = float("inf") if allow_outside else outside_margin
     folders = _image_folders(file) if folder is None else (folder,)
     rules = ItemRules(
@@ -157,9 +158,9 @@ def _check_options(modality: str, outside_margin: float, num_classes: int | None
 
 
 def _filter(file: Path, records: list[AnnotatedImage], where: Mapping[str, Any]) -> list[AnnotatedImage]:
-    _check_columns(file, {column for record in records for column in record.fields}, where)
+    _check_columns(file, {IMAGE, *(column for record in records for column in record.fields)}, where)
     for column, value in where.items():
-        seen = sorted({str(record.fields.get(column, "")) for record in records})
+        seen = sorted({column_of(record, column) for record in records})
         records = [record for record in records if matches(record, {column: value})]
         if not records:
             raise UserError(

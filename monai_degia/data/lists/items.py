@@ -21,6 +21,7 @@ _logger = logging.getLogger(__name__)
 
 MODALITIES = ("photo", "depth", "xray")
 #: Of items whose files are to tell it.
+IMAGE = "image"  # the column that each row has, whatever the format
 AUTO = "auto"
 _MAX_LISTED = 5
 _YES, _NO = {"1", "true", "yes"}, {"", "0", "false", "no", "none"}
@@ -80,7 +81,12 @@ def make_items(file: Path, records: Sequence[AnnotatedImage], rules: ItemRules) 
 
 def matches(record: AnnotatedImage, where: Mapping[str, Any]) -> bool:
     """Whether each column of ``where`` holds, as text, its value or one of its values."""
-    return all(str(record.fields.get(column, "")) in _texts(value) for column, value in where.items())
+    return all(column_of(record, column) in _texts(value) for column, value in where.items())
+
+
+def column_of(record: AnnotatedImage, column: str) -> str:
+    """What a row has in a column, as text; ``image`` is its image as written."""
+    return record.image if column == IMAGE else str(record.fields.get(column, ""))
 
 
 def _texts(value: Any) -> set[str]:

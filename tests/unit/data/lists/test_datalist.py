@@ -76,6 +76,16 @@ def test_rows_are_kept_marked_and_classed(tmp_path: Path) -> None:
     assert len(load_datalist(path, where={"good": ["0", "1"]}, **options)) == 2
 
 
+def test_a_list_without_further_columns_is_chosen_from_by_image(tmp_path: Path) -> None:
+    bare = [[row[0], *row[3:]] for row in (HEADER, *ROWS)]
+    path, first = write_csv(tmp_path, bare[1:], bare[0]), ROWS[0][0]
+    items = load_datalist(path, landmarks=NAMES, mirror_where={"image": first})
+    assert [item["mirror"] for item in items] == [True, False]
+    assert len(load_datalist(path, landmarks=NAMES, where={"image": first})) == 1
+    with pytest.raises(ValueError, match=r"has no column 'imag'\..*image"):
+        load_datalist(path, landmarks=NAMES, where={"imag": first})
+
+
 def test_spacing_of_a_row_goes_before_the_argument(tmp_path: Path) -> None:
     rows = [[*ROWS[0], "0.25"], [*ROWS[1], ""]]
     items = load_datalist(write_csv(tmp_path, rows, [*HEADER, "spacing_mm"]), landmarks=NAMES, spacing=[0.5, 0.1])
@@ -342,8 +352,8 @@ def test_split_leaves_no_part_empty() -> None:
     [
         (5, [0.5, 0.4], None, "sum 1"),
         (5, [1.5, -0.5], None, "positive"),
-        (1, [0.5, 0.5], None, "1 items into 2 parts"),
-        (9, [0.5, 0.5], r"(\.png)$", "1 groups into 2 parts"),
+        (1, [0.5, 0.5], None, "divided into 2 parts, each of which needs an image, and has 1 different"),
+        (9, [0.5, 0.5], r"(\.png)$", "and has 1 groups of images that stay together"),
         (9, [0.5, 0.5], r"^(q)", "does not match.*'p0_0.png'"),
         (9, [0.5, 0.5], r"p", "exactly one group"),
         (9, [0.5, 0.5], r"(", "no regular expression"),
