@@ -9,7 +9,7 @@ import time
 from multiprocessing import parent_process
 from threading import Thread, main_thread
 
-__all__ = ["end_with_parent"]
+__all__ = ["end_with_parent", "leave_orphaned"]
 
 _GRACE = 30.0  # seconds to take drafts of files away
 
@@ -24,6 +24,13 @@ def end_with_parent() -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     Thread(target=_wait, name="end_with_parent", daemon=True).start()
+
+
+def leave_orphaned() -> None:
+    """End this process if the one that started it has ended: its queue still holds work, and nobody waits for it."""
+    parent = parent_process()
+    if parent is not None and not parent.is_alive():
+        os._exit(1)
 
 
 def _wait() -> None:

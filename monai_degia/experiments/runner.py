@@ -21,7 +21,7 @@ from monai_degia.engines.run_folder import hold_folder
 from monai_degia.engines.workflow import run_configs, whole_config
 from monai_degia.errors import UserError
 from monai_degia.experiments.grids import Run
-from monai_degia.experiments.orphans import end_with_parent
+from monai_degia.experiments.orphans import end_with_parent, leave_orphaned
 from monai_degia.experiments.stopped import epochs_done, start_anew
 from monai_degia.io.bars import WorkBar
 from monai_degia.io.files import whole_file
@@ -171,6 +171,7 @@ def _file_name(run: Run, overlay: str) -> str:
 
 
 def _run(run: Run, threads: int, root: Path, output_dir: Path, dataset_dir: Path) -> None:
+    leave_orphaned()
     folder, config, cache = output_dir / run.name, _whole_config(run, root), str(output_dir / CACHE_FOLDER)
     hold_folder(folder)  # before anything there is taken for what a stopped run has left
     before, epochs = epochs_done(folder, config)
@@ -207,6 +208,7 @@ def _run(run: Run, threads: int, root: Path, output_dir: Path, dataset_dir: Path
 
 
 def _evaluate(run: Run, threads: int, root: Path, output_dir: Path, dataset_dir: Path, overlay: str) -> None:
+    leave_orphaned()
     result, name = finished(run, output_dir), Path(overlay).name
     if result is None:
         raise UserError("it is not trained yet: start the grid first.")

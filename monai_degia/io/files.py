@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,9 +12,10 @@ from pathlib import Path
 
 from monai_degia.errors import UserError, WriteError
 
-__all__ = ["make_folder", "printable", "remove_drafts", "whole_file", "write_error"]
+__all__ = ["make_folder", "printable", "remove_drafts", "remove_drafts_of_the_dead", "whole_file", "write_error"]
 
 _PROBE = bytes(1 << 16)
+_DRAFT = re.compile(r"\.[0-9a-f]{8}\.(?P<process>\d{1,9})\.partial(\.|$)")  # what ``_draft`` makes
 _CAUSES = {
     errno.ENOSPC: "the disk is full. Free some space, or name a folder on another disk",
     errno.EDQUOT: "the disk quota is used up. Free some space, or name a folder on another disk",
@@ -88,6 +90,30 @@ def remove_drafts(path: str | Path) -> None:
     for draft in path.parent.glob(_draft(path, "*")):
         with suppress(OSError):
             draft.unlink()
+
+
+def remove_drafts_of_the_dead(folder: str | Path) -> None:
+    """Remove, below a folder, what processes that do not live any more have left of files that they were writing.
+
+    What a living process of this machine writes stays. On systems other than POSIX, where nobody tells, all stays.
+    """
+    for draft in Path(folder).rglob(".*.partial*"):
+        found = _DRAFT.match(draft.name)
+        if found and not _lives(int(found["process"])):
+            with suppress(OSError):
+                draft.unlink()
+
+
+def _lives(process: int) -> bool:
+    if os.name != "posix":
+        return True
+    try:
+        os.kill(process, 0)  # signal 0 asks, and does nothing
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):  # somebody else's
+        return True
+    return True
 
 
 def _draft(path: Path, process: str) -> str:

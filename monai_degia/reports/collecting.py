@@ -8,6 +8,8 @@ from typing import Any
 
 from ignite.engine import Engine, Events
 
+from monai_degia.io.files import remove_drafts_of_the_dead
+
 __all__ = ["CollectingWriter"]
 
 
@@ -31,6 +33,7 @@ class CollectingWriter(ABC):
 
     def _start(self, engine: Engine) -> None:
         self._rows = []
+        remove_drafts_of_the_dead(self.output_dir)
 
     @abstractmethod
     def _collect(self, engine: Engine) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from monai_degia.errors import WriteError
-from monai_degia.io.files import printable, remove_drafts, whole_file
+from monai_degia.io.files import printable, remove_drafts, remove_drafts_of_the_dead, whole_file
 
 
 def test_a_new_file_in_a_new_folder(tmp_path: Path) -> None:
@@ -165,3 +165,22 @@ def test_drafts_of_killed_processes_can_be_removed(tmp_path: Path) -> None:
             draft.write_text("")
     remove_drafts(target)
     assert not names[0].exists() and names[1].exists() and target.exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="no other system tells whether a process lives")
+def test_drafts_of_dead_processes_go_and_those_of_living_ones_stay(tmp_path: Path) -> None:
+    done = subprocess.Popen([sys.executable, "-c", ""])
+    done.wait()
+    (tmp_path / "ward").mkdir()
+    kept, gone = [], []
+    for folder in (tmp_path, tmp_path / "ward"):
+        with whole_file(folder / "a.overlay.png") as partial:
+            partial.write_text("")
+            gone.append(folder / partial.name.replace(f".{os.getpid()}.", f".{done.pid}."))
+            kept.append(folder / partial.name.replace(f".{os.getpid()}.", f".{os.getppid()}."))
+        kept += [folder / "a.overlay.png", folder / ".hidden.partial.png", folder / f".12.{done.pid}.partial.png"]
+    for path in (*kept, *gone):
+        path.write_text("")
+    remove_drafts_of_the_dead(tmp_path)
+    assert all(path.exists() for path in kept) and not any(path.exists() for path in gone)
+    remove_drafts_of_the_dead(tmp_path / "nowhere")
