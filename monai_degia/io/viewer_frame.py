@@ -114,19 +114,19 @@ def _asks_for_much(file: Path) -> bool:
                 return True
             pixels = tags.get_item("PixelData")
             undefined = pixels is not None and getattr(pixels, "length", 0) == _UNDEFINED
-            return undefined and _runs_over(pixels.value or b"")
+            return undefined and not _are_items(pixels.value or b"")
         width, height = tiff_size(file) or (0, 0)
         return width * height > _MOST_PIXELS
     except Exception:  # damaged in another way, which ITK says
         return False
 
 
-def _runs_over(items: bytes) -> bool:
-    """Whether one of the items of compressed pixel data is said to be longer than what is there (PS3.5, A.4)."""
+def _are_items(data: bytes) -> bool:
+    """Whether compressed pixel data is one item after the other, each as long as it says (PS3.5, A.4)."""
     place = 0
-    while items[place : place + 4] == _ITEM:
-        place += 8 + int.from_bytes(items[place + 4 : place + 8], "little")
-    return place > len(items)
+    while data[place : place + 4] == _ITEM:
+        place += 8 + int.from_bytes(data[place + 4 : place + 8], "little")
+    return place == len(data)
 
 
 def _as_shown(frame: ViewerFrame, file: str | Path) -> ViewerFrame:

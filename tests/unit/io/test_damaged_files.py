@@ -204,7 +204,7 @@ def test_slicer_is_not_asked_for_memory_that_a_damaged_header_names(tmp_path: Pa
             viewer_frame(path)
 
 
-def test_slicer_is_not_asked_for_a_fragment_that_is_not_there(tmp_path: Path) -> None:
+def test_slicer_is_not_asked_for_fragments_of_another_length(tmp_path: Path) -> None:
     write_sample_images(tmp_path, image_size=32)
     dataset = pydicom.dcmread(next(tmp_path.glob("*.dcm")))
     stream = io.BytesIO()
@@ -220,10 +220,11 @@ def test_slicer_is_not_asked_for_a_fragment_that_is_not_there(tmp_path: Path) ->
     size = len(stream.getvalue())
     length = struct.pack("<I", size + size % 2)
     assert data.count(b"\xfe\xff\x00\xe0" + length) == 1
-    longer = data.replace(b"\xfe\xff\x00\xe0" + length, b"\xfe\xff\x00\xe0" + struct.pack("<I", len(data)))
-    (tmp_path / "longer.dcm").write_bytes(longer)
-    with pytest.raises(UserError, match="is damaged, or too large for Slicer's reader"):
-        viewer_frame(tmp_path / "longer.dcm")
+    for wrong in (len(data), size - size % 2 - 40):
+        stated = b"\xfe\xff\x00\xe0" + struct.pack("<I", wrong)
+        (tmp_path / "wrong.dcm").write_bytes(data.replace(b"\xfe\xff\x00\xe0" + length, stated))
+        with pytest.raises(UserError, match="is damaged, or too large for Slicer's reader"):
+            viewer_frame(tmp_path / "wrong.dcm")
 
 
 def test_a_nifti_without_voxels(tmp_path: Path) -> None:
