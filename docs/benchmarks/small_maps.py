@@ -4,6 +4,7 @@ Prints a table in milliseconds of one thread, medians: forward, and forward with
 turn, so that a change of the processor's speed meets both.
 """
 
+import argparse
 import copy
 import statistics
 import time
@@ -18,7 +19,6 @@ from monai_degia.networks.small_maps import multiply_small_maps
 #: Channels in and out, side of the maps that go in, stride: the last two convolutions of a ResNet-10 at 64 pixels, and
 #: the last at 128.
 SHAPES = [(256, 512, 4, 2), (512, 512, 2, 1), (512, 512, 4, 1)]
-REPEATS = 21
 
 
 def forward(layer: nn.Module, x: Tensor, dtype: torch.dtype) -> Tensor:
@@ -33,10 +33,10 @@ def both(layer: nn.Module, x: Tensor, dtype: torch.dtype) -> None:
     output.backward(torch.ones_like(output))
 
 
-def medians(works: list[Callable[[], object]]) -> list[float]:
+def medians(works: list[Callable[[], object]], repeats: int) -> list[float]:
     """Milliseconds of each."""
     found: list[list[float]] = [[] for _ in works]
-    for _ in range(REPEATS + 2):
+    for _ in range(repeats + 2):
         for times, work in zip(found, works, strict=True):
             start = time.perf_counter()
             work()
@@ -46,6 +46,9 @@ def medians(works: list[Callable[[], object]]) -> list[float]:
 
 def main() -> None:
     """Measure all shapes."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repeats", type=int, default=21)
+    repeats = parser.parse_args().repeats
     torch.set_num_threads(1)
     print("| convolution | maps | precision | forward, torch | forward, product | with backward, torch | product |")
     print("|---|---|---|---|---|---|---|")
@@ -57,8 +60,8 @@ def main() -> None:
             x = torch.rand(count, inputs, side, side).to(dtype).to(memory_format=torch.channels_last)
             layers = (ordinary, product)
             with torch.no_grad():
-                passes = medians([partial(forward, layer, x, dtype) for layer in layers])
-            steps = medians([partial(both, layer, x, dtype) for layer in layers])
+                passes = medians([partial(forward, layer, x, dtype) for layer in layers], repeats)
+            steps = medians([partial(both, layer, x, dtype) for layer in layers], repeats)
             shape = f"{inputs} to {outputs}, {side} x {side}, stride {stride}"
             precision = str(dtype).removeprefix("torch.")
             print(f"| {shape} | {count} | {precision} | " + " | ".join(f"{ms:.1f}" for ms in passes + steps) + " |")

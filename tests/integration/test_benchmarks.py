@@ -78,6 +78,7 @@ def test_terms_of_the_ascent_of_a_run(run_python: Any, write_digits: Any, tmp_pa
         ("geometry.py", []),
         ("pool_scale.py", ["--sizes", "100", "200"]),
         ("runtimes.py", ["--repeats", "1"]),
+        ("small_maps.py", ["--repeats", "1"]),
     ],
 )
 def test_the_others_print_figures(name: str, options: list[str], run_python: Any) -> None:
