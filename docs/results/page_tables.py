@@ -36,10 +36,10 @@ def kept(grid: str, folder: str, overlay: str = "") -> list[dict[str, Any]]:
     return first + read_results(GRIDS[grid].runs(), HERE / folder, overlay)
 
 
-def of_runs(grid: str, figure: str, folder: str = "hands", overlay: str = SEVERAL) -> str:
+def of_runs(grid: str, figure: str) -> str:
     """One line a row of a grid of hands, one column a domain; millimetres where all files tell the size of a pixel."""
     columns = {"xray_expert": ["xray_expert"]} if figure == MM else None
-    return markdown_table(kept(grid, folder, overlay), figure, columns)
+    return markdown_table(kept(grid, "hands", SEVERAL), figure, columns)
 
 
 def beside_the_paper(overlay: str) -> str:
@@ -139,10 +139,6 @@ TABLES: dict[str, Callable[[], str]] = {
     "overview": full,
     **{f"hands, {figure}": partial(of_runs, "hands", figure) for figure in (NME, MSE, AUC, MM)},
     **{f"table2, {figure}": partial(of_runs, "table2", figure) for figure in (MSE, NME)},
-    **{
-        f"more_hands, {figure}": partial(of_runs, "more_hands", figure, "more_hands", "run/as_inference")
-        for figure in (NME, MM)
-    },
     "table2, ratios, 1 pass": partial(beside_the_paper, ""),
     "table2, ratios, self_consistent": partial(beside_the_paper, SEVERAL),
     "digits": digits,
