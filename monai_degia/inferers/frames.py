@@ -94,6 +94,9 @@ def _axis_weights(centre: Tensor, scale: Tensor, side: int, wanted: int, fine: i
         fine: samples a pixel.
 
     """
+    # Half precision cannot tell the pixels of a picture apart.
+    dtype = torch.promote_types(centre.dtype, torch.float32)
+    centre, scale = centre.to(dtype), scale.to(dtype)
     samples = (torch.arange(wanted * fine, device=centre.device, dtype=centre.dtype) + 0.5) / (wanted * fine) - 0.5
     places = ((centre[:, None] + scale[:, None] * samples) * side - 0.5).clamp(0, side - 1)
     distances = places[..., None] - torch.arange(side, device=centre.device, dtype=centre.dtype)

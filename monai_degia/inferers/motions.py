@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -78,20 +79,21 @@ class Motions:
 
         """
         wanted = tuple(images.shape[2:] if size is None else size)
-        grid = self._grid(tuple(images.shape[2:]), wanted, context).to(images)
+        grid = self._grid(tuple(images.shape[2:]), wanted, context, images.device).to(images)
         # One motion samples the channels of all images at once, which computes its grid once.
         together = images.flatten(0, 1)[None].expand(len(self), -1, -1, -1)
         moved = F.grid_sample(together, grid, padding_mode="border", align_corners=False)
         return moved.view(len(self), *images.shape[:2], *wanted)
 
-    @lru_cache(maxsize=8)  # noqa: B019
-    def _grid(self, sides: tuple[int, ...], size: tuple[int, ...], context: float) -> Tensor:
+    @lru_cache(maxsize=4)  # noqa: B019 - as many as a picture needs
+    def _grid(self, sides: tuple[int, ...], size: tuple[int, ...], context: float, device: torch.device) -> Tensor:
         """Where each pixel of the moved images comes from, for ``grid_sample``, shape (N, *size, 2)."""
         inverse = self._inverse(sides)
-        offset = -2 * (inverse @ self.shift[..., None])
-        # torch wants the last axis of the images first.
-        theta = torch.cat([inverse.flip(1, 2), offset.flip(1)], 2) / context
-        return F.affine_grid(theta, [len(self), 1, *size], align_corners=False)
+        with _unaware(device):
+            offset = -2 * (inverse @ self.shift[..., None])
+            # torch wants the last axis of the images first.
+            theta = torch.cat([inverse.flip(1, 2), offset.flip(1)], 2).to(device) / context
+            return F.affine_grid(theta, [len(self), 1, *size], align_corners=False)
 
     def carry_back(self, points: Tensor, image_size: Sequence[int]) -> Tensor:
         """Normalised landmarks (N, B, K, 2) of moved images, in the coordinates of the images before each motion."""
@@ -101,10 +103,18 @@ class Motions:
 
     @lru_cache(maxsize=8)  # noqa: B019
     def _inverse(self, sides: tuple[int, ...]) -> Tensor:
-        return torch.linalg.inv(self.matrices(sides))
+        with _unaware(self.angle.device):
+            return torch.linalg.inv(self.matrices(sides))
 
     def neighbours(self, count: int) -> Tensor:
         """Indices of the nearest motions to each, itself among them, shape (N, count); each range counts alike."""
         parts = torch.cat([self.angle[:, None], self.scale.log()[:, None], self.shift], 1)
         spans = (parts.amax(0) - parts.amin(0)).clamp_min(1e-6)
         return torch.cdist(parts / spans, parts / spans).topk(count, largest=False).indices
+
+
+@contextmanager
+def _unaware(device: torch.device) -> Iterator[None]:
+    """What is kept for later calls must not depend on the mode of the first: its precision, or that it had no gradient."""
+    with torch.inference_mode(False), torch.autocast(device.type, enabled=False):
+        yield

@@ -97,11 +97,12 @@ def remove_drafts_of_the_dead(folder: str | Path) -> None:
 
     What a living process of this machine writes stays. On systems other than POSIX, where nobody tells, all stays.
     """
-    for draft in Path(folder).rglob(".*.partial*"):
-        found = _DRAFT.match(draft.name)
-        if found and not _lives(int(found["process"])):
-            with suppress(OSError):
-                draft.unlink()
+    with suppress(OSError):  # of a folder that somebody removes meanwhile
+        for draft in list(Path(folder).rglob(".*.partial*")):
+            found = _DRAFT.match(draft.name)
+            if found and not _lives(int(found["process"])):
+                with suppress(OSError):
+                    draft.unlink()
 
 
 def _lives(process: int) -> bool:

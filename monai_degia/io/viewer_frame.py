@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pydicom
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from monai_degia.errors import UserError
 from monai_degia.io.discretion import discreet
@@ -110,6 +111,8 @@ def _asks_for_much(file: Path) -> bool:
             with discreet():
                 tags = pydicom.dcmread(file, force=True)
                 lengths = [getattr(tags.get_item(tag), "length", 0) or 0 for tag in tags.keys()]  # noqa: SIM118
+            if getattr(tags.file_meta, "TransferSyntaxUID", "") == DeflatedExplicitVRLittleEndian:
+                return False  # what is packed is longer than its file
             if any(file.stat().st_size < length < _UNDEFINED for length in lengths):
                 return True
             pixels = tags.get_item("PixelData")
@@ -122,11 +125,17 @@ def _asks_for_much(file: Path) -> bool:
 
 
 def _are_items(data: bytes) -> bool:
-    """Whether compressed pixel data is one item after the other, each as long as it says (PS3.5, A.4)."""
+    """Whether compressed pixel data is one item after the other, each as long as it says (PS3.5, A.4).
+
+    Zeros that fill up an odd item or the end, as some makers write, are passed over.
+    """
     place = 0
     while data[place : place + 4] == _ITEM:
-        place += 8 + int.from_bytes(data[place + 4 : place + 8], "little")
-    return place == len(data)
+        length = int.from_bytes(data[place + 4 : place + 8], "little")
+        place += 8 + length
+        if length % 2 and data[place : place + 1] == b"\0":
+            place += 1
+    return place <= len(data) and not data[place:].strip(b"\0")
 
 
 def _as_shown(frame: ViewerFrame, file: str | Path) -> ViewerFrame:

@@ -1,5 +1,7 @@
 """Convolutions with many weights on maps of a few pixels, as one matrix product."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -37,7 +39,8 @@ class SmallMapConv2d(nn.Conv2d):
             return True
         dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
         rows, columns = self._sides(x)
-        return not 0 < rows * columns <= (_FEW_IN_BFLOAT16 if dtype == torch.bfloat16 else _FEW)
+        few = _FEW_IN_BFLOAT16 if dtype == torch.bfloat16 else _FEW
+        return not (min(rows, columns) > 0 and rows * columns <= few)
 
     @torch.jit.unused
     def _multiply(self, x: Tensor) -> Tensor:
@@ -52,7 +55,8 @@ class SmallMapConv2d(nn.Conv2d):
         ]
         weight = self.weight.permute(0, 2, 3, 1).flatten(1)
         found = functional.linear(torch.cat(patches, 3).flatten(0, 2), weight, self.bias)
-        return found.view(len(x), rows, columns, self.out_channels).permute(0, 3, 1, 2)
+        maps = found.view(len(x), rows, columns, self.out_channels).permute(0, 3, 1, 2)
+        return maps.contiguous() if x.is_contiguous() else maps
 
     @torch.jit.unused
     def _sides(self, x: Tensor) -> tuple[int, int]:
@@ -80,26 +84,35 @@ def multiply_small_maps(network: nn.Module) -> nn.Module:
         The network.
 
     """
-    for parent in list(network.modules()):
-        for name, child in list(parent.named_children()):
-            if type(child) is nn.Conv2d and _fits(child):
-                setattr(parent, name, _of_kind(SmallMapConv2d, child))
-    return network
+    return _replace(network, SmallMapConv2d, lambda layer: type(layer) is nn.Conv2d and _fits(layer))
 
 
 def plain_convolutions(network: nn.Module) -> nn.Module:
     """Undo :func:`multiply_small_maps`, for tools that know layers by their type; arguments as there."""
+    return _replace(network, nn.Conv2d, lambda layer: type(layer) is SmallMapConv2d and _is_bare(layer))
+
+
+def _replace(network: nn.Module, kind: type[nn.Conv2d], chosen: Callable[[nn.Conv2d], bool]) -> nn.Module:
+    made: dict[int, nn.Conv2d] = {}  # a layer may stand in several places
     for parent in list(network.modules()):
-        for name, child in list(parent.named_children()):
-            if isinstance(child, SmallMapConv2d):
-                setattr(parent, name, _of_kind(nn.Conv2d, child))
+        for name, child in list(parent._modules.items()):
+            if isinstance(child, nn.Conv2d) and chosen(child):
+                if id(child) not in made:
+                    made[id(child)] = _of_kind(kind, child)
+                setattr(parent, name, made[id(child)])
     return network
+
+
+def _is_bare(layer: nn.Conv2d) -> bool:
+    """Whether nothing hangs on a layer that a new one would lack, such as a hook or a weight made of others."""
+    hooks = (layer._forward_hooks, layer._forward_pre_hooks, layer._backward_hooks, layer._backward_pre_hooks)
+    return not any(hooks) and isinstance(layer.weight, nn.Parameter)
 
 
 def _fits(convolution: nn.Conv2d) -> bool:
     ordinary = convolution.groups == 1 and convolution.dilation == (1, 1) and convolution.padding_mode == "zeros"
     heavy = convolution.weight.numel() >= _HEAVY and max(convolution.kernel_size) > 1
-    return ordinary and heavy and not isinstance(convolution.padding, str)
+    return ordinary and heavy and not isinstance(convolution.padding, str) and _is_bare(convolution)
 
 
 def _of_kind(kind: type[nn.Conv2d], old: nn.Conv2d) -> nn.Conv2d:

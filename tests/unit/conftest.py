@@ -53,7 +53,11 @@ def write_dicom() -> Callable[..., pydicom.Dataset]:
                 setattr(dataset, keyword, value)
         dataset.file_meta = pydicom.dataset.FileMetaDataset()
         dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-        dataset.save_as(path, enforce_file_format=True)
+        if pydicom.__version__ >= "3":
+            dataset.save_as(path, enforce_file_format=True)
+        else:
+            dataset.is_little_endian, dataset.is_implicit_VR = True, False
+            dataset.save_as(path, write_like_original=False)
         return dataset
 
     return write

@@ -15,14 +15,15 @@ from monai_degia.data.formats.image_files import find_image, size_of_picture
 from monai_degia.errors import UserError
 from monai_degia.io.suffixes import PICTURE_SUFFIXES
 
-__all__ = ["AUTO", "MODALITIES", "ItemRules", "make_items", "matches"]
+__all__ = ["AUTO", "IMAGE", "MODALITIES", "ItemRules", "column_of", "make_items", "matches"]
 
 _logger = logging.getLogger(__name__)
 
 MODALITIES = ("photo", "depth", "xray")
 #: Of items whose files are to tell it.
-IMAGE = "image"  # the column that each row has, whatever the format
 AUTO = "auto"
+#: The column that each row has, whatever the format.
+IMAGE = "image"
 _MAX_LISTED = 5
 _YES, _NO = {"1", "true", "yes"}, {"", "0", "false", "no", "none"}
 

@@ -73,3 +73,10 @@ def test_a_cut_is_the_mean_of_bilinear_samples_as_torch_takes_them(size: tuple[i
     grid = functional.affine_grid(theta, [3, 2, *(fine * side for side in size)], align_corners=False)
     samples = functional.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
     assert_close(frames.cut(pictures, size), functional.avg_pool2d(samples, fine), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_pictures_are_cut_at_the_places_of_others(dtype: torch.dtype) -> None:
+    pictures = torch.full((1, 1, 600, 600), 0.5, dtype=dtype)
+    frames = Frames(torch.tensor([[0.5, 0.4]], dtype=dtype), torch.tensor([0.8], dtype=dtype))
+    assert_close(frames.cut(pictures, (64, 64)).float(), torch.full((1, 1, 64, 64), 0.5), atol=0.01, rtol=0)

@@ -72,6 +72,21 @@ def test_pictures_of_another_size_and_context_get_their_own_grid() -> None:
     assert (first - wide).abs().max() > 0.1
 
 
+def test_what_is_kept_of_motions_does_not_depend_on_the_mode_of_the_first_call() -> None:
+    images = torch.rand(1, 1, 48, 48)
+    expected = Motions.spread_evenly(4, 0.5, (0.8, 1.2), 0.1).move(images)
+    rounded, inferred = (Motions.spread_evenly(4, 0.5, (0.8, 1.2), 0.1) for _ in range(2))
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded.move(images)
+    assert_close(rounded.move(images), expected, atol=0, rtol=0)
+    with torch.inference_mode():
+        inferred.move(images)
+        inferred.carry_back(torch.rand(4, 1, 3, 2), (48, 48))
+    points = torch.rand(4, 1, 3, 2, requires_grad=True)
+    (inferred.move(images.clone().requires_grad_()).sum() + inferred.carry_back(points, (48, 48)).sum()).backward()
+    assert points.grad is not None
+
+
 def test_in_pixels_a_motion_turns_and_scales_and_does_not_shear() -> None:
     sides, motions = torch.diag(torch.tensor(SIDES, dtype=torch.float32)), Motions.spread_evenly(20, 0.4, (0.8, 1.9), 0)
     for index, matrix in enumerate(motions.matrices(SIDES)):

@@ -225,6 +225,9 @@ def test_slicer_is_not_asked_for_fragments_of_another_length(tmp_path: Path) -> 
         (tmp_path / "wrong.dcm").write_bytes(data.replace(b"\xfe\xff\x00\xe0" + length, stated))
         with pytest.raises(UserError, match="is damaged, or too large for Slicer's reader"):
             viewer_frame(tmp_path / "wrong.dcm")
+    end = b"\xfe\xff\xdd\xe0"
+    (tmp_path / "filled.dcm").write_bytes(data.replace(end, bytes(2) + end))
+    assert viewer_frame(tmp_path / "filled.dcm").size == (32, 32)
 
 
 def test_a_nifti_without_voxels(tmp_path: Path) -> None:

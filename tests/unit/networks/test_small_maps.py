@@ -89,3 +89,22 @@ def test_convolutions_with_many_weights_are_replaced_and_their_weights_stay(name
 def test_other_convolutions_are_left_alone(options: dict[str, object]) -> None:
     layer = nn.Conv2d(**{"in_channels": 1024, "out_channels": 1024, "kernel_size": 3, "padding": 1, **options})
     assert type(multiply_small_maps(nn.Sequential(layer))[0]) is nn.Conv2d
+
+
+def test_layers_that_something_hangs_on_are_left_alone_and_shared_ones_stay_shared() -> None:
+    hooked, shared = (nn.Conv2d(512, 512, 3, padding=1) for _ in range(2))
+    hooked.register_forward_hook(lambda *_: None)
+    normed = nn.utils.spectral_norm(nn.Conv2d(512, 512, 3, padding=1))
+    network = multiply_small_maps(nn.ModuleDict({"a": hooked, "b": shared, "c": shared, "d": normed}))
+    assert network["a"] is hooked and network["d"] is normed
+    assert type(network["b"]) is SmallMapConv2d and network["b"] is network["c"]
+
+
+def test_layout_and_refusals_are_those_of_the_convolution() -> None:
+    convolution = SmallMapConv2d(3, 4, 3)
+    x = torch.rand(2, 3, 4, 4)
+    assert convolution(x).is_contiguous()
+    assert convolution(x.to(memory_format=torch.channels_last)).is_contiguous(memory_format=torch.channels_last)
+    for sides in ((1, 1), (2, 4)):
+        with pytest.raises(RuntimeError, match="Kernel size can't be greater than actual input size"):
+            convolution(torch.rand(2, 3, *sides))

@@ -4,7 +4,6 @@ import io
 import warnings
 
 import numpy as np
-import onnxruntime
 import pytest
 import torch
 from torch import nn
@@ -57,6 +56,7 @@ class TestEveryCombination:
 @pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize("size", [(32, 24), (32, 24, 16)], ids=["image", "volume"])
 def test_onnx_predicts_the_same(head: str, size: tuple[int, ...]) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
     network = LandmarkRegressor("lenet", K, 1, size, head, normalize_input=True).eval()
     for parameter in network.head.parameters():
         nn.init.normal_(parameter, std=0.1)

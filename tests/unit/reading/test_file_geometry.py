@@ -1,5 +1,6 @@
 from typing import Any
 
+import monai
 import pytest
 import torch
 from monai.data import DataLoader, Dataset, MetaTensor
@@ -47,6 +48,7 @@ def test_identity_of_the_instance_is_kept_and_all_formats_collate() -> None:
     assert not {"mode", "extra"} & set(map(str, batch.meta))
 
 
+@pytest.mark.skipif(monai.__version__ < "1.6.1", reason="before, lazy transforms left affines of one shape")
 def test_what_lazy_transforms_left_collates_whether_they_interpolated_or_not() -> None:
     steps = [Flipd("image", 0), Rotated("image", 0.3, mode="bilinear")]
     left = [Compose([step], lazy=True)({"image": image((0.2, 0.4))}) for step in steps]
