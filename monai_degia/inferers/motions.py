@@ -115,6 +115,6 @@ class Motions:
 
 @contextmanager
 def _unaware(device: torch.device) -> Iterator[None]:
-    """What is kept for later calls must not depend on the mode of the first: its precision, or that it had no gradient."""
+    """What is kept for later calls must not depend on the mode of the first: its precision, its lack of gradients."""
     with torch.inference_mode(False), torch.autocast(device.type, enabled=False):
         yield
