@@ -4,12 +4,13 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.testing import assert_close
 
 from monai_degia.inferers.motions import Motions
 from monai_degia.inferers.self_consistent import SelfConsistentInferer
 from monai_degia.metrics.errors import nme
+from monai_degia.networks.regressor import LandmarkRegressor
 
 SIDES = (48, 40)
 
@@ -224,6 +225,18 @@ def test_what_speaks_for_the_other_side_is_told_and_changes_nothing(options: dic
     assert torch.equal(found.disagreement, plain.disagreement) and found.other_side is not None
     assert found.other_side[::2].min() > 0.9 > 0.1 > found.other_side[1::2].max(), "hands of the other side stand out"
     assert_close(inferer.other_side(images, reads_right_hands), found.other_side)
+
+
+def test_mirrored_copies_beside_the_others_are_those_of_the_mirror_image() -> None:
+    torch.manual_seed(0)
+    network = LandmarkRegressor("lenet", 4, 1, (32, 32)).eval()
+    for parameter in network.head.parameters():
+        nn.init.normal_(parameter, std=0.5)
+    images = torch.rand(3, 1, 32, 32)
+    inferer = SelfConsistentInferer(num_views=8, sharpness=1.0)
+    together = inferer.predict(images, network, judge_side=True).other_side
+    assert together is not None and together.std() > 1e-3, "vacuous"
+    assert_close(together, inferer.other_side(images, network), atol=1e-4, rtol=0)
 
 
 def test_the_other_side_is_the_one_that_was_not_believed() -> None:
