@@ -30,7 +30,8 @@ from monai_degia.io.files import whole_file
 
 __all__ = ["MODALITIES", "render_hand", "write_synthetic_dataset"]
 
-_FORMAT = 1  # raise it whenever the same parameters no longer give the same files
+# Raise one whenever the same parameters no longer give the same files.
+_FORMATS = {"studio": 1, "anywhere": 2}
 _RECORD = "synthetic.json"
 _LANDMARKS = "landmarks.csv"
 _OURS = re.compile(r"hand_\d{5,}\.png")
@@ -84,7 +85,7 @@ def write_synthetic_dataset(
         raise UserError(f"faded hands are photographs, modality is {modality!r}.")
     photographs = _photographs(background_dir, modality, setting)
     folder = Path(folder).expanduser()
-    wanted = {"format": _FORMAT, "modality": modality, "count": count, "image_size": image_size, "seed": seed}
+    wanted = {"format": _FORMATS[setting], "modality": modality, "count": count, "image_size": image_size, "seed": seed}
     if setting != "studio":
         wanted |= {"setting": setting, "background_dir": None if background_dir is None else str(background_dir)}
     if faded:

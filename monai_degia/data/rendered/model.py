@@ -128,9 +128,16 @@ def sample_shape(rng: np.random.Generator) -> HandShape:
     )
 
 
-def sample_pose(rng: np.random.Generator) -> HandPose:
-    """Draw a pose: open hand (half of all), single fingers folded as in counting, relaxed hand, or closed fist."""
-    kind = rng.choice(["open", "counting", "relaxed", "fist"], p=[0.5, 0.25, 0.15, 0.1])
+def sample_pose(rng: np.random.Generator, shares: tuple[float, ...] = (0.5, 0.25, 0.15, 0.1, 0.0)) -> HandPose:
+    """Draw a pose.
+
+    Args:
+        rng: source of the draws.
+        shares: how often the hand is open, folds single fingers as in counting, is relaxed, is a fist, or bends each
+            finger by an amount of its own; they add up to 1.
+
+    """
+    kind = rng.choice(["open", "counting", "relaxed", "fist", "bent"], p=shares)
     straight = np.column_stack([rng.normal(4, 7, 5), np.abs(rng.normal(6, 6, 5)), np.abs(rng.normal(4, 4, 5))])
     folded = np.column_stack([rng.uniform(60, 88, 5), rng.uniform(85, 105, 5), rng.uniform(40, 65, 5)])
     share = {
@@ -138,6 +145,7 @@ def sample_pose(rng: np.random.Generator) -> HandPose:
         "counting": rng.integers(0, 2, 5).astype(float),
         "relaxed": rng.uniform(0.1, 0.8) + rng.normal(0, 0.06, 5),
         "fist": np.ones(5),
+        "bent": rng.uniform(-0.2, 1.1, 5) if kind == "bent" else np.zeros(5),
     }[str(kind)].clip(0, 1)
     flexion = straight + share[:, None] * (folded - straight)
     spread = rng.uniform(0.4, 1.6) if kind == "open" else rng.uniform(0.3, 1.2)

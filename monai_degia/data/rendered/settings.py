@@ -15,7 +15,9 @@ __all__ = ["SETTINGS", "check_setting", "sample_child", "sample_flat_hand", "sam
 #: adults and children, in any pose, place and size, with sleeves, watches and all kinds of backgrounds.
 SETTINGS = ("studio", "anywhere")
 _CHILDREN = 0.4  # shares of the hands that are seen anywhere
-_FLAT = 0.6
+_FLAT = 0.45
+_POSES = (0.15, 0.35, 0.15, 0.15, 0.2)  # open, counting, relaxed, fist, each finger bent by itself
+_TILTS = (0.0, 18.0, 45.0)  # mean, standard deviation and limit of the tilts of hands that are not flat, degrees
 _LARGEST_FIELD = 2.6  # lengths of the hand
 
 
@@ -44,8 +46,12 @@ def sample_child(rng: np.random.Generator) -> HandShape:
 
 
 def sample_pose_anywhere(rng: np.random.Generator) -> HandPose:
-    """Draw a pose, seen from the palm or, as often, from the back; more than half of the hands are flat."""
-    pose = sample_flat_hand(rng) if rng.random() < _FLAT else sample_pose(rng)
+    """Draw a flat hand, or one that bends or folds fingers and turns away; half of them are seen from the back."""
+    if rng.random() < _FLAT:
+        pose = sample_flat_hand(rng)
+    else:
+        tilts = (np.deg2rad(bounded(rng, *_TILTS)), np.deg2rad(bounded(rng, *_TILTS)))
+        pose = replace(sample_pose(rng, _POSES), tilt=tilts)
     about_x, about_y = pose.tilt
     return replace(pose, tilt=(about_x, about_y + np.pi)) if rng.random() < 0.5 else pose
 
