@@ -12,6 +12,7 @@ from monai_degia.ascent.parametrization import (
 )
 from monai_degia.ascent.starts import PARAMETRIZATIONS
 from monai_degia.ascent.warp import WarpParametrization
+from monai_degia.augment.background import RandBackgroundd
 from monai_degia.augment.convolution import random_convolution
 from monai_degia.augment.geometry import RandGeometryd
 from monai_degia.augment.prolongation import RandProlongation
@@ -270,6 +271,7 @@ __all__ = [
     "PrepareAugmentedBatch",
     "PrepareClassBatch",
     "PrepareLandmarkBatch",
+    "RandBackgroundd",
     "RandConv",
     "RandConvd",
     "RandFlipLandmarksd",

@@ -112,6 +112,13 @@ def _rand_smooth_warp(sample: Sample) -> Results:
     return views
 
 
+@shows("RandBackgroundd", start=partial(hand, seed=2))
+def _rand_background(sample: Sample) -> Results:
+    replace = md.RandBackgroundd("image", prob=1.0).set_random_state(0)
+    views = [replace(sample) for _ in range(5)]
+    return views
+
+
 @shows("RandConv", "RandConvd", "random_convolution")
 def _rand_conv(sample: Sample) -> Results:
     convolve = md.RandConvd("image").set_random_state(1)

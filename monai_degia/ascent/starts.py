@@ -15,8 +15,8 @@ from monai_degia.ascent.parametrization import (
     ReflectedParametrization,
     reflect,
 )
-from monai_degia.ascent.textures import random_grounds
 from monai_degia.ascent.warp import WarpParametrization
+from monai_degia.augment.textures import random_grounds
 from monai_degia.errors import UserError, did_you_mean
 from monai_degia.flows.flow_prior import FlowPrior
 from monai_degia.io.dotted import from_dotted_name

@@ -8,6 +8,7 @@ import torch
 from monai.data import DataLoader, Dataset
 from monai.transforms import Compose, DeleteItemsd, Resized
 
+from monai_degia.augment.background import RandBackgroundd
 from monai_degia.augment.warp import RandPoseWarpd, RandSmoothWarpd
 from monai_degia.data.lists.datalist import load_datalist
 from monai_degia.data.lists.splits import merge_datalists, split_datalist
@@ -20,6 +21,7 @@ from monai_degia.reading.landmarks import (
     landmarks_to_original,
 )
 from monai_degia.reading.modality import MatchChannelsd, ScaleModalityd
+from monai_degia.reading.preprocessing import LandmarkPreprocessing
 
 DATA = Path(os.environ.get("MONAI_DEGIA_DATA", Path(__file__).parents[2].parent / "shared" / "data"))
 SETS: dict[str, tuple[int, dict[str, Any]]] = {
@@ -101,3 +103,22 @@ def test_depth_hand_is_bright_on_black() -> None:
         x, y = d["landmarks"].round().astype(int).clip(0, 127).T
         assert d["image"][0, 0, 0] == 0 and d["image"].max() == 1
         assert (d["image"][0, x, y] > 0.15).float().mean() > 0.7
+
+
+PLAIN = {"rps_freeman": (0.8, 1.0), "fingercount": (0.5, 1.0), "rf_hands": (0.0, 0.4)}
+
+
+@pytest.mark.parametrize("source", PLAIN)
+def test_photographs_on_plain_grounds_get_others_and_keep_their_hands(source: str) -> None:
+    items = load_datalist(DATA / "hand_rgb_more" / "landmarks.csv", where={"source": source})[:120:4]
+    preprocessing = LandmarkPreprocessing((64, 64), 3, "hand21")
+    samples = [preprocessing(item) for item in items]
+    change = RandBackgroundd("image", prob=1.0).set_random_state(0)
+    differences = [(change(sample)["image"] - sample["image"]).as_tensor().abs().amax(0) for sample in samples]
+    least, most = PLAIN[source]
+    assert least <= torch.stack([difference.max() > 0 for difference in differences]).float().mean() <= most
+    at_joints = []
+    for difference, sample in zip(differences, samples, strict=True):
+        x, y = torch.as_tensor(sample["landmarks"]).round().long().clamp(0, 63).T
+        at_joints.append(difference[x, y].mean())
+    assert torch.stack(at_joints).mean() < 0.06

@@ -12,9 +12,9 @@ from monai_degia.ascent.appearance import AppearanceParametrization, random_appe
 from monai_degia.ascent.gradient_ascent import gradient_ascent
 from monai_degia.ascent.parametrization import LatentParametrization
 from monai_degia.ascent.starts import PARAMETRIZATIONS
-from monai_degia.ascent.textures import random_grounds
 from monai_degia.augment.resampling import follow_fields, warp_images
 from monai_degia.augment.splines import grow_grids
+from monai_degia.augment.textures import random_grounds
 from monai_degia.flows.flow_prior import FlowPrior
 from monai_degia.losses.objective import AscentObjective
 from monai_degia.losses.per_sample import PerSampleLoss

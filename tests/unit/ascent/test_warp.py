@@ -11,8 +11,8 @@ from monai_degia.ascent.adversarial import AdversarialAscent
 from monai_degia.ascent.gradient_ascent import gradient_ascent
 from monai_degia.ascent.one_of import OneOfAscents
 from monai_degia.ascent.starts import PARAMETRIZATIONS
-from monai_degia.ascent.textures import random_grounds
 from monai_degia.ascent.warp import WarpParametrization
+from monai_degia.augment.textures import random_grounds
 from monai_degia.losses.classification import cross_entropy
 from monai_degia.losses.objective import AscentObjective
 
