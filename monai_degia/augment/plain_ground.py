@@ -11,8 +11,10 @@ __all__ = ["separate_ground"]
 _DEGREE = 3  # of the polynomial that the light follows
 _ROUNDS = 5
 _STEP = 5
+_GRID = 64
 _OBJECT = 0.18  # flesh around the landmarks, as a share of the longer side of their box
 _NEAR, _FAR = (2.0, 0.03), (5.0, 0.09)  # multiples of the spread, and levels: all ground, and none of it
+_MIXED = 0.015  # how far beside the line between ground and object a mixture of the two may lie
 _PLAIN = 0.04  # spread above which a background is not plain
 _SEEN = 0.65  # least share of what lies around the object that must be ground
 _LOST = 0.1  # greatest share of ground at the landmarks
@@ -21,16 +23,18 @@ _LOST = 0.1  # greatest share of ground at the landmarks
 def separate_ground(images: Tensor, points: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
     """Tell a plain background from what is before it.
 
-    A polynomial of third degree is fitted to each channel by least squares that forget what does not follow it, first
-    to what is far from the landmarks, or to the image's border. What differs from it in colour is object.
+    A polynomial of third degree is fitted to each channel, to what is far from the landmarks or, without any, to the
+    image's border, by least squares that forget what does not follow it. What differs from it in colour is object.
 
     Args:
-        images: shape (B, C, X, Y), values in [0, 1].
+        images: shape (B, C, X, Y), values in about [0, 1].
         points: landmarks on the object, shape (B, K, 2), pixels; NaN where one is missing.
 
     Returns:
         The background as if nothing stood before it, shape (B, C, X, Y); how much of each pixel is background, in
-        [0, 1], shape (B, 1, X, Y); and which images have a plain background around an object, shape (B,), bool.
+        [0, 1], shape (B, 1, X, Y); and which images have a plain background, shape (B,), bool. With landmarks, no image
+        is among them that shows none of its landmarks, or more than a tenth of whose landmarks would be background. An
+        image with NaN or infinite values is not among them; its other results mean nothing.
 
     """
     shape = list(images.shape[2:])
@@ -38,23 +42,34 @@ def separate_ground(images: Tensor, points: Tensor | None = None) -> tuple[Tenso
     border = _border(shape).to(values).expand(len(images), -1)
     around = border if points is None else _around(points.float(), shape)
     fit, spread = _fitted(values, basis, around)
-    distance = (values - fit).square().mean(1).sqrt()
+    away = values - fit
+    distance = away.square().mean(1).sqrt()
     low, high = (factor * spread[:, None] + level for factor, level in (_NEAR, _FAR))
     rise = ((distance - low) / (high - low)).clamp(0, 1)
     share = 1 - rise * rise * (3 - 2 * rise)
     seen = (share * around).sum(1) / around.sum(1).clamp_min(1)
+    share = _at_edges(share.unflatten(1, shape), away.unflatten(2, shape), spread)
     plain = (spread < _PLAIN) & (seen > _SEEN)
     if points is not None:
-        plain &= _at(share, points, shape) < _LOST
-    matte = _at_edges(share.unflatten(1, shape), distance.unflatten(1, shape))
-    return fit.unflatten(2, shape).to(images), matte[:, None].to(images), plain
+        # Where no landmark is seen, nothing tells the object from the ground.
+        plain &= _at(share.flatten(1), points.float(), shape).nan_to_num(1.0) < _LOST
+    return fit.unflatten(2, shape).to(images), share[:, None].to(images), plain
 
 
-def _at_edges(share: Tensor, distance: Tensor) -> Tensor:
-    """Shares (B, X, Y), at an object's edge by how far a pixel is on the way from ground to object in colour."""
-    object_near = functional.max_pool2d(distance[:, None], 5, 1, 2)[:, 0]
+def _at_edges(share: Tensor, away: Tensor, spread: Tensor) -> Tensor:
+    """Raise the shares (B, X, Y) of pixels that mix ground and object: by how far they are on the way between the two.
+
+    The object is the colour near by that is farthest from the ground. What does not lie on the line to it, such as a
+    bright finger beside its own dark shade, is no mixture.
+    """
+    distance = away.square().mean(1, keepdim=True).sqrt()
+    farthest = functional.max_pool2d(distance, 5, 1, 2, return_indices=True)[1].flatten(2)
+    towards = away.flatten(2).gather(2, farthest.expand(-1, away.shape[1], -1)).view_as(away)
+    way = ((away * towards).sum(1) / towards.square().sum(1).clamp_min(1e-9)).clamp(0, 1)
+    beside = (away - way[:, None] * towards).square().mean(1).sqrt()
+    mixed = (1 - (beside - spread[:, None, None]) / _MIXED).clamp(0, 1)
     ground_near = functional.max_pool2d(share[:, None], 3, 1, 1)[:, 0]
-    return torch.where(ground_near > 0.5, share.maximum(1 - distance / object_near.clamp_min(1e-6)), share)
+    return torch.where(ground_near > 0.5, share.maximum(mixed * (1 - way)), share)
 
 
 def _polynomials(shape: list[int]) -> Tensor:
@@ -81,17 +96,18 @@ def _fitted(values: Tensor, basis: Tensor, around: Tensor) -> tuple[Tensor, Tens
 
 
 def _around(points: Tensor, shape: list[int]) -> Tensor:
-    """1 for pixels that are far from all landmarks and from the lines between neighbours, shape (B, N)."""
-    known = points.isfinite().all(-1)
-    filled = torch.where(known[..., None], points, torch.zeros(()).to(points))
-    infinite = torch.where(known, 0.0, float("inf"))
-    low = torch.where(known[..., None], points, float("inf")).amin(1)
-    high = torch.where(known[..., None], points, -float("inf")).amax(1)
+    """1 for pixels that are far from all landmarks, shape (B, N)."""
+    known = points.isfinite().all(-1, keepdim=True)
+    low, high = points.where(known, torch.inf).amin(1), points.where(known, -torch.inf).amax(1)
     size = (high - low).amax(1).nan_to_num(0, 0, 0)
-    x, y = torch.meshgrid(*(torch.arange(side, dtype=points.dtype) for side in shape), indexing="ij")
-    pixels = torch.stack([x.flatten(), y.flatten()], -1).to(points)
-    distance = (torch.cdist(pixels.expand(len(points), -1, -1), filled) + infinite[:, None]).amin(-1)
-    return (distance > _OBJECT * size[:, None]).float()
+    # A coarse grid will do: the margin is many pixels wide where there are many.
+    steps = [max(1, side // _GRID) for side in shape]
+    axes = [torch.arange(0, side, step) for side, step in zip(shape, steps, strict=True)]
+    grid = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1).to(points)
+    away = torch.cdist(grid.flatten(0, 1).expand(len(points), -1, -1), points.where(known, 0.0))
+    far = away.where(known[:, None, :, 0], torch.inf).amin(-1) > _OBJECT * size[:, None]
+    far = far.float().view(-1, 1, *grid.shape[:2])
+    return functional.interpolate(far, size=shape, mode="nearest").flatten(1)
 
 
 def _border(shape: list[int]) -> Tensor:
@@ -108,9 +124,9 @@ def _median(distance: Tensor, around: Tensor) -> Tensor:
 
 
 def _at(share: Tensor, points: Tensor, shape: list[int]) -> Tensor:
-    """Mean share of ground at the landmarks of each image, shape (B,)."""
+    """Mean share of ground at the landmarks that each image shows, shape (B,); NaN where it shows none."""
     last = torch.tensor(shape).to(points) - 1
-    known = points.isfinite().all(-1) & (points >= 0).all(-1) & (points <= last).all(-1)
+    shown = points.isfinite().all(-1) & (points >= 0).all(-1) & (points <= last).all(-1)
     nearest = points.nan_to_num(0).round().clamp_min(0).minimum(last).long()
     found = share.gather(1, nearest[..., 0] * shape[1] + nearest[..., 1])
-    return (found * known).sum(1) / known.sum(1).clamp_min(1)
+    return (found * shown).sum(1) / shown.sum(1)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from monai_degia.augment.textures import random_grounds
 
@@ -13,11 +15,14 @@ __all__ = ["random_scenery"]
 
 _EMPTY = 0.4  # share of scenes without things
 _MOST = 8
+_DRAWN = 128  # pixels
 _SMALLEST, _LARGEST = 0.05, 0.8  # half axes of things, half sides of the image
 
 
 def random_scenery(image: Tensor, generator: torch.Generator | None = None) -> Tensor:
     """A level, noise of any grain, and as a rule some boxes and discs, whose edges are no object's.
+
+    Scenes of more than 128 pixels a side are enlarged ones.
 
     Args:
         image: what the scene is for, shape (C, X, Y).
@@ -27,12 +32,17 @@ def random_scenery(image: Tensor, generator: torch.Generator | None = None) -> T
         A scene of the image's shape, values in [0, 1].
 
     """
+    longest = max(image.shape[1:])
+    if longest > _DRAWN:
+        size = [max(1, side * _DRAWN // longest) for side in image.shape[1:]]
+        small = random_scenery(image.new_zeros(len(image), *size), generator)
+        return functional.interpolate(small[None], size=image.shape[1:], mode="bilinear", align_corners=False)[0]
     level, saturation = torch.rand(2, generator=generator).to(image)
     scene = level + _muted(random_grounds(image[None], generator)[0], saturation)
     if torch.rand(1, generator=generator) < _EMPTY:
         return scene.clamp(0, 1)
     count = int(torch.randint(2, _MOST + 1, (1,), generator=generator))
-    inside = _shapes(count, tuple(image.shape[1:]), generator).to(image)
+    inside = _shapes(count, image.shape[1:], generator).to(image)
     tint = torch.rand(count, 1, generator=generator) + 0.1 * torch.randn(count, len(image), generator=generator)
     grain = scene - scene.mean((1, 2), keepdim=True)
     for shape, colour in zip(inside, tint.to(image), strict=True):
@@ -45,7 +55,7 @@ def _muted(field: Tensor, saturation: Tensor) -> Tensor:
     return field.mean(0, keepdim=True).lerp(field, saturation)
 
 
-def _shapes(count: int, shape: tuple[int, int], generator: torch.Generator | None) -> Tensor:
+def _shapes(count: int, shape: Sequence[int], generator: torch.Generator | None) -> Tensor:
     """Boxes and ellipses, 1 inside and 0 outside, shape (count, X, Y)."""
     draws = torch.rand(count, 6, 1, 1, generator=generator).unbind(1)
     angle, cx, cy = math.pi * draws[0], 2.2 * draws[1] - 1.1, 2.2 * draws[2] - 1.1

@@ -1,4 +1,4 @@
-"""Random coloured grounds of every grain: where an ascent over reflected pixels may start from."""
+"""Random coloured grounds of every grain: what an ascent over reflected pixels starts from, and scenes are made of."""
 
 from __future__ import annotations
 

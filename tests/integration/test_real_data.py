@@ -121,4 +121,5 @@ def test_photographs_on_plain_grounds_get_others_and_keep_their_hands(source: st
     for difference, sample in zip(differences, samples, strict=True):
         x, y = torch.as_tensor(sample["landmarks"]).round().long().clamp(0, 63).T
         at_joints.append(difference[x, y].mean())
-    assert torch.stack(at_joints).mean() < 0.06
+    # Not the mean over images: a few hands that shine through would drown in it.
+    assert torch.stack(at_joints).quantile(0.9) < 0.15

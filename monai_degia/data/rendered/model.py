@@ -134,7 +134,7 @@ def sample_pose(rng: np.random.Generator, shares: tuple[float, ...] = (0.5, 0.25
     Args:
         rng: source of the draws.
         shares: how often the hand is open, folds single fingers as in counting, is relaxed, is a fist, or bends each
-            finger by an amount of its own; they add up to 1.
+            finger by an amount of its own: five shares that add up to 1.
 
     """
     kind = rng.choice(["open", "counting", "relaxed", "fist", "bent"], p=shares)

@@ -46,7 +46,7 @@ def sample_child(rng: np.random.Generator) -> HandShape:
 
 
 def sample_pose_anywhere(rng: np.random.Generator) -> HandPose:
-    """Draw a flat hand, or one that bends or folds fingers and turns away; half of them are seen from the back."""
+    """Draw a flat hand, or one in any pose that turns away, most with folded or bent fingers; half show the back."""
     if rng.random() < _FLAT:
         pose = sample_flat_hand(rng)
     else:
