@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from monai.config import KeysCollection
-from monai.transforms import MapTransform, RandomizableTransform
 from monai.utils import convert_to_dst_type, convert_to_tensor
 from torch import Tensor
 
+from monai_degia.augment.drawn import RandDrawnd
 from monai_degia.augment.plain_ground import separate_ground
 from monai_degia.augment.scenery import random_scenery
 from monai_degia.errors import UserError
@@ -21,7 +20,7 @@ __all__ = ["RandBackgroundd"]
 _SEEDS = 2**31
 
 
-class RandBackgroundd(RandomizableTransform, MapTransform):
+class RandBackgroundd(RandDrawnd):
     """Put a random scene behind what was photographed on a plain background, such as a wall, a table or a green screen.
 
     Photographs that are easy to label are often taken so, and a network that sees no other takes every edge for the
@@ -57,15 +56,7 @@ class RandBackgroundd(RandomizableTransform, MapTransform):
     ) -> None:
         if not 0 <= prob <= 1:
             raise UserError(f"prob must lie in [0, 1], got {prob}.")
-        MapTransform.__init__(self, keys, allow_missing_keys)
-        RandomizableTransform.__init__(self, prob)
-        self.landmark_keys = (landmark_keys,) if isinstance(landmark_keys, str) else tuple(landmark_keys)
-        self.draws = np.zeros(self.num_draws)
-
-    def randomize(self, data: Any = None) -> None:
-        """Draw the random numbers of one sample."""
-        self.draws = self.R.uniform(size=self.num_draws)
-        self._do_transform = bool(self.draws[0] < self.prob)
+        super().__init__(keys, landmark_keys, prob, allow_missing_keys)
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Draw, then replace the background or not."""

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from monai.config import KeysCollection
-from monai.transforms import MapTransform, RandomizableTransform
 from monai.utils import convert_to_dst_type, convert_to_tensor
 from torch import Tensor
 
+from monai_degia.augment.drawn import RandDrawnd
 from monai_degia.augment.prolongation import RandProlongation
 from monai_degia.augment.random_affine import AffineRanges
 from monai_degia.augment.resampling import follow_fields, image_size, pixel_grid, sample_images
@@ -20,7 +19,7 @@ from monai_degia.augment.warp import RandWarpd
 __all__ = ["RandGeometryd"]
 
 
-class RandGeometryd(RandomizableTransform, MapTransform):
+class RandGeometryd(RandDrawnd):
     """An affine map, then warps, as a chain of transforms would do them, but with one interpolation.
 
     The chain interpolates once a transform, which blurs. On a batch at once (:meth:`apply_batch`, which
@@ -67,20 +66,12 @@ class RandGeometryd(RandomizableTransform, MapTransform):
         prolongation: RandProlongation | None = None,
         allow_missing_keys: bool = False,
     ) -> None:
-        MapTransform.__init__(self, keys, allow_missing_keys)
-        RandomizableTransform.__init__(self, prob)
-        self.landmark_keys = (landmark_keys,) if isinstance(landmark_keys, str) else tuple(landmark_keys)
+        super().__init__(keys, landmark_keys, prob, allow_missing_keys)
         self.affine = AffineRanges(rotate_range, shear_range, translate_range, scale_range, zoom_range)
         self.warps, self.padding_mode, self.prolongation = list(warps), padding_mode, prolongation
         self._widths = [1, self.affine.num_draws, *(warp.num_draws for warp in self.warps)]
         self._widths += [prolongation.num_draws] if prolongation else []
         self.num_draws = sum(self._widths)
-        self.draws = np.zeros(0)
-
-    def randomize(self, data: Any = None) -> None:
-        """Draw the random numbers of one sample."""
-        self.draws = self.R.uniform(size=self.num_draws)
-        self._do_transform = bool(self.draws[0] < self.prob)
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Draw, then move images and landmarks of one sample."""

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import torch
 from monai.config import KeysCollection
-from monai.transforms import MapTransform, RandomizableTransform
 from monai.utils import convert_to_dst_type, convert_to_tensor
 from torch import Tensor
 
 from monai_degia.augment.bone_pose import BonePose, bounded_fields
+from monai_degia.augment.drawn import RandDrawnd
 from monai_degia.augment.resampling import PADDING_MODES, follow_fields, image_size, warp_images
 from monai_degia.data.lists.landmark_sets import Landmarks
 from monai_degia.errors import UserError
@@ -20,16 +20,8 @@ from monai_degia.errors import UserError
 __all__ = ["RandPoseWarpd", "RandSmoothWarpd", "RandWarpd"]
 
 
-class RandWarpd(RandomizableTransform, MapTransform):
-    """Draws a displacement field and applies it to images and their landmarks, in pixels of the image.
-
-    Attributes:
-        num_draws: random numbers that a sample takes; the first decides whether it is warped.
-        draws: those of the last call, numbers in [0, 1).
-
-    """
-
-    num_draws: int
+class RandWarpd(RandDrawnd):
+    """Draws a displacement field and applies it to images and their landmarks, in pixels of the image."""
 
     def __init__(
         self,
@@ -39,13 +31,10 @@ class RandWarpd(RandomizableTransform, MapTransform):
         padding_mode: str,
         allow_missing_keys: bool,
     ) -> None:
-        MapTransform.__init__(self, keys, allow_missing_keys)
-        RandomizableTransform.__init__(self, prob)
-        self.landmark_keys = (landmark_keys,) if isinstance(landmark_keys, str) else tuple(landmark_keys)
+        super().__init__(keys, landmark_keys, prob, allow_missing_keys)
         if padding_mode not in PADDING_MODES:
             raise UserError(f"padding_mode must be border, zeros or reflection, got {padding_mode!r}.")
         self.padding_mode = padding_mode
-        self.draws = np.zeros(0)
 
     def fields(self, draws: Tensor, shape: Sequence[int], points: Tensor | None) -> Tensor:
         """What random numbers stand for, whether they say to warp or not.
@@ -64,11 +53,6 @@ class RandWarpd(RandomizableTransform, MapTransform):
     def chosen(self, draws: Tensor) -> Tensor:
         """The numbers of the samples of a batch to be warped, from draws (B, num_draws)."""
         return (draws[:, 0] < self.prob).nonzero()[:, 0]
-
-    def randomize(self, data: Any = None) -> None:
-        """Draw the random numbers of one sample."""
-        self.draws = self.R.uniform(size=self.num_draws)
-        self._do_transform = bool(self.draws[0] < self.prob)
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Draw, then warp or not."""
