@@ -51,7 +51,8 @@ def test_a_plain_loop_finds_centres_in_domains_it_never_saw(run: Run) -> None:
 @pytest.mark.docs
 def test_a_segmentation_survives_inverted_volumes_with_overlays(run: Run, write_volumes: Any, tmp_path: Path) -> None:
     """Balls that are bright in training and dark where the network is judged."""
-    write_volumes(tmp_path / "data", side=32, train=8)
+    # With eight volumes the source was still being learned, and how far depended on the processor.
+    write_volumes(tmp_path / "data", side=32, train=24)
     methods = ("plain", "degia with random convolution")
     options = ("--seeds", "0", "--only", *methods, "--max_epochs", "6")
     run("segmentation/compare.py", str(tmp_path / "data"), str(tmp_path / "results"), *options)
@@ -60,11 +61,10 @@ def test_a_segmentation_survives_inverted_volumes_with_overlays(run: Run, write_
         {name: mean(dice.values()) for name, dice in result["figures"].items()}
         for result in sorted(results, key=lambda result: result["method"])
     )
-    # Six epochs on eight volumes end elsewhere on another processor, by up to 0.12 of Dice below plain training.
-    assert min(plain["source_heldout"], both["source_heldout"]) > 0.5
-    assert both["unseen_D"] > plain["unseen_D"] + 0.1
+    assert plain["source_heldout"] > 0.5 and both["source_heldout"] > plain["source_heldout"] - 0.1
+    assert both["unseen_D"] > plain["unseen_D"] + 0.3
     generated = tmp_path / "results" / "degia_with_random_convolution_seed=0" / "generated"
-    assert int.from_bytes((generated / "count.i64").read_bytes(), "little") == 2 * 8
+    assert int.from_bytes((generated / "count.i64").read_bytes(), "little") == 2 * 24
 
 
 @pytest.mark.docs
