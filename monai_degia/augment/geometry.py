@@ -15,6 +15,7 @@ from monai_degia.augment.prolongation import RandProlongation
 from monai_degia.augment.random_affine import AffineRanges
 from monai_degia.augment.resampling import follow_fields, image_size, pixel_grid, sample_images
 from monai_degia.augment.warp import RandWarpd
+from monai_degia.errors import UserError
 
 __all__ = ["RandGeometryd"]
 
@@ -40,6 +41,8 @@ class RandGeometryd(RandDrawnd):
         warps: applied in this order after the affine map; their keys and padding have no effect here.
         padding_mode: ``border``, ``zeros`` or ``reflection`` beyond the edge.
         prolongation: draws how what the edge cuts off goes on; default: as ``padding_mode`` says.
+        flip_prob: probability of reversing x before anything else, whatever ``prob``; landmarks keep their names. For
+            objects with a left and a right one, of which a photograph may show either.
         allow_missing_keys: do not fail if a key is missing.
 
     Attributes:
@@ -47,7 +50,8 @@ class RandGeometryd(RandDrawnd):
         draws: those of the last sample, numbers in [0, 1).
 
     Raises:
-        ValueError: if a range is none, see :class:`AffineRanges`; on call, if images differ in size.
+        ValueError: if a range is none, see :class:`AffineRanges`, or ``flip_prob`` is out of range; on call, if images
+            differ in size.
 
     """
 
@@ -64,13 +68,19 @@ class RandGeometryd(RandDrawnd):
         warps: Sequence[RandWarpd] = (),
         padding_mode: str = "border",
         prolongation: RandProlongation | None = None,
+        flip_prob: float = 0.0,
         allow_missing_keys: bool = False,
     ) -> None:
+        if not 0 <= flip_prob <= 1:
+            raise UserError(f"flip_prob must lie in [0, 1], got {flip_prob}.")
         super().__init__(keys, landmark_keys, prob, allow_missing_keys)
         self.affine = AffineRanges(rotate_range, shear_range, translate_range, scale_range, zoom_range)
         self.warps, self.padding_mode, self.prolongation = list(warps), padding_mode, prolongation
         self._widths = [1, self.affine.num_draws, *(warp.num_draws for warp in self.warps)]
         self._widths += [prolongation.num_draws] if prolongation else []
+        # Behind all others, which it leaves as they are.
+        self.flip_prob = flip_prob
+        self._widths += [1] if flip_prob else []
         self.num_draws = sum(self._widths)
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
@@ -99,7 +109,8 @@ class RandGeometryd(RandDrawnd):
         points = {key: batch[key] for key in present}
         cut, first = next(iter(points.values()), None), next(iter(images.values()))
         affine, mapped, *parts = draws.split(self._widths, 1)
-        matrix, shift = (part.to(first) for part in self._maps(affine[:, 0], mapped, shape))
+        flip = parts.pop()[:, 0] < self.flip_prob if self.flip_prob else torch.zeros(len(draws), dtype=torch.bool)
+        matrix, shift = (part.to(first) for part in self._maps(affine[:, 0], mapped, flip, shape))
         back = torch.linalg.inv(matrix).mT
         points = {key: (value - shift[:, None]) @ back for key, value in points.items()}
         fields = []
@@ -118,11 +129,18 @@ class RandGeometryd(RandDrawnd):
         moved = {key: sample_images(image, grid, self.padding_mode) for key, image in images.items()}
         return {**batch, **moved, **points}
 
-    def _maps(self, affine: Tensor, draws: Tensor, shape: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """Matrices A and shifts b such that ``out[p] = image[A p + b]``, the identity where there is no affine map."""
+    def _maps(
+        self, affine: Tensor, draws: Tensor, flip: Tensor, shape: Sequence[int]
+    ) -> tuple[Tensor, Tensor]:
+        """Matrices A and shifts b such that ``out[p] = image[A p + b]``, the identity where nothing was drawn."""
         matrix, shift = self.affine.maps(draws, shape)
         drawn = affine < self.prob
-        return torch.where(drawn[:, None, None], matrix, torch.eye(2).to(matrix)), torch.where(drawn[:, None], shift, 0)
+        matrix = torch.where(drawn[:, None, None], matrix, torch.eye(2).to(matrix))
+        shift = torch.where(drawn[:, None], shift, 0)
+        # What is fetched from x of the flipped image lies at side - 1 - x of the image.
+        matrix[flip, 0] *= -1
+        shift[flip, 0] = shape[0] - 1 - shift[flip, 0]
+        return matrix, shift
 
     @staticmethod
     def _pull(like: Tensor, shape: Sequence[int], fields: Sequence[tuple[Tensor, Tensor]]) -> Tensor:

@@ -189,3 +189,38 @@ def test_a_sample_is_a_batch_of_one() -> None:
 def test_ranges_that_are_none_are_refused(ranges: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         RandGeometryd("image", **ranges)
+
+
+def test_a_flip_reverses_x_and_landmarks_stay_on_what_is_painted_on_them() -> None:
+    geometry = RandGeometryd("image", prob=0, flip_prob=1).set_random_state(0)
+    before = sample()
+    after = geometry(before)
+    assert_close(after["image"], before["image"].flip(1), atol=1e-5, rtol=0)
+    assert_close(after["landmarks"][:, 0], SIZE[0] - 1 - torch.as_tensor(before["landmarks"])[:, 0])
+    assert_close(after["landmarks"][:, 1], torch.as_tensor(before["landmarks"])[:, 1])
+
+
+def test_a_flip_comes_before_the_other_moves_and_leaves_their_draws_as_they_are() -> None:
+    plain = RandGeometryd("image", prob=1, warps=warps(), **RANGES)
+    flipping = RandGeometryd("image", prob=1, warps=warps(), flip_prob=0.5, **RANGES)
+    one = {key: torch.as_tensor(value)[None] for key, value in sample().items()}
+    flipped = {"image": one["image"].flip(2), "landmarks": one["landmarks"].clone()}
+    flipped["landmarks"][..., 0] = SIZE[0] - 1 - flipped["landmarks"][..., 0]
+    draws = torch.from_numpy(uniform_rows(0, 0, 1, plain.num_draws))
+    for last, same in ((0.49, flipped), (0.5, one)):
+        moved = flipping.apply_batch(one, torch.cat([draws, torch.full((1, 1), last).double()], 1))
+        wanted = plain.apply_batch(same, draws)
+        assert_close(moved["image"], wanted["image"], atol=1e-4, rtol=0)
+        assert_close(moved["landmarks"], wanted["landmarks"], atol=1e-3, rtol=0)
+
+
+def test_half_of_a_batch_is_flipped_at_one_half() -> None:
+    geometry = RandGeometryd("image", prob=0, flip_prob=0.5)
+    many = {"image": torch.zeros(400, 1, 4, 4), "landmarks": torch.zeros(400, 1, 2)}
+    moved = geometry.apply_batch(many, torch.from_numpy(uniform_rows(0, 0, 400, geometry.num_draws)))
+    assert 160 < int((moved["landmarks"][:, 0, 0] == 3).sum()) < 240
+
+
+def test_a_probability_of_flips_outside_its_range_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"flip_prob must lie in \[0, 1\], got 1.5"):
+        RandGeometryd("image", flip_prob=1.5)
