@@ -103,6 +103,7 @@ def _entries(options: argparse.Namespace) -> dict[str, Any]:
         entries["init_from"] = str(options.init_from.resolve())
         entries |= {"in_channels": described.in_channels, "image_size": list(described.image_size)}
         entries["network_def"] = {**described.network, **ours}
+        entries["both_sides"] = described.both_sides and landmark_set(entries["landmarks"]).sided
     return entries
 
 

@@ -23,7 +23,7 @@ from monai_degia.errors import UserError
 from monai_degia.flows.flow_prior import FlowPrior
 from monai_degia.io.files import whole_file
 from monai_degia.io.tensor_files import read_tensors
-from monai_degia.model.description import DESCRIPTION_FILE, ModelDescription
+from monai_degia.model.description import DESCRIPTION_FILE, ModelDescription, check_sides
 from monai_degia.results.keys import RunEvents
 
 __all__ = ["BestModelSaver", "RunCheckpoint", "check_finite"]
@@ -207,6 +207,10 @@ class BestModelSaver:
             than :class:`monai_degia.LandmarkRegressor`.
         in_channels: of the network's images; default: the network's attribute.
         image_size: (X, Y) of the network's images; default: the network's attribute.
+        both_sides: whether it is trained on left and right ones alike, for ``model.json``.
+
+    Raises:
+        ValueError: if ``both_sides`` is said of landmarks that have none.
 
     """
 
@@ -221,9 +225,17 @@ class BestModelSaver:
         config: Mapping[str, Any] | None = None,
         in_channels: int | None = None,
         image_size: Sequence[int] | None = None,
+        both_sides: bool = False,
     ) -> None:
+        if landmarks is not None:
+            check_sides(landmarks, both_sides)
         self.landmarks, self.name = landmarks, name
-        self.about: dict[str, Any] = {"config": config, "in_channels": in_channels, "image_size": image_size}
+        self.about: dict[str, Any] = {
+            "config": config,
+            "in_channels": in_channels,
+            "image_size": image_size,
+            "both_sides": both_sides,
+        }
         self.path, self.network, self.metric_cmp_fn = Path(path), network, metric_cmp_fn
         self.companions = dict(companions or {})
         self.best: float | None = None

@@ -61,7 +61,8 @@ class ScoresHandler:
             if self.one_look:
                 size = self.inferer.image_size or images.shape[2:]
                 output[DeGIAKeys.ONE_LOOK] = self.network(Frames.whole(images).cut(images, size))
-            if self.calibration is not None and DeGIAKeys.OTHER_SIDE not in output:
+            asks = self.calibration is not None and self.calibration.needs_other_side
+            if asks and DeGIAKeys.OTHER_SIDE not in output:
                 output[DeGIAKeys.OTHER_SIDE] = self._asked(engine).other_side(images, self.network)
         add_scores(output, images, self.flow, self.calibration, one_look=not refined)
 

@@ -21,6 +21,7 @@ __all__ = ["ErrorModel", "ScoreCalibration", "score_features"]
 #: A radius that holds a share p of the errors of mean 1, if both coordinates are normal and alike (Rayleigh).
 _MEAN = math.sqrt(math.pi / 2)
 _FEATURES = 5
+_SIDE = 3  # from here on, features that speak of the other side
 _NUMBERS = ("tolerance", "coverage", "label_error", "bits_mean", "bits_std", "largest_disagreement", "level")
 
 
@@ -106,6 +107,12 @@ class ScoreCalibration:
         other = [name for name in names if self.copies.get(name) != copies.get(name)]
         differing = ", ".join(f"{name} {self.copies.get(name)!r}, not {copies.get(name)!r}" for name in other)
         return differing
+
+    @property
+    def needs_other_side(self) -> bool:
+        """Whether it goes by how much speaks for the other side, :meth:`confidence`."""
+        models = [self.refined, *([self.one_look] if self.one_look else [])]
+        return any(any((*model.confidence[_SIDE:], *model.radius[_SIDE:])) for model in models)
 
     @property
     def knows_one_look(self) -> bool:
@@ -258,6 +265,6 @@ def score_features(disagreement: Tensor, other_side: Tensor | None = None) -> Te
 
 
 def _linear(weights: tuple[float, ...], disagreement: Tensor, other_side: Tensor | None) -> Tensor:
-    if other_side is None and any(weights[3:]):
+    if other_side is None and any(weights[_SIDE:]):
         raise UserError("This calibration also goes by how much speaks for the other side: pass other_side.")
     return score_features(disagreement, other_side) @ torch.tensor(weights).to(disagreement)

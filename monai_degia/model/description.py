@@ -43,6 +43,7 @@ class ModelDescription:
         weights: hash of the network's weights, :func:`monai_degia.networks.weights_hash.weights_hash`.
         flow: what the flow's weights do not tell: ``gamma`` and ``shift_scale`` of Eq. (8), and ``flow_spacing`` where
             it sees a coarser image; ``None`` without a flow.
+        both_sides: the network was trained on left and right ones alike, so that nobody needs to tell it which it is.
         format: version of the file's form.
 
     """
@@ -55,6 +56,7 @@ class ModelDescription:
     image_size: tuple[int, int]
     weights: str
     flow: dict[str, Any] | None = None
+    both_sides: bool = False
     format: int = field(default=_FORMAT)
 
     @classmethod
@@ -68,6 +70,7 @@ class ModelDescription:
         config: Mapping[str, Any] | None = None,
         in_channels: int | None = None,
         image_size: Sequence[int] | None = None,
+        both_sides: bool = False,
     ) -> ModelDescription | None:
         """Describe a network.
 
@@ -81,11 +84,16 @@ class ModelDescription:
                 a backbone of this package needs none.
             in_channels: default: the network's attribute.
             image_size: default: the network's attribute.
+            both_sides: see above.
 
         Returns:
             The description, ``None`` for a network that nobody could build again.
 
+        Raises:
+            ValueError: if ``both_sides`` is said of landmarks that have none.
+
         """
+        check_sides(landmarks, both_sides)
         if config is None and isinstance(network, LandmarkRegressor) and network.options is not None:
             given = {key: value for key, value in network.options.items() if value is not None}
             config = {"_target_": _OWN, **given}
@@ -103,6 +111,7 @@ class ModelDescription:
             image_size=(int(size[0]), int(size[1])),
             weights=weights,
             flow=None if flow is None else _untold(flow),
+            both_sides=both_sides,
         )
 
     def build(self) -> nn.Module:
@@ -176,6 +185,20 @@ class ModelDescription:
         except (ValueError, TypeError, AttributeError) as error:
             raise UserError(f"landmarks: {error}") from error
         return cls(**{**known, "landmarks": landmarks.to_config(), "image_size": tuple(known["image_size"])})
+
+
+def check_sides(landmarks: Landmarks, both_sides: bool) -> None:
+    """Refuse ``both_sides`` of landmarks that have none.
+
+    Raises:
+        ValueError: if it is said of such.
+
+    """
+    if both_sides and not landmark_set(landmarks).sided:
+        raise UserError(
+            "both_sides is for landmarks of which there is a left and a right set, sided: true. Mirroring others "
+            "exchanges names, as RandFlipLandmarksd does."
+        )
 
 
 def _untold(flow: FlowPrior) -> dict[str, Any]:

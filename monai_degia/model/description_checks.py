@@ -13,6 +13,7 @@ __all__ = ["check_entries"]
 _LARGEST_SIDE, _MOST_CHANNELS, _LARGEST = 16_384, 4_096, 1_000_000
 _DEEPEST = 8
 _FLOW = ("gamma", "shift_scale")
+_OPTIONAL = ("flow", "both_sides")
 
 
 def check_entries(content: Any, version: int) -> Mapping[str, Any]:
@@ -33,16 +34,18 @@ def check_entries(content: Any, version: int) -> Mapping[str, Any]:
         raise UserError("it is no JSON object.")
     if type(content.get("format")) is not int or content["format"] != version:
         raise UserError(f"its format is {content.get('format')!r:.40}, this version reads {version}.")
-    known = {**_ENTRIES, "landmarks": None, "flow": None, "format": None}
+    known = {**_ENTRIES, "landmarks": None, **dict.fromkeys(_OPTIONAL), "format": None}
     if unknown := sorted(set(content) - set(known)):
         hint = did_you_mean(unknown[0], known)
         raise UserError(f"it has unknown entries: {', '.join(unknown)[:200]}.{hint}")
-    if missing := [name for name in known if name not in content and name != "flow"]:
+    if missing := [name for name in known if name not in content and name not in _OPTIONAL]:
         raise UserError(f"it lacks {', '.join(missing)}.")
     for name, check in _ENTRIES.items():
         check(name, content[name])
     if content.get("flow") is not None:
         _check_flow(content["flow"])
+    if type(content.get("both_sides", False)) is not bool:
+        raise _refuse("both_sides", content["both_sides"], "true or false")
     return content
 
 

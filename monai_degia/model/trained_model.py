@@ -63,6 +63,7 @@ class TrainedModel:
             than :class:`monai_degia.LandmarkRegressor`.
         in_channels: of the network's images; default: the network's attribute.
         image_size: (X, Y) of the network's images; default: the network's attribute.
+        both_sides: the network was trained on left and right ones alike: nothing is mirrored that nobody asks for.
 
     Raises:
         ValueError: if the network has another number of landmarks, or an option is out of range.
@@ -85,6 +86,7 @@ class TrainedModel:
         config: Mapping[str, Any] | None = None,
         in_channels: int | None = None,
         image_size: Sequence[int] | None = None,
+        both_sides: bool = False,
     ) -> None:
         self.landmarks = landmark_set(landmarks)
         self.names = self.landmarks.names
@@ -103,7 +105,7 @@ class TrainedModel:
             )
         self.image_size, self.in_channels = [int(side) for side in size], int(channels)
         self.description = ModelDescription.of(
-            network, self.landmarks, flow, name, version, config, self.in_channels, self.image_size
+            network, self.landmarks, flow, name, version, config, self.in_channels, self.image_size, both_sides
         )
         self.name, self.version = name, version or (self.description.version if self.description else "unknown")
         self.refine, self.scores = refine, refine if scores is None else scores
@@ -113,6 +115,11 @@ class TrainedModel:
         dtype = native_bfloat16(self.device) if isinstance(autocast_dtype, str) else autocast_dtype
         if either_side and not self.landmarks.sided:
             raise UserError("either_side is for landmarks of which there is a left and a right set: sided: true.")
+        #: Whether images can show a side that the network was not trained on.
+        self.one_sided = self.landmarks.sided and not both_sides
+        if either_side and both_sides:
+            _logger.info("The network was trained on both sides: there is nothing to find, no image is mirrored.")
+            either_side = False
         self.refining = hand_inferer(self.image_size, num_views, either_side, dtype)
         self.one_look = SinglePassInferer(self.image_size, dtype)
         self.inferer: Inferer = self.refining if refine else self.one_look
@@ -169,6 +176,7 @@ class TrainedModel:
             config=described.network,
             in_channels=described.in_channels,
             image_size=described.image_size,
+            both_sides=described.both_sides,
             **options,
         )
 
@@ -223,7 +231,7 @@ class TrainedModel:
             **options: of :class:`LandmarkPreprocessing`, but for sizes and channels.
 
         """
-        if not self.landmarks.sided and options.get("mirror") == "auto":
+        if not self.one_sided and options.get("mirror") == "auto":
             options["mirror"] = False
         return LandmarkPreprocessing(self.picture_size, self.in_channels, network_size=self.image_size, **options)
 
@@ -271,7 +279,7 @@ class TrainedModel:
         refined = isinstance(inferer, SelfConsistentInferer)
         copies = inferer if isinstance(inferer, SelfConsistentInferer) else self.refining
         if refined or self.scores:
-            judge_side = self.scores and self.landmarks.sided
+            judge_side = self.scores and self.one_sided
             found = copies.predict(pictures, network, side_known=side_known, judge_side=judge_side)
             output = {CommonKeys.PRED: found.landmarks, DeGIAKeys.DISAGREEMENT: found.disagreement}
             if found.other_side is not None:

@@ -34,8 +34,8 @@ class LandmarkSet:
         size: what errors are measured in: ``box``, the longer side of the box around the landmarks, or the names of
             the two whose distance it is.
         object: what the landmarks are on, as texts name it.
-        sided: whether there is a left and a right one of the object, mirror images of each other, of which a network
-            learns one: images that show the other one, as a DICOM header may tell, are mirrored.
+        sided: whether there is a left and a right one of the object, mirror images of each other. A network that learns
+            one of them alone gets images of the other one, as a DICOM header may tell, mirrored.
         fan: joint to how far each chain of bones that leaves it turns when all fan out, in the order of ``bones``, from
             -1 to 1. By default they fan out evenly.
 

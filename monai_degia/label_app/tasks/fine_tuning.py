@@ -127,6 +127,7 @@ class FineTuning:
             "network_def": described.network,
             "image_size": list(described.image_size),
             "in_channels": described.in_channels,
+            "both_sides": described.both_sides,
             **({"device": f"$torch.device({device!r})"} if device else {}),
             **asdict(options),
             **overrides,

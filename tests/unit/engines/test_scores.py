@@ -80,9 +80,11 @@ def test_the_network_is_shown_no_image_that_nobody_asked_for() -> None:
             self.shown += len(x)
             return super().forward(x)
 
-    network, inferer = Counting(), SelfConsistentInferer(num_views=6)
-    evaluated(network, torch.rand(5, 1, 8, 8), inferer, [ScoresHandler(network)])
-    assert network.shown == 5 * inferer.num_passes == 30
+    both_sides = ScoreCalibration(ErrorModel((0.0, -1.0, 0.0, 0.0, 0.0), (0.0, 1.0, 0.0, 0.0, 0.0)), 0.1)
+    for calibration in (None, both_sides):
+        network, inferer = Counting(), SelfConsistentInferer(num_views=6)
+        evaluated(network, torch.rand(5, 1, 8, 8), inferer, [ScoresHandler(network, calibration=calibration)])
+        assert network.shown == 5 * inferer.num_passes == 30
     network.shown = 0
     evaluated(network, torch.rand(5, 1, 8, 8), inferer, [ScoresHandler(network, one_look=True)])
     assert network.shown == 35

@@ -1,6 +1,7 @@
 """What a calibration tells of disagreement and likelihood, and how it is kept."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,19 @@ def test_what_it_goes_by_must_be_there() -> None:
         with pytest.raises(ValueError, match="goes by how much speaks for the other side: pass other_side"):
             told(DISAGREEMENT)
         assert told(DISAGREEMENT, one_look=True).shape == (2, 2), "that of one look does not go by it"
+
+
+def test_it_tells_whether_it_goes_by_the_other_side() -> None:
+    without = ErrorModel((-3.0, -1.5, -0.5, 0.0, 0.0), (1.0, 0.5, 0.25, 0.0, 0.0))
+    assert not ScoreCalibration(without, 0.1).needs_other_side
+    assert not ScoreCalibration(without, 0.1, one_look=without).needs_other_side
+    for place in (3, 4):
+        for name in ("confidence", "radius"):
+            weights = [*getattr(without, name)]
+            weights[place] = -0.1
+            going = replace(without, **{name: tuple(weights)})
+            assert ScoreCalibration(going, 0.1).needs_other_side
+            assert ScoreCalibration(without, 0.1, one_look=going).needs_other_side
 
 
 def test_an_image_does_not_depend_on_those_beside_it() -> None:

@@ -33,6 +33,8 @@ def test_a_good_one(tmp_path: Path) -> None:
     found = load(tmp_path, GOOD)
     assert found.image_size == (32, 32) and found.build() is not None
     assert load(tmp_path, {**GOOD, "flow": None}).flow is None
+    assert not found.both_sides, "files from before there was the entry are of one side"
+    assert load(tmp_path, {**GOOD, "both_sides": True}).both_sides
 
 
 @pytest.mark.parametrize(
@@ -60,6 +62,8 @@ def test_a_good_one(tmp_path: Path) -> None:
             {"flow": {"gamma": 1, "shift_scale": 0, "flow_spacing": 2}},
             r"flow\.flow_spacing is 2, not two whole numbers",
         ),
+        ({"both_sides": 1}, "both_sides is 1, not true or false"),
+        ({"both_sides": None}, "both_sides is None, not true or false"),
         ({"format": True}, "its format is True"),
         ({"format": 2}, "its format is 2, this version reads 1"),
         ({"landmarks": 7}, "landmarks: "),

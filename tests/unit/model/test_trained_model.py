@@ -238,6 +238,23 @@ def test_only_what_has_sides_is_mirrored_by_a_header(network: LandmarkRegressor)
     assert ["other_side" in output for output in found] == [False, True]
 
 
+def test_what_was_trained_on_both_sides_is_neither_mirrored_nor_asked_in_a_mirror(
+    network: LandmarkRegressor, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    both = small(network, both_sides=True)
+    assert both.preprocessing(mirror="auto").transforms[0].defaults["mirror"] is False
+    assert both.preprocessing(mirror=True).transforms[0].defaults["mirror"] is True, "what is told is done"
+    pictures = torch.rand(2, 1, 128, 192)
+    assert "other_side" not in both.predict_batch(pictures)
+    both.save(tmp_path / "both")
+    with caplog.at_level(logging.INFO):
+        loaded = TrainedModel.load(tmp_path / "both", num_views=8, either_side=True)
+    assert "trained on both sides: there is nothing to find" in caplog.text
+    found = loaded.predict_batch(pictures)
+    assert not {"other_side", "mirrored"} & set(found)
+    assert torch.equal(found["pred"], both.predict_batch(pictures)["pred"])
+
+
 def test_a_set_of_ones_own_travels_with_the_model(network: LandmarkRegressor, tmp_path: Path) -> None:
     TrainedModel(network, PAIRED).save(tmp_path / "chest")
     loaded = TrainedModel.load(tmp_path / "chest").landmarks

@@ -12,6 +12,7 @@ from monai_degia.data.lists.landmark_sets import HAND21
 from monai_degia.label_app.server.refusals import RefusedRequest
 from monai_degia.label_app.tasks.fine_tuning import FineTuning, TuningOptions, labelled_items
 from monai_degia.label_app.tasks.model_inference import ModelInference
+from monai_degia.model.description import ModelDescription
 
 
 @pytest.mark.parametrize(
@@ -64,6 +65,8 @@ def test_training_lowers_the_error_on_pictures_and_dicom_together(
     run = FineTuning(bundle, bundle / "models", weights, tmp_path / "run", TuningOptions(2, 4, 8, 3e-4))
     best, summary = run.run(items)
     assert best is not None and summary["error_after"] < summary["error_before"] and summary["labels"] == 3
+    kept, told = (ModelDescription.load(path.with_name("model.json")) for path in (weights, best))
+    assert told.both_sides == kept.both_sides
     old, new = (torch.load(path, weights_only=True) for path in (weights, best))
     assert old.keys() == new.keys() and not torch.equal(old[next(iter(old))], new[next(iter(new))])
 
