@@ -17,30 +17,22 @@ __all__ = ["Motions"]
 
 @dataclass(frozen=True, eq=False)
 class Motions:
-    """N motions about the image's middle: content is mirrored or not, turned, scaled, then moved.
+    """N motions about the image's middle: content is turned, scaled, then moved.
 
     Args:
         angle: radians, shape (N,).
         scale: factors of size, shape (N,).
         shift: moves (x, y) as fractions of the sides, shape (N, 2).
-        mirror: -1 where x is reversed, else 1, shape (N,).
 
     """
 
     angle: Tensor
     scale: Tensor
     shift: Tensor
-    mirror: Tensor
 
     @classmethod
     def spread_evenly(
-        cls,
-        count: int,
-        rotation: float,
-        scale_range: tuple[float, float],
-        translation: float,
-        seed: int = 0,
-        mirror: bool = False,
+        cls, count: int, rotation: float, scale_range: tuple[float, float], translation: float, seed: int = 0
     ) -> Motions:
         """Fill the ranges evenly, by a scrambled Sobol sequence; scales evenly in their logarithm.
 
@@ -50,7 +42,6 @@ class Motions:
             scale_range: least and greatest factor of size.
             translation: largest move along each axis, as a fraction of the side.
             seed: of the sequence.
-            mirror: reverse x in every other motion.
 
         """
         draws = torch.quasirandom.SobolEngine(4, scramble=True, seed=seed).draw(count)
@@ -59,7 +50,6 @@ class Motions:
             rotation * (2 * draws[:, 0] - 1),
             (low + (high - low) * draws[:, 1]).exp(),
             translation * (2 * draws[:, 2:] - 1),
-            1 - 2 * (torch.arange(count) % 2) * float(mirror),
         )
 
     def __len__(self) -> int:
@@ -68,16 +58,15 @@ class Motions:
     @lru_cache(maxsize=8)  # noqa: B019 - few motions are ever made, and each picture gets the same
     def split(self, size: int) -> list[Motions]:
         """The same motions in groups of ``size``, in order; the last group may be smaller."""
-        parts = (self.angle.split(size), self.scale.split(size), self.shift.split(size), self.mirror.split(size))
+        parts = (self.angle.split(size), self.scale.split(size), self.shift.split(size))
         return [Motions(*part) for part in zip(*parts, strict=True)]
 
     def matrices(self, image_size: Sequence[int]) -> Tensor:
-        """Mirrors, turns and scales in coordinates normalised by the sides (X, Y), shape (N, 2, 2)."""
+        """Turns and scales in coordinates normalised by the sides (X, Y), shape (N, 2, 2)."""
         cos, sin = self.scale * self.angle.cos(), self.scale * self.angle.sin()
         # A turn is one in pixels: normalised by sides of different length it is a shear as well.
         ratio = image_size[1] / image_size[0]
-        turned = torch.stack([torch.stack([cos, -sin * ratio], -1), torch.stack([sin / ratio, cos], -1)], -2)
-        return turned * torch.stack([self.mirror, torch.ones_like(self.mirror)], -1)[:, None]
+        return torch.stack([torch.stack([cos, -sin * ratio], -1), torch.stack([sin / ratio, cos], -1)], -2)
 
     def move(self, images: Tensor, context: float = 1.0, size: Sequence[int] | None = None) -> Tensor:
         """Images (B, C, X, Y) whose content went through each motion, shape (N, B, C) and ``size``.

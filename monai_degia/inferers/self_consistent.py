@@ -115,7 +115,6 @@ class SelfConsistentInferer(Inferer):
         search_views: int = 16,
         margin: float = 1.6,
         image_size: Sequence[int] | None = None,
-        mirror: bool = False,
     ) -> None:
         super().__init__()
         counts = {"num_views": num_views, **({"search_views": search_views} if closer_looks else {})}
@@ -147,7 +146,7 @@ class SelfConsistentInferer(Inferer):
         self.image_size = None if image_size is None else (int(image_size[0]), int(image_size[1]))
         self.steps = []
         for count in [*[search_views] * closer_looks, num_views]:
-            motions = Motions.spread_evenly(count, rotation, scale_range, translation, seed, mirror)
+            motions = Motions.spread_evenly(count, rotation, scale_range, translation, seed)
             self.steps.append((motions, motions.neighbours(num_neighbours)))
         self._copies = InferenceCopies(autocast_dtype)
 
