@@ -63,7 +63,7 @@ class TrainedModel:
             than :class:`monai_degia.LandmarkRegressor`.
         in_channels: of the network's images; default: the network's attribute.
         image_size: (X, Y) of the network's images; default: the network's attribute.
-        both_sides: the network was trained on left and right ones alike: nothing is mirrored that nobody asks for.
+        both_sides: the network was trained on left and right ones alike: no side needs to be found, and none is doubted.
 
     Raises:
         ValueError: if the network has another number of landmarks, or an option is out of range.
@@ -118,7 +118,7 @@ class TrainedModel:
         #: Whether images can show a side that the network was not trained on.
         self.one_sided = self.landmarks.sided and not both_sides
         if either_side and both_sides:
-            _logger.info("The network was trained on both sides: there is nothing to find, no image is mirrored.")
+            _logger.info("The network was trained on both sides: it is not asked for the mirrored picture.")
             either_side = False
         self.refining = hand_inferer(self.image_size, num_views, either_side, dtype)
         self.one_look = SinglePassInferer(self.image_size, dtype)
@@ -231,7 +231,7 @@ class TrainedModel:
             **options: of :class:`LandmarkPreprocessing`, but for sizes and channels.
 
         """
-        if not self.one_sided and options.get("mirror") == "auto":
+        if not self.landmarks.sided and options.get("mirror") == "auto":
             options["mirror"] = False
         return LandmarkPreprocessing(self.picture_size, self.in_channels, network_size=self.image_size, **options)
 
