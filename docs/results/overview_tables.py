@@ -51,9 +51,10 @@ def full() -> str:
     return _table(
         [
             *(one_set(method, passes) for passes in (1, 32) for method in METHODS),
-            three_sets("plain", 1, "plain_one_pass"),
-            three_sets("DeGIA", 1, "one_pass"),
-            three_sets("DeGIA", 56, "as_inference"),
+            three_sets("plain, right hands", 1, "plain_one_pass"),
+            three_sets("DeGIA, right hands", 1, "before_one_pass"),
+            three_sets("DeGIA, both hands", 1, "one_pass"),
+            three_sets("DeGIA, both hands", 56, "as_inference"),
         ]
     )
 
@@ -63,9 +64,10 @@ def front() -> str:
     return _table(
         [
             *(one_set(method, 32) for method in ("erm", "randconv", "degia_randconv")),
-            three_sets("plain", 1, "plain_one_pass"),
-            three_sets("DeGIA", 1, "one_pass"),
-            three_sets("DeGIA", 56, "as_inference"),
+            three_sets("plain, right hands", 1, "plain_one_pass"),
+            three_sets("DeGIA, right hands", 1, "before_one_pass"),
+            three_sets("DeGIA, both hands", 1, "one_pass"),
+            three_sets("DeGIA, both hands", 56, "as_inference"),
         ]
     )
 
