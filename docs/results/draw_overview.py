@@ -18,7 +18,9 @@ def rows() -> list[tuple[Line, Line | None]]:
     """Each training in one pass, and by self-consistent inference where that was measured on all images."""
     found: list[tuple[Line, Line | None]] = [(one_set(method, 1), one_set(method, 32)) for method in METHODS]
     found.append((three_sets("plain, right hands", 1, "plain_one_pass"), None))
-    found.append((three_sets("DeGIA, right hands", 1, "before_one_pass"), three_sets("DeGIA, right hands", 56, "before")))
+    found.append(
+        (three_sets("DeGIA, right hands", 1, "before_one_pass"), three_sets("DeGIA, right hands", 56, "before"))
+    )
     found.append((three_sets("DeGIA, both hands", 1, "one_pass"), three_sets("DeGIA, both hands", 56, "as_inference")))
     return found
 

@@ -129,9 +129,7 @@ class RandGeometryd(RandDrawnd):
         moved = {key: sample_images(image, grid, self.padding_mode) for key, image in images.items()}
         return {**batch, **moved, **points}
 
-    def _maps(
-        self, affine: Tensor, draws: Tensor, flip: Tensor, shape: Sequence[int]
-    ) -> tuple[Tensor, Tensor]:
+    def _maps(self, affine: Tensor, draws: Tensor, flip: Tensor, shape: Sequence[int]) -> tuple[Tensor, Tensor]:
         """Matrices A and shifts b such that ``out[p] = image[A p + b]``, the identity where nothing was drawn."""
         matrix, shift = self.affine.maps(draws, shape)
         drawn = affine < self.prob

@@ -18,7 +18,7 @@ from monai_degia.engines.workflow import run_configs, whole_config
 from monai_degia.errors import MissingExtraError, UserError
 from monai_degia.io.files import whole_file
 from monai_degia.io.packaged import packaged_folder
-from monai_degia.model.description import DESCRIPTION_FILE, ModelDescription
+from monai_degia.model.description import DESCRIPTION_FILE, ModelDescription, has_both_sides
 
 __all__ = ["COMMANDS", "RUN_CONFIG"]
 
@@ -103,7 +103,8 @@ def _entries(options: argparse.Namespace) -> dict[str, Any]:
         entries["init_from"] = str(options.init_from.resolve())
         entries |= {"in_channels": described.in_channels, "image_size": list(described.image_size)}
         entries["network_def"] = {**described.network, **ours}
-        entries["both_sides"] = described.both_sides and landmark_set(entries["landmarks"]).sided
+        if described.both_sides and has_both_sides(entries["landmarks"]):
+            entries["both_sides"] = True
     return entries
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from monai_degia.data.lists.landmark_sets import LANDMARK_SETS, Landmarks, landmark_set
+from monai_degia.data.lists.landmark_sets import LANDMARK_SETS, Landmarks, flip_permutation, landmark_set
 from monai_degia.errors import UserError, did_you_mean
 from monai_degia.flows.flow_prior import FlowPrior
 from monai_degia.io.files import whole_file
@@ -43,8 +43,8 @@ class ModelDescription:
         weights: hash of the network's weights, :func:`monai_degia.networks.weights_hash.weights_hash`.
         flow: what the flow's weights do not tell: ``gamma`` and ``shift_scale`` of Eq. (8), and ``flow_spacing`` where
             it sees a coarser image; ``None`` without a flow.
-        both_sides: the network was trained on left and right ones alike, so that nobody needs to tell it which it is.
         format: version of the file's form.
+        both_sides: the network was trained on left and right ones alike, so that nobody needs to tell it which it is.
 
     """
 
@@ -56,8 +56,8 @@ class ModelDescription:
     image_size: tuple[int, int]
     weights: str
     flow: dict[str, Any] | None = None
-    both_sides: bool = False
     format: int = field(default=_FORMAT)
+    both_sides: bool = False
 
     @classmethod
     def of(
@@ -111,7 +111,7 @@ class ModelDescription:
             image_size=(int(size[0]), int(size[1])),
             weights=weights,
             flow=None if flow is None else _untold(flow),
-            both_sides=both_sides,
+            both_sides=bool(both_sides),
         )
 
     def build(self) -> nn.Module:
@@ -150,8 +150,11 @@ class ModelDescription:
 
     def save(self, path: str | Path) -> None:
         """Write a JSON file, whole or not at all."""
+        content = asdict(self)
+        if not self.both_sides:  # versions from before the entry refuse what they do not know
+            del content["both_sides"]
         with whole_file(path) as partial:
-            partial.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+            partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, path: str | Path) -> ModelDescription:
@@ -194,11 +197,17 @@ def check_sides(landmarks: Landmarks, both_sides: bool) -> None:
         ValueError: if it is said of such.
 
     """
-    if both_sides and not landmark_set(landmarks).sided:
+    if both_sides and not has_both_sides(landmarks):
         raise UserError(
-            "both_sides is for landmarks of which there is a left and a right set, sided: true. Mirroring others "
-            "exchanges names, as RandFlipLandmarksd does."
+            "both_sides is for landmarks of which there is a left and a right set, sided: true, and which keep their "
+            "names in a mirror. Others exchange names there, as RandFlipLandmarksd does."
         )
+
+
+def has_both_sides(landmarks: Landmarks) -> bool:
+    """Whether a network can learn both sides of landmarks by mirrored images alone: names must stay where they are."""
+    known = landmark_set(landmarks)
+    return known.sided and flip_permutation(known) == list(range(len(known.names)))
 
 
 def _untold(flow: FlowPrior) -> dict[str, Any]:

@@ -32,7 +32,7 @@ def add_scores(
     Confidence and radius are NaN for pictures that lie beyond all that the calibration was fitted on: withheld.
 
     Args:
-        output: has ``disagreement`` (B, K) and ``other_side`` (B,); gets the scores.
+        output: has ``disagreement`` (B, K) and, where it was asked for, ``other_side`` (B,); gets the scores.
         pictures: shape (B, C, X, Y) in [0, 1].
         flow: trained on source images; its images may be smaller than the pictures.
         calibration: of the network and of the copies that disagree. Without the flow that it was fitted with nobody
@@ -61,7 +61,11 @@ def add_scores(
 
 
 def calibration_in_use(
-    calibration: ScoreCalibration | None, weights: str, flow_weights: str, copies: Mapping[str, Any]
+    calibration: ScoreCalibration | None,
+    weights: str,
+    flow_weights: str,
+    copies: Mapping[str, Any],
+    one_sided: bool = True,
 ) -> tuple[ScoreCalibration | None, bool]:
     """The calibration, if it holds for these weights, and whether it does for these copies; the log says why not.
 
@@ -70,6 +74,7 @@ def calibration_in_use(
         weights: hash of the network's.
         flow_weights: hash of the flow's, empty without one.
         copies: what decides how far copies disagree.
+        one_sided: whether the mirrored picture is asked for, which says how much speaks for the other side.
 
     """
     if calibration is None:
@@ -83,6 +88,9 @@ def calibration_in_use(
         whose = "another flow than that of flow.pt" if flow_weights else "a flow, and there is none"
         _logger.warning("No confidence and no domain shift: the calibration was fitted with %s. %s", whose, how)
         return None, False
+    if calibration.needs_other_side and not one_sided:
+        _logger.warning("No confidence: the calibration was fitted to a network of one side. %s", how)
+        return calibration, False
     if differing := calibration.other_copies(copies):
         _logger.warning("No confidence: the calibration was fitted for %s. %s", differing, how)
     return calibration, not differing

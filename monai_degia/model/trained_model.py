@@ -63,7 +63,7 @@ class TrainedModel:
             than :class:`monai_degia.LandmarkRegressor`.
         in_channels: of the network's images; default: the network's attribute.
         image_size: (X, Y) of the network's images; default: the network's attribute.
-        both_sides: the network was trained on left and right ones alike: no side needs to be found, and none is doubted.
+        both_sides: the network was trained on left and right ones alike, so that no side is looked for or doubted.
 
     Raises:
         ValueError: if the network has another number of landmarks, or an option is out of range.
@@ -124,7 +124,11 @@ class TrainedModel:
         self.one_look = SinglePassInferer(self.image_size, dtype)
         self.inferer: Inferer = self.refining if refine else self.one_look
         self.calibration, self.confident = calibration_in_use(
-            calibration if self.scores else None, self.weights_hash, self.flow_hash, self.calibrated_for
+            calibration if self.scores else None,
+            self.weights_hash,
+            self.flow_hash,
+            self.calibrated_for,
+            self.one_sided,
         )
         if not self.scores:
             _logger.info(

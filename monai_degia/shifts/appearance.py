@@ -120,7 +120,9 @@ class AppearanceShiftd(MapTransform):
         return d
 
 
-def shifted_copies(items: Sequence[dict[str, Any]], shifts: Sequence[str] = DEFAULT_SHIFTS) -> list[dict[str, Any]]:
+def shifted_copies(
+    items: Sequence[dict[str, Any]], shifts: Sequence[str] = DEFAULT_SHIFTS, both_sides: bool = False
+) -> list[dict[str, Any]]:
     """Each item as it is, and once more with shift, framing and pose in turn: a harder validation set.
 
     It is made of source images alone, so settings and checkpoints may be chosen by it.
@@ -128,6 +130,8 @@ def shifted_copies(items: Sequence[dict[str, Any]], shifts: Sequence[str] = DEFA
     Args:
         items: validation items.
         shifts: names of shifts to use; none gives back the items.
+        both_sides: show every other item, and its copy, in a mirror, so that a network of both sides is judged on both.
+            Items whose ``mirror`` is left to the file stay.
 
     Returns:
         Twice as many items, the copies with ``shift``, ``framing``, ``pose`` and their own ``domain``. Where there are
@@ -139,6 +143,8 @@ def shifted_copies(items: Sequence[dict[str, Any]], shifts: Sequence[str] = DEFA
     """
     for name in shifts:
         _check_name(name)
+    if both_sides:
+        items = [_mirrored(item) if index % 2 else item for index, item in enumerate(items)]
     if not shifts:
         return list(items)
     copies = []
@@ -149,6 +155,11 @@ def shifted_copies(items: Sequence[dict[str, Any]], shifts: Sequence[str] = DEFA
         changed = {"shift": name, "framing": framing, "pose": pose}
         copies.append({**item, **changed, "domain": f"{item.get('domain', 'source')}, {name}"})
     return [*items, *copies]
+
+
+def _mirrored(item: dict[str, Any]) -> dict[str, Any]:
+    mirror = item.get("mirror", False)
+    return item if isinstance(mirror, str) else {**item, "mirror": not mirror}
 
 
 def _check_name(name: str) -> None:

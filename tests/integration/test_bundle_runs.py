@@ -16,7 +16,7 @@ import pytest
 import torch
 from ignite.engine import Events
 from monai.bundle import ConfigWorkflow
-from PIL import Image
+from PIL import Image, ImageOps
 from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian, generate_uid
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor, nn
@@ -295,6 +295,34 @@ def test_landmarks_lie_in_the_pixels_of_any_file(tmp_path: Path, mirror: bool) -
     assert [entry["spacing_mm"] for entry in entries] == [None] * 4 + [pytest.approx([0.3, 0.3])]
     written = "".join(path.read_text() for path in (tmp_path / "eval").iterdir())
     assert "Doe" not in written and "19700101" not in written
+
+
+def test_the_side_is_looked_for_where_only_one_was_trained_on(tmp_path: Path) -> None:
+    images = tmp_path / "images"
+    monai_degia.write_synthetic_dataset(tmp_path, "photo", 4, image_size=48)
+    for path in sorted(images.iterdir()):
+        ImageOps.mirror(Image.open(path)).save(path.with_stem(f"{path.stem}_mirrored"))
+    torch.manual_seed(0)
+    network = monai_degia.LandmarkRegressor("lenet", 21, 3, (32, 32), head="heatmap")
+    monai_degia.TrainedModel(network, "hand21").save(tmp_path / "model")
+    workflow = ConfigWorkflow(
+        config_file=str(CONFIGS / "inference.json"),
+        workflow_type="infer",
+        logging_file=False,
+        bundle_root=str(tmp_path),
+        dataset_dir=str(images),
+        ckpt_dir=str(tmp_path / "model"),
+        mirror="find",
+        autocast_dtype=None,
+    )
+    workflow.initialize()
+    workflow.run()
+    entries = json.loads((tmp_path / "eval" / "landmarks.json").read_text())
+    asked = monai_degia.TrainedModel.load(tmp_path / "model", either_side=True, autocast_dtype=None).predict(images)
+    assert [entry["mirrored"] for entry in entries] == [found.mirrored for found in asked]
+    pairs = zip(entries[::2], entries[1::2], strict=True)
+    assert all(not (first["mirrored"] and second["mirrored"]) for first, second in pairs)
+    assert any(entry["mirrored"] for entry in entries), "of an image and its mirror image one agrees better"
 
 
 def test_files_of_no_use_are_listed_and_the_others_have_their_results(tmp_path: Path) -> None:

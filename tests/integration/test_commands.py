@@ -15,9 +15,11 @@ import pytest
 
 from monai_degia.cli.main import command_line
 from monai_degia.data.formats.read import read_annotations
+from monai_degia.data.rendered.dataset import write_synthetic_dataset
 from monai_degia.io.messages import short_message
 from monai_degia.label_app.tasks.model_inference import ModelInference
 from monai_degia.model.trained_model import TrainedModel
+from monai_degia.networks.regressor import LandmarkRegressor
 
 REPO = Path(__file__).parents[2]
 DRAW = REPO / "docs" / "examples" / "own_anatomy" / "draw_vertebrae.py"
@@ -129,6 +131,19 @@ def test_weights_are_taken_over_for_another_set_of_landmarks(trained: Path, data
     old, new = (TrainedModel.load(f, refine=False, autocast_dtype=None).predict(image)[0] for f in (trained, out))
     assert new.names == ("spinous_tip", "upper_front")
     np.testing.assert_allclose(new.points_px, np.array(old.points_px)[[4, 0]], atol=2.0)
+
+
+@pytest.mark.parametrize("both_sides", [False, True])
+def test_training_goes_on_with_both_sides_of_what_knows_them(both_sides: bool, tmp_path: Path) -> None:
+    """A model that knows them is trained on both; one of a single side does not undo what was asked for."""
+    write_synthetic_dataset(tmp_path / "hands", "photo", 12, image_size=32)
+    network = LandmarkRegressor("lenet", 21, 3, (32, 32))
+    TrainedModel(network, "hand21", both_sides=both_sides).save(tmp_path / "model")
+    listed = ["train", str(tmp_path / "hands" / "landmarks.csv"), "--init_from", str(tmp_path / "model")]
+    short = ["--landmarks", "hand21", "--max_epochs", "1", "--iterations_per_epoch", "1", "--images_per_round", "2"]
+    for name, asked in (("as_it_is", []), ("asked", ["--both_sides", "True"])):
+        command_line([*listed, "--out", str(tmp_path / name), *short, *asked])
+        assert TrainedModel.load(tmp_path / name).one_sided is not (both_sides or bool(asked))
 
 
 def test_a_single_landmark_is_a_set_as_well(data: Path, tmp_path: Path) -> None:

@@ -127,7 +127,8 @@ class FineTuning:
             "network_def": described.network,
             "image_size": list(described.image_size),
             "in_channels": described.in_channels,
-            "both_sides": described.both_sides,
+            # Configs from before there was the entry refuse it, and have no model that needs it.
+            **({"both_sides": True} if described.both_sides else {}),
             **({"device": f"$torch.device({device!r})"} if device else {}),
             **asdict(options),
             **overrides,

@@ -214,6 +214,19 @@ def test_a_flip_comes_before_the_other_moves_and_leaves_their_draws_as_they_are(
         assert_close(moved["landmarks"], wanted["landmarks"], atol=1e-3, rtol=0)
 
 
+def test_what_the_edge_cut_off_goes_on_in_a_flip() -> None:
+    prolongation = RandProlongation()
+    plain = RandGeometryd("image", prob=1, translate_range=[0.0, 30.0], prolongation=prolongation)
+    flipping = RandGeometryd("image", prob=1, translate_range=[0.0, 30.0], prolongation=prolongation, flip_prob=1)
+    one = {key: torch.as_tensor(value)[None] for key, value in sample().items()}
+    flipped = {"image": one["image"].flip(2), "landmarks": one["landmarks"].clone()}
+    flipped["landmarks"][..., 0] = SIZE[0] - 1 - flipped["landmarks"][..., 0]
+    for seed in range(5):
+        draws = torch.from_numpy(uniform_rows(seed, 0, 1, flipping.num_draws))
+        moved, wanted = flipping.apply_batch(one, draws), plain.apply_batch(flipped, draws[:, :-1])
+        assert_close(moved["image"], wanted["image"], atol=1e-4, rtol=0)
+
+
 def test_half_of_a_batch_is_flipped_at_one_half() -> None:
     geometry = RandGeometryd("image", prob=0, flip_prob=0.5)
     many = {"image": torch.zeros(400, 1, 4, 4), "landmarks": torch.zeros(400, 1, 2)}

@@ -80,7 +80,7 @@ def test_what_the_network_is_goes_beside_its_weights(tmp_path: Path) -> None:
     network = LandmarkRegressor("lenet", 21, 1, (16, 16))
     flow = FlowPrior((16, 16), 1, num_scales=1, hidden_channels=4)
     companions = {"other.pt": nn.Linear(1, 1), "flow.pt": flow}
-    named: list[dict[str, Any]] = [{}, {"name": "hands"}, {"both_sides": True}]
+    named: list[dict[str, Any]] = [{}, {"name": "hands"}, {"both_sides": True}, {"both_sides": 1}]
     for number, options in enumerate(named):
         folder = tmp_path / str(number)
         folder.mkdir()
@@ -88,7 +88,8 @@ def test_what_the_network_is_goes_beside_its_weights(tmp_path: Path) -> None:
         validate(saver, 0.5, 0.1)
         told = json.loads((folder / "model.json").read_text(encoding="utf-8"))
         assert told["name"] == options.get("name", "landmarks")
-        assert told["both_sides"] is options.get("both_sides", False)
+        # Versions from before there was the entry refuse what they do not know.
+        assert told.get("both_sides", False) is bool(options.get("both_sides")) and told.get("both_sides", True)
         assert sorted(path.name for path in folder.iterdir()) == ["flow.pt", "model.json", "model.pt", "other.pt"]
         model = TrainedModel.load(folder)
         assert model.flow is not None and torch.equal(weights(model.flow), weights(flow))
@@ -97,9 +98,13 @@ def test_what_the_network_is_goes_beside_its_weights(tmp_path: Path) -> None:
 
 def test_both_sides_of_what_has_none_are_refused_before_anything_is_trained(tmp_path: Path) -> None:
     network = LandmarkRegressor("lenet", 2, 1, (16, 16))
-    chest = {"names": ["apex_left", "apex_right"]}
-    with pytest.raises(ValueError, match="both_sides is for landmarks of which there is a left and a right set"):
-        BestModelSaver(tmp_path / "model.pt", network, landmarks=chest, both_sides=True)
+    for named in (
+        {"names": ["apex", "angle"]},
+        {"names": ["apex_left", "apex_right"], "sided": True},
+        {"names": ["apex", "angle"], "sided": True, "pairs": [["apex", "angle"]]},
+    ):
+        with pytest.raises(ValueError, match="both_sides is for landmarks of which there is a left and a right set"):
+            BestModelSaver(tmp_path / "model.pt", network, landmarks=named, both_sides=True)
 
 
 def weights(module: nn.Module) -> torch.Tensor:

@@ -253,6 +253,21 @@ def test_what_was_trained_on_both_sides_is_not_asked_in_a_mirror(
     assert torch.equal(found["pred"], both.predict_batch(pictures)["pred"])
 
 
+def test_a_calibration_of_one_side_gives_a_network_of_both_no_confidence(
+    network: LandmarkRegressor, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Such files come of a description that was changed by hand: it must not end in an error for each image."""
+    plain = small(network)
+    told = {"weights": plain.weights_hash, "copies": plain.calibrated_for}
+    pictures = torch.rand(1, 1, 128, 192)
+    for side, known in ((-4.0, False), (0.0, True)):
+        fitted = ScoreCalibration(ErrorModel((0.0, -1.0, 0.0, side, 0.0), (0.0, 0.5, 0.0, 0.0, 0.0)), 0.1, **told)
+        caplog.clear()
+        found = small(network, calibration=fitted, both_sides=True).predict_batch(pictures)
+        assert ("confidence" in found) is known
+        assert ("No confidence: the calibration was fitted to a network of one side." in caplog.text) is not known
+
+
 def test_a_set_of_ones_own_travels_with_the_model(network: LandmarkRegressor, tmp_path: Path) -> None:
     TrainedModel(network, PAIRED).save(tmp_path / "chest")
     loaded = TrainedModel.load(tmp_path / "chest").landmarks

@@ -120,6 +120,17 @@ def test_copies_by_default_have_no_clutter() -> None:
     assert copies[-1]["domain"].startswith("source, ")
 
 
+def test_every_other_item_and_its_copy_are_shown_in_a_mirror() -> None:
+    items: list[dict[str, Any]] = [{"image": "a"}, {"image": "b"}, {"image": "c", "mirror": True}]
+    items += [{"image": "d", "mirror": True}, {"image": "e"}, {"image": "f", "mirror": "auto"}]
+    wanted = [False, True, True, False, False, "auto"]
+    for shifts in (["dark"], []):
+        copies = shifted_copies(items, shifts, both_sides=True)
+        assert [item.get("mirror", False) for item in copies] == wanted * (1 + len(shifts))
+    untouched = [False, False, True, True, False, "auto"]
+    assert [item.get("mirror", False) for item in shifted_copies(items, [])] == untouched
+
+
 def test_no_shifts_give_the_items() -> None:
     items = [{"image": "a"}]
     copies = shifted_copies(items, [])

@@ -12,7 +12,8 @@ from monai_degia.data.lists.landmark_sets import HAND21
 from monai_degia.label_app.server.refusals import RefusedRequest
 from monai_degia.label_app.tasks.fine_tuning import FineTuning, TuningOptions, labelled_items
 from monai_degia.label_app.tasks.model_inference import ModelInference
-from monai_degia.model.description import ModelDescription
+from monai_degia.model.trained_model import TrainedModel
+from monai_degia.networks.regressor import LandmarkRegressor
 
 
 @pytest.mark.parametrize(
@@ -65,8 +66,6 @@ def test_training_lowers_the_error_on_pictures_and_dicom_together(
     run = FineTuning(bundle, bundle / "models", weights, tmp_path / "run", TuningOptions(2, 4, 8, 3e-4))
     best, summary = run.run(items)
     assert best is not None and summary["error_after"] < summary["error_before"] and summary["labels"] == 3
-    kept, told = (ModelDescription.load(path.with_name("model.json")) for path in (weights, best))
-    assert told.both_sides == kept.both_sides
     old, new = (torch.load(path, weights_only=True) for path in (weights, best))
     assert old.keys() == new.keys() and not torch.equal(old[next(iter(old))], new[next(iter(new))])
 
@@ -87,6 +86,19 @@ def test_weights_that_are_not_better_are_not_offered(make_label: Any, bundle: Pa
         bundle, bundle / "models", bundle / "models" / "model.pt", tmp_path / "run", options
     ).run(labelled_items([(image, label)], HAND21))
     assert best is None and summary["error_after"] == summary["error_before"]
+
+
+@pytest.mark.parametrize("both_sides", [False, True])
+def test_what_knows_both_sides_is_tuned_on_both(both_sides: bool, bundle: Path, tmp_path: Path) -> None:
+    network = LandmarkRegressor("lenet", 21, 3, (32, 32))
+    TrainedModel(network, "hand21", both_sides=both_sides).save(tmp_path / "model")
+    weights = tmp_path / "model" / "model.pt"
+    run = FineTuning(bundle, tmp_path / "model", weights, tmp_path / "run", TuningOptions(2, 4, 8, 3e-4))
+    parser = run._workflow([], []).parser
+    assert parser.get_parsed_content("best_model").about["both_sides"] is both_sides
+    assert parser.get_parsed_content("train::batch_augmentations")[0].flip_prob == both_sides / 2
+    if not both_sides:
+        assert "both_sides" not in run.overrides, "configs from before there was the entry would refuse it"
 
 
 def test_a_folder_that_is_no_bundle_is_named(tmp_path: Path) -> None:
