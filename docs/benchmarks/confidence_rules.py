@@ -79,8 +79,10 @@ def observed(arguments: argparse.Namespace, folder: str) -> list[dict[str, Any]]
 
 def compare(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """A row of the table for each rule."""
-    wanted = ("disagreement", "refined of found", "bits", "other_side")
+    wanted = [key for key in ("disagreement", "refined of found", "bits", "other_side") if key in rows[0]]
     columns = {key: torch.stack([row[key] for row in rows]).double() for key in wanted}
+    # A network of both sides is not asked about the other one: nothing speaks for it.
+    columns.setdefault("other_side", torch.zeros(len(rows), dtype=torch.float64))
     as_is = torch.tensor([not row["kinds"] for row in rows])
     own, bits = columns["disagreement"].log(), columns["bits"]
     shift = ((bits - bits[as_is].mean()).abs() / bits[as_is].std()).clamp_max(LARGEST)

@@ -35,7 +35,7 @@ def main() -> None:
                 picture.load()
     decoding = time.process_time() - start
     model = TrainedModel.load(ROOT / "bundle" / "models")
-    passes = model.refining.num_passes + model.refining.side_passes
+    passes = model.refining.num_passes + (model.refining.side_passes if model.one_sided else 0)
     network = inference_copy(model.network, native_bfloat16(model.device))
     images = torch.rand(BATCH, model.in_channels, *model.image_size)
     with torch.no_grad():

@@ -65,6 +65,17 @@ def photographs() -> str:
     return markdown(["weights, passes", *next(iter(held["mean_nme"].values()))], rows)
 
 
+def either_side() -> str:
+    """NME of the same images as they are and in a mirror."""
+    held = json.loads((HERE / "weights" / "either_side.json").read_text(encoding="utf-8"))
+    kinds = {"source": "source validation", "xray": "X-rays, MedNIST"}
+    rows = [
+        [label, str(held[kind]["count"]), *(f"{100 * held[kind + side]['nme']:.2f}" for side in ("", "_mirrored"))]
+        for kind, label in kinds.items()
+    ]
+    return markdown(["images", "count", "as they are", "mirrored"], rows)
+
+
 def _percent(name: str) -> list[str]:
     file, _, entry = name.partition("#")
     held = json.loads((HERE / "weights" / f"{file}.json").read_text(encoding="utf-8"))
@@ -161,6 +172,7 @@ TABLES: dict[str, Callable[[], str]] = {
         ("DeGIA, 56, part", "before_images#nme_of_plain_subset"),
     ),
     "weights, photographs": photographs,
+    "weights, either side": either_side,
     "weights, before": partial(
         weights,
         "weights, passes",
