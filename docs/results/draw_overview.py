@@ -40,7 +40,8 @@ def main() -> None:
                 if line is None:
                     continue
                 values = [100 * metrics[domain]["nme"] for metrics in line.seeds]
-                axis.plot(values, [place + shift] * len(values), "o", color=colour, markerfacecolor=face, markersize=7, clip_on=False)
+                (dots,) = axis.plot(values, [place + shift] * len(values), "o", color=colour, markersize=7)
+                dots.set(markerfacecolor=face, clip_on=False)
         axis.set_title(heading, fontsize=10.5)
         axis.set_xlabel("NME (%)")
         axis.set_xlim(left=0)
