@@ -144,6 +144,11 @@ def test_training_goes_on_with_both_sides_of_what_knows_them(both_sides: bool, t
     for name, asked in (("as_it_is", []), ("asked", ["--both_sides", "True"])):
         command_line([*listed, "--out", str(tmp_path / name), *short, *asked])
         assert TrainedModel.load(tmp_path / name).one_sided is not (both_sides or bool(asked))
+    (tmp_path / "tips.yaml").write_text("names: [thumb_tip, index_tip]\n")  # it does not say that there are two sides
+    for name, part, sided in (("part", "thumb_tip,wrist", True), ("others", str(tmp_path / "tips.yaml"), False)):
+        command_line([*listed, "--out", str(tmp_path / name), *short, "--landmarks", part])
+        found = TrainedModel.load(tmp_path / name)
+        assert found.landmarks.sided is sided and found.one_sided is (sided and not both_sides)
 
 
 def test_a_single_landmark_is_a_set_as_well(data: Path, tmp_path: Path) -> None:
