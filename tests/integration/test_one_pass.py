@@ -70,7 +70,7 @@ def test_without_refinement_the_network_runs_once(
     passes.clear()
     asked = infer(images, tmp_path / "asked", refine=False, scores=True)
     copies = hand_inferer((64, 64))
-    assert sum(passes) == 3 * (1 + copies.num_passes + copies.side_passes)
+    assert sum(passes) == 3 * (1 + copies.num_passes), "a network of both sides is not asked for the mirrored picture"
     assert all(entry["confidence"] is not None or entry["withheld"] for entry in asked)
     # Scores need a larger picture, which the network's is then cut from.
     assert np.abs(points(asked) - points(one)).mean() < 0.25  # pixels
