@@ -78,7 +78,7 @@ class RandGeometryd(RandDrawnd):
         self.warps, self.padding_mode, self.prolongation = list(warps), padding_mode, prolongation
         self._widths = [1, self.affine.num_draws, *(warp.num_draws for warp in self.warps)]
         self._widths += [prolongation.num_draws] if prolongation else []
-        # Behind all others, which it leaves as they are.
+        # Its number comes last, so that those of the other moves are the same with it and without.
         self.flip_prob = flip_prob
         self._widths += [1] if flip_prob else []
         self.num_draws = sum(self._widths)

@@ -94,25 +94,14 @@ class TrainedModel:
         found = getattr(network, "num_landmarks", len(self.names))
         if found != len(self.names):
             raise UserError(f"The network finds {found} landmarks, but {len(self.names)} are named.")
-        size = image_size or getattr(network, "image_size", None)
-        channels = in_channels or getattr(network, "in_channels", 0)
-        if size is None or not channels:
-            raise UserError("The network does not tell its image_size and in_channels: pass them.")
-        if len(size) != 2:
-            raise UserError(
-                f"TrainedModel reads pictures of a size (X, Y), and the network takes {tuple(size)}. Run networks for "
-                "volumes by MONAI's SupervisedEvaluator with a LandmarkFileWriter."
-            )
-        self.image_size, self.in_channels = [int(side) for side in size], int(channels)
+        self.image_size, self.in_channels = _picture_shape(network, image_size, in_channels)
         self.description = ModelDescription.of(
             network, self.landmarks, flow, name, version, config, self.in_channels, self.image_size, both_sides
         )
         self.name, self.version = name, version or (self.description.version if self.description else "unknown")
         self.refine, self.scores = refine, refine if scores is None else scores
         self.device = next((p.device for p in network.parameters()), torch.device("cpu"))
-        if isinstance(autocast_dtype, str) and autocast_dtype != "auto":
-            raise UserError(f'autocast_dtype must be "auto", torch.bfloat16 or None, got {autocast_dtype!r}.')
-        dtype = native_bfloat16(self.device) if isinstance(autocast_dtype, str) else autocast_dtype
+        dtype = _precision(autocast_dtype, self.device)
         if either_side and not self.landmarks.sided:
             raise UserError("either_side is for landmarks of which there is a left and a right set: sided: true.")
         #: Whether images can show a side that the network was not trained on.
@@ -362,6 +351,31 @@ class TrainedModel:
     def calibrated_for(self) -> dict[str, Any]:
         """What, beside the weights, a calibration of this model holds for."""
         return {**self.refining.options, "image_size": self.image_size, "picture_size": picture_size(self.image_size)}
+
+
+def _picture_shape(
+    network: nn.Module, image_size: Sequence[int] | None, in_channels: int | None
+) -> tuple[list[int], int]:
+    """Size (X, Y) and channels of the network's images, as told or as its attributes say."""
+    size = image_size or getattr(network, "image_size", None)
+    channels = in_channels or getattr(network, "in_channels", 0)
+    if size is None or not channels:
+        raise UserError("The network does not tell its image_size and in_channels: pass them.")
+    if len(size) != 2:
+        raise UserError(
+            f"TrainedModel reads pictures of a size (X, Y), and the network takes {tuple(size)}. Run networks for "
+            "volumes by MONAI's SupervisedEvaluator with a LandmarkFileWriter."
+        )
+    return [int(side) for side in size], int(channels)
+
+
+def _precision(autocast_dtype: torch.dtype | str | None, device: torch.device) -> torch.dtype | None:
+    """That of the backbone, ``"auto"`` decided by the device."""
+    if not isinstance(autocast_dtype, str):
+        return autocast_dtype
+    if autocast_dtype != "auto":
+        raise UserError(f'autocast_dtype must be "auto", torch.bfloat16 or None, got {autocast_dtype!r}.')
+    return native_bfloat16(device)
 
 
 def trained_network(model: TrainedModel) -> nn.Module:

@@ -262,6 +262,21 @@ def write_dicom(path: Path, pixels: np.ndarray) -> None:
     file.save_as(path, enforce_file_format=True)
 
 
+def inferred(images: Path, root: Path, **options: Any) -> list[dict[str, Any]]:
+    """What inference.json finds in a folder; its results lie in ``root / "eval"``."""
+    workflow = ConfigWorkflow(
+        config_file=str(CONFIGS / "inference.json"),
+        workflow_type="infer",
+        logging_file=False,
+        bundle_root=str(root),
+        dataset_dir=str(images),
+        **options,
+    )
+    workflow.initialize()
+    workflow.run()
+    return json.loads((root / "eval" / "landmarks.json").read_text())
+
+
 @pytest.mark.parametrize("mirror", [False, True])
 def test_landmarks_lie_in_the_pixels_of_any_file(tmp_path: Path, mirror: bool) -> None:
     spots = {"a.png": (100, 100, 71.0, 23.0), "b.jpg": (70, 40, 15.0, 30.0), "c.png": (40, 90, 12.0, 66.0)}
@@ -276,18 +291,8 @@ def test_landmarks_lie_in_the_pixels_of_any_file(tmp_path: Path, mirror: bool) -
             nibabel.save(nibabel.Nifti1Image(spot(*place).T.astype(np.float32)[..., None], affine), images / name)
         else:
             Image.fromarray(spot(*place)).save(images / name)
-    workflow = ConfigWorkflow(
-        config_file=str(CONFIGS / "inference.json"),
-        workflow_type="infer",
-        logging_file=False,
-        bundle_root=str(tmp_path),
-        dataset_dir=str(images),
-        model=monai_degia.TrainedModel(BrightestSpot(), ["spot"], name="spots", version="7"),
-        mirror=mirror,
-    )
-    workflow.initialize()
-    workflow.run()
-    entries = json.loads((tmp_path / "eval" / "landmarks.json").read_text())
+    model = monai_degia.TrainedModel(BrightestSpot(), ["spot"], name="spots", version="7")
+    entries = inferred(images, tmp_path, model=model, mirror=mirror)
     assert [entry["image"] for entry in entries] == list(spots)
     for entry, (_, _, x, y) in zip(entries, spots.values(), strict=True):
         assert entry["landmarks"]["spot"] == pytest.approx([x, y], abs=0.25), entry["image"]
@@ -305,19 +310,7 @@ def test_the_side_is_looked_for_where_only_one_was_trained_on(tmp_path: Path) ->
     torch.manual_seed(0)
     network = monai_degia.LandmarkRegressor("lenet", 21, 3, (32, 32), head="heatmap")
     monai_degia.TrainedModel(network, "hand21").save(tmp_path / "model")
-    workflow = ConfigWorkflow(
-        config_file=str(CONFIGS / "inference.json"),
-        workflow_type="infer",
-        logging_file=False,
-        bundle_root=str(tmp_path),
-        dataset_dir=str(images),
-        ckpt_dir=str(tmp_path / "model"),
-        mirror="find",
-        autocast_dtype=None,
-    )
-    workflow.initialize()
-    workflow.run()
-    entries = json.loads((tmp_path / "eval" / "landmarks.json").read_text())
+    entries = inferred(images, tmp_path, ckpt_dir=str(tmp_path / "model"), mirror="find", autocast_dtype=None)
     asked = monai_degia.TrainedModel.load(tmp_path / "model", either_side=True, autocast_dtype=None).predict(images)
     assert [entry["mirrored"] for entry in entries] == [found.mirrored for found in asked]
     pairs = zip(entries[::2], entries[1::2], strict=True)
