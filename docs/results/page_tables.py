@@ -21,31 +21,44 @@ from monai_degia.experiments.tables import domain_table, markdown, markdown_tabl
 
 HERE = Path(__file__).parent
 SEVERAL = "run/self_consistent"
+PART = "run/as_inference_part"
 DOMAINS = ("photo", "depth", "xray", "xray_expert", "xray_dicom")
 HEADINGS = ("photographs", "depth maps", "X-rays, MedNIST", "X-rays, experts' points", "X-ray, DICOM")
 FIRST_SHIFTS = ("negative", "dark", "solarize", "equalize", "edges")
 
 
 @cache
-def kept(grid: str, folder: str, overlay: str = "") -> list[dict[str, Any]]:
-    """Results of a grid's rows that have a result file in a folder, with a second evaluation behind the first."""
+def kept(grid: str, folder: str, overlay: str = "", inference: str = "") -> list[dict[str, Any]]:
+    """Results of a grid's rows that have a result file in a folder, with a second evaluation behind the first.
+
+    Args:
+        grid: a key of ``GRIDS``.
+        folder: folder of result files, beside this file.
+        overlay: that of the second evaluation; "" for none.
+        inference: what the second is called in the table; "" for the overlay's name.
+
+    """
     results = read_results(GRIDS[grid].runs(), HERE / folder)
     if not overlay:
         return results
-    first = [{**result, "labels": {**result["labels"], "inference": "1 pass"}} for result in results]
-    return first + read_results(GRIDS[grid].runs(), HERE / folder, overlay)
+    more = read_results(GRIDS[grid].runs(), HERE / folder, overlay)
+    return _called(results, "1 pass") + (_called(more, inference) if inference else more)
+
+
+def _called(results: list[dict[str, Any]], inference: str) -> list[dict[str, Any]]:
+    return [{**result, "labels": {**result["labels"], "inference": inference}} for result in results]
 
 
 def of_runs(grid: str, figure: str) -> str:
     """One line a row of a grid of hands, one column a domain; millimetres where all files tell the size of a pixel."""
     columns = {"xray_expert": ["xray_expert"]} if figure == MM else None
-    return markdown_table(kept(grid, "hands", SEVERAL), figure, columns)
+    return markdown_table(kept(grid, *_PLACE[grid]), figure, columns)
 
 
-def beside_the_paper(overlay: str) -> str:
+def beside_the_paper(grid: str, overlay: str) -> str:
     """DeGIA over plain training beside the paper's ratios."""
-    grid = GRIDS["table2"]
-    return comparison_table(read_results(grid.runs(), HERE / "hands", overlay), grid.figure, grid.published)
+    results = read_results(GRIDS[grid].runs(), HERE / _PLACE[grid][0], overlay)
+    return comparison_table(results, GRIDS[grid].figure, GRIDS[grid].published)
 
 
 def digits() -> str:
@@ -151,14 +164,23 @@ def confidence_rules() -> str:
     return rules["markdown"](json.loads((HERE / "confidence_rules.json").read_text(encoding="utf-8")))
 
 
+#: Grid to the folder of its result files, the overlay of their second evaluation, and what tables call that.
+_PLACE = {
+    **dict.fromkeys(("hands", "table2"), ("hands", SEVERAL)),
+    **dict.fromkeys(("more_hands", "more_table2"), ("more_hands", PART, "56 passes, part")),
+}
 NME, MSE, AUC, MM = "NME (% of hand size)", "MSE (normalised)", "PCK AUC (0 to 0.2)", "MRE (mm)"
 TABLES: dict[str, Callable[[], str]] = {
     "front": front,
     "overview": full,
     **{f"hands, {figure}": partial(of_runs, "hands", figure) for figure in (NME, MSE, AUC, MM)},
     **{f"table2, {figure}": partial(of_runs, "table2", figure) for figure in (MSE, NME)},
-    "table2, ratios, 1 pass": partial(beside_the_paper, ""),
-    "table2, ratios, self_consistent": partial(beside_the_paper, SEVERAL),
+    "table2, ratios, 1 pass": partial(beside_the_paper, "table2", ""),
+    "table2, ratios, self_consistent": partial(beside_the_paper, "table2", SEVERAL),
+    **{f"more_hands, {figure}": partial(of_runs, "more_hands", figure) for figure in (NME, MSE, MM)},
+    **{f"more_table2, {figure}": partial(of_runs, "more_table2", figure) for figure in (NME, MSE)},
+    "more_table2, ratios, 1 pass": partial(beside_the_paper, "more_table2", ""),
+    "more_table2, ratios, 56 passes": partial(beside_the_paper, "more_table2", PART),
     "digits": digits,
     "digits, each domain": lambda: domain_table(kept("peers_short", "peers_short"), GRIDS["peers_short"].figure),
     "weights": partial(weights, "passes", ("1", "one_pass"), ("56", "as_inference")),

@@ -26,8 +26,11 @@ EVALUATE = TRAIN.with_name("evaluate.json")
 #: Overlays that go behind evaluate.json.
 FOR_EVALUATION = [
     ROOT / "configs" / "run" / f"{name}.yaml"
-    for name in ("as_inference", "calibrate", "either_side", "scores", "self_consistent")
+    for name in ("as_inference", "as_inference_part", "calibrate", "either_side", "scores", "self_consistent")
 ]
+HANDS = ROOT / "configs" / "data" / "hands.yaml"
+#: Overlays that go behind data/hands.
+FOR_HANDS = [HANDS.with_name("hands_one_side.yaml")]
 METHODS = [path for path in OVERLAYS if path.parent == ROOT / "configs" / "method"]
 TASK = ROOT / "configs" / "digits" / "task.yaml"
 DIGIT_METHODS = [path for path in OVERLAYS if path.parent == TASK.parent / "method"]
@@ -37,7 +40,11 @@ STACKS = {"train": [TRAIN], "inference": [path for path in BUNDLE if path.name =
 STACKS |= {path.stem: [TRAIN, path] for path in BUNDLE if path.name not in ("train.json", "inference.json")}
 STACKS |= {
     f"{path.relative_to(ROOT / 'configs')} with {method.stem}": (
-        [TRAIN, method, EVALUATE, path] if path in FOR_EVALUATION else [TRAIN, path, method]
+        [TRAIN, method, EVALUATE, path]
+        if path in FOR_EVALUATION
+        else [TRAIN, HANDS, path, method]
+        if path in FOR_HANDS
+        else [TRAIN, path, method]
     )
     for path in OVERLAYS
     for method in METHODS
@@ -128,6 +135,7 @@ def test_overlay_keys_exist(path: Path) -> None:
     below = [TRAIN, TASK] if TASK.parent in path.parents and path != TASK else [TRAIN]
     below = [TRAIN.with_name("inference.json")] if path in FOR_INFERENCE else below
     below = [TRAIN, EVALUATE] if path in FOR_EVALUATION else below
+    below = [TRAIN, HANDS] if path in FOR_HANDS else below
     train = ConfigParser.load_config_files([str(file) for file in below])
     overlay = ConfigParser.load_config_file(path)
     assert overlay
