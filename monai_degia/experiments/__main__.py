@@ -18,7 +18,7 @@ from monai_degia.experiments.catalogue import GRIDS
 from monai_degia.experiments.comparison import comparison_table
 from monai_degia.experiments.curves import plot_landmarks, plot_pck
 from monai_degia.experiments.digit_picture import draw_digits
-from monai_degia.experiments.evaluation import evaluate_digits, find_sets
+from monai_degia.experiments.evaluation import evaluate_digits, find_sets, source_domain
 from monai_degia.experiments.grids import Run
 from monai_degia.experiments.pictures import collect_pictures
 from monai_degia.experiments.plots import plot_results
@@ -129,8 +129,12 @@ def _evaluate(arguments: list[str]) -> None:
     sets = find_sets(options.sets, options.split)
     accuracies = evaluate_digits(options.run_dir, sets, options.split)
     rows = [[name, f"{100 * accuracy:.2f}", str(count)] for name, (accuracy, count) in accuracies.items()]
-    mean = statistics.mean(accuracy for accuracy, _ in accuracies.values())
-    rows += [["mean", f"{100 * mean:.2f}", str(sum(count for _, count in accuracies.values()))]] * (len(rows) > 1)
+    unseen = [name for name in accuracies if name != source_domain(options.run_dir)]
+    for label, names in {"mean": list(accuracies), "mean of unseen": unseen}.items():
+        # A mean of one set, or one that stands there already, would say nothing.
+        if len(names) > 1 and (label == "mean" or len(names) < len(accuracies)):
+            mean = statistics.mean(accuracies[name][0] for name in names)
+            rows.append([label, f"{100 * mean:.2f}", str(sum(accuracies[name][1] for name in names))])
     print(f"{options.run_dir}:\n\n{markdown(['set', 'accuracy (%)', 'images'], rows)}")
 
 

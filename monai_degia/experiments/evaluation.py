@@ -14,7 +14,7 @@ from monai_degia.engines.workflow import run_configs
 from monai_degia.errors import UserError
 from monai_degia.experiments.runner import EVALUATION_CONFIG
 
-__all__ = ["evaluate_digits", "find_sets"]
+__all__ = ["evaluate_digits", "find_sets", "source_domain"]
 
 _logger = logging.getLogger(__name__)
 
@@ -97,3 +97,14 @@ def evaluate_digits(run_dir: Path, sets: Mapping[str, Path], split: str = "test"
     )
     metrics = json.loads((output_dir / "metrics.json").read_text(encoding="utf-8"))
     return {name: (float(metrics[name]["accuracy"]), int(metrics[name]["count"])) for name in sets}
+
+
+def source_domain(run_dir: Path) -> str:
+    """What a finished run calls the digits that it was trained on, such as ``mnist``: a set of that name is not unseen.
+
+    Args:
+        run_dir: folder of a finished run of one of the grids of digits.
+
+    """
+    config = json.loads((run_dir / EVALUATION_CONFIG).read_text(encoding="utf-8"))
+    return str(config["source_list"]["domain"])

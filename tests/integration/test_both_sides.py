@@ -44,6 +44,16 @@ def test_photographs_of_three_sets_are_shown_as_they_are() -> None:
     assert not [key for key in _keys(parsed("configs/data/hands.yaml").get()) if key == "mirror_where"]
 
 
+def test_hands_of_one_side_are_mirrored_in_every_set_that_tells_it() -> None:
+    one_side = parsed("configs/data/hands.yaml", "configs/data/hands_one_side.yaml", **{"source_sets::faded": []})
+    told = [f"source_sets#{name}" for name in ("more_train", "more_validate", "more_test", "rendered")]
+    for name in (*told, "unseen_lists#1"):
+        assert one_side.get_parsed_content(f"{name}#mirror_where") == {"thumb_on_right": "0"}, name
+    assert not any("mirror_where" in _keys(one_side[name]) for name in ("source_sets#signdigits", "unseen_lists#0"))
+    assert one_side.get_parsed_content("train::batch_augmentations")[0].flip_prob == 0
+    assert not any(item.get("mirror") for item in one_side.get_parsed_content("validate::dataset::data"))
+
+
 def _keys(config: Any) -> list[str]:
     values = config.values() if isinstance(config, dict) else config if isinstance(config, list) else ()
     return [*(config if isinstance(config, dict) else ()), *(key for value in values for key in _keys(value))]

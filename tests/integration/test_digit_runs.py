@@ -140,14 +140,16 @@ def test_commands_train_then_evaluate_on_another_set(
     shutil.copytree(data / "mnist", sets / "mnist")
     images, labels = torch.rand(7, 16, 16), torch.arange(7)
     np.savez(sets / "usps.npz", test_images=as_grey(images), test_labels=labels.numpy())
+    np.savez(sets / "more.npz", test_images=255 - as_grey(images), test_labels=labels.numpy())
     (sets / "notes").mkdir()
     main(["evaluate", str(run_dir), str(sets)])
     printed, told = capsys.readouterr().out, caplog.text
-    table = dict(re.findall(r"\| (\w+) \| ([\d.]+) \| \d+ \|", printed))
-    assert float(table["mnist"]) == pytest.approx(100 * before, abs=0.01)
-    assert float(table["mean"]) == pytest.approx((float(table["mnist"]) + float(table["usps"])) / 2, abs=0.01)
+    table = {name: float(value) for name, value in re.findall(r"\| ([\w ]+) \| ([\d.]+) \| \d+ \|", printed)}
+    assert table["mnist"] == pytest.approx(100 * before, abs=0.01)
+    assert table["mean"] == pytest.approx((table["mnist"] + table["usps"] + table["more"]) / 3, abs=0.01)
+    assert table["mean of unseen"] == pytest.approx((table["usps"] + table["more"]) / 2, abs=0.01)
     assert "notes is left out" in told and "notes holds no test digits" in told
-    assert (run_dir / "evaluation_sets" / "predictions.csv").read_text().count("\n") == 28
+    assert (run_dir / "evaluation_sets" / "predictions.csv").read_text().count("\n") == 35
 
     main(["evaluate", str(run_dir), str(sets / "usps.npz")])
     assert re.search(r"\| usps \| [\d.]+ \| 7 \|$", capsys.readouterr().out.strip()), "one set needs no mean"

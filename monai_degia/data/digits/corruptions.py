@@ -154,7 +154,7 @@ def _dotted_line(image: np.ndarray, generator: np.random.Generator) -> np.ndarra
 
 
 def _zigzag(image: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """A zigzag of strokes 2 wide and 2 high along a line; the published set's digit is binary, which stays so here."""
+    """A zigzag of strokes 2 wide and 2 high along a line; the digit becomes binary, unlike in the published program."""
     left, right, size = 2, 25, 2.0
     first = int(generator.integers(0, 27))
     rise = int(generator.integers(-5, 5))

@@ -164,6 +164,14 @@ def test_svhn(tmp_path: Path) -> None:
         read_digits(tmp_path)
 
 
+def test_syn_in_a_folder_of_both_splits(tmp_path: Path) -> None:
+    """SYN comes in the form of SVHN, in files of other names."""
+    for split, images in (("train", 255 - COLOUR), ("test", COLOUR)):
+        savemat(tmp_path / f"synth_{split}_32x32.mat", {"X": images.transpose(1, 2, 3, 0), "y": LABELS})
+    check(read_digits(tmp_path, "test"), COLOUR)
+    check(read_digits(tmp_path, "train"), 255 - COLOUR)
+
+
 def test_usps_as_matlab_cells(tmp_path: Path) -> None:
     cells = np.empty((2, 2), dtype=object)
     cells[0, 0], cells[0, 1] = FRACTIONS[:3, None], LABELS[:3, None]
