@@ -162,7 +162,7 @@ from monai_degia.shifts.digits import DigitShiftd, shifted_digits
 from monai_degia.shifts.framing import Reframed
 from monai_degia.shifts.pose import PoseShiftd
 
-__version__ = "0.4.0"
+__version__ = "0.5.0"
 
 from monai_degia.engines.bundle_config import bundle_root, check_config, component_config
 from monai_degia.engines.run_folder import check_training_folder, claim_run, release_run

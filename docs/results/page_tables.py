@@ -167,7 +167,7 @@ def confidence_rules() -> str:
 #: Grid to the folder of its result files, the overlay of their second evaluation, and what tables call that.
 _PLACE = {
     **dict.fromkeys(("hands", "table2"), ("hands", SEVERAL)),
-    **dict.fromkeys(("more_hands", "more_table2"), ("more_hands", PART, "56 passes, part")),
+    **dict.fromkeys(("more_hands", "more_table2"), ("more_hands", PART, "64 passes, part")),
 }
 NME, MSE, AUC, MM = "NME (% of hand size)", "MSE (normalised)", "PCK AUC (0 to 0.2)", "MRE (mm)"
 TABLES: dict[str, Callable[[], str]] = {
@@ -180,28 +180,28 @@ TABLES: dict[str, Callable[[], str]] = {
     **{f"more_hands, {figure}": partial(of_runs, "more_hands", figure) for figure in (NME, MSE, MM)},
     **{f"more_table2, {figure}": partial(of_runs, "more_table2", figure) for figure in (NME, MSE)},
     "more_table2, ratios, 1 pass": partial(beside_the_paper, "more_table2", ""),
-    "more_table2, ratios, 56 passes": partial(beside_the_paper, "more_table2", PART),
+    "more_table2, ratios, 64 passes": partial(beside_the_paper, "more_table2", PART),
     "digits": digits,
     "digits, each domain": lambda: domain_table(kept("peers_short", "peers_short"), GRIDS["peers_short"].figure),
-    "weights": partial(weights, "passes", ("1", "one_pass"), ("56", "as_inference")),
-    "weights, median": partial(weights, "passes, median", ("56", "as_inference_images#median_nme")),
+    "weights": partial(weights, "passes", ("1", "one_pass"), ("64", "as_inference")),
+    "weights, median": partial(weights, "passes, median", ("64", "as_inference_images#median_nme")),
     "weights, beside plain training": partial(
         weights,
         "training, passes",
-        ("plain training, 1", "plain_one_pass"),
-        ("DeGIA, 1", "before_one_pass"),
-        ("plain training, 56, part", "plain_as_inference_subset"),
-        ("DeGIA, 56, part", "before_images#nme_of_plain_subset"),
+        ("plain training, 1", "long_plain_one_pass"),
+        ("DeGIA, 1", "long_degia_one_pass"),
+        ("plain training, 56, part", "long_plain_as_inference_part"),
+        ("DeGIA, 56, part", "long_degia_images#nme_of_plain_subset"),
     ),
     "weights, photographs": photographs,
     "weights, either side": either_side,
-    "weights, before": partial(
+    "weights, beside the weights before": partial(
         weights,
         "weights, passes",
         ("before, 1", "before_one_pass"),
         ("before, 56", "before"),
         ("now, 1", "one_pass"),
-        ("now, 56", "as_inference"),
+        ("now, 64", "as_inference"),
     ),
     "trials, hands on one set": hand_trials,
     "trials, fourth round": fourth_round,

@@ -121,7 +121,9 @@ def _table2() -> Grid:
 def _more_table2() -> Grid:
     """The paper's Table 2 on the photographs of three sets, with heatmaps."""
     rows = _rows(("lenet", "alexnet", "vgg", "resnet", "densenet"), ("erm", "degia"), HANDS, HANDS_LENGTH)
-    caption = "Mean squared error of normalised coordinates, lower is better; trained on photographs of three sets alone:"
+    caption = (
+        "Mean squared error of normalised coordinates, lower is better; trained on photographs of three sets alone:"
+    )
     return Grid(rows, (0, 1, 2), "MSE (normalised)", caption, TABLE2)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -9,7 +11,7 @@ from torch import Tensor
 
 from monai_degia.metrics.errors import hand_size
 
-__all__ = ["SMALLEST_SPREAD", "Agreement", "weigh_by_agreement"]
+__all__ = ["SMALLEST_SPREAD", "Agreement", "weigh_by_agreement", "weigh_frames"]
 
 SMALLEST_SPREAD = 1e-4  # of the hand size; predictions that agree better than that agree
 
@@ -56,3 +58,25 @@ def weigh_by_agreement(
     weights = torch.softmax(log_weights.flatten(1), 1).view(log_weights.shape)
     landmarks = (weights[..., None, None] * means).sum((1, 2)) / sides
     return Agreement(landmarks, (weights[..., None] * variance).sum((1, 2)), log_weights.logsumexp(2))
+
+
+def weigh_frames(found: Sequence[Agreement], counts: Sequence[int]) -> Agreement:
+    """Weigh what copies of several frames of the same pictures say, each by the mean weight of its copies.
+
+    A frame about wrong landmarks shows little of the object, and its copies disagree: the whole picture is believed.
+
+    Args:
+        found: of each frame, with landmarks normalised to the side of the picture.
+        counts: how many copies, under all curves, each was weighed from.
+
+    Returns:
+        The landmarks and variances of all; ``log_weight`` has a column a frame, shape (B, F).
+
+    """
+    log_weight = torch.stack(
+        [one.log_weight.logsumexp(1) - math.log(count) for one, count in zip(found, counts, strict=True)], 1
+    )
+    weights = log_weight.softmax(1)
+    landmarks = torch.stack([one.landmarks for one in found], 1)
+    variance = torch.stack([one.variance for one in found], 1)
+    return Agreement((weights[..., None, None] * landmarks).sum(1), (weights[..., None] * variance).sum(1), log_weight)

@@ -15,30 +15,31 @@ __all__ = ["hand_inferer", "picture_size"]
 #: the network's own resolution.
 _PICTURE_SCALE = 4
 _OPTIONS: dict[str, Any] = {
-    "search_views": 8,
+    "search_views": 16,
     "closer_looks": 1,
     "margin": 1.6,
     "rotation": 0.5,
     "scale_range": (0.75, 1.5),
     "translation": 0.12,
     "curves": ("as it is", "x3", "5% x3"),
+    "curve_factor": 1.3,
     "num_curves": 2,
 }
 
 
 def hand_inferer(
     image_size: Sequence[int],
-    num_views: int = 16,
+    num_views: int = 8,
     either_side: bool = False,
     autocast_dtype: torch.dtype | None = None,
 ) -> SelfConsistentInferer:
-    """The inferer of the bundle: the whole picture under three tone curves, then a crop under two of them.
+    """The inferer of the bundle: the whole picture under three tone curves, and a crop under two of them.
 
     Its options were chosen on source validation (docs/trials.md).
 
     Args:
         image_size: (X, Y) of the network's images; pictures may be larger, see :func:`picture_size`.
-        num_views: views under each curve in the second stage, 4 or more.
+        num_views: views of the crop under each curve, 4 or more.
         either_side: also predict the mirrored picture, for hands whose side is not known.
         autocast_dtype: see :class:`SelfConsistentInferer`.
 

@@ -12,7 +12,7 @@ from monai.utils import convert_to_tensor
 from torch import Tensor, nn
 
 from monai_degia.errors import UserError
-from monai_degia.inferers.agreement import SMALLEST_SPREAD, Agreement, weigh_by_agreement
+from monai_degia.inferers.agreement import SMALLEST_SPREAD, Agreement, weigh_by_agreement, weigh_frames
 from monai_degia.inferers.frames import Frames
 from monai_degia.inferers.motions import Motions
 from monai_degia.inferers.tone_curves import apply_curves, check_curves
@@ -57,8 +57,9 @@ class SelfConsistentInferer(Inferer):
     An unseen domain also shows its object otherwise: what is bright in a photograph is dim in a radiograph where flesh
     is thin. With several ``curves`` the copies differ in tone as well, and those of the curves that agree best decide.
 
-    With ``closer_looks`` the whole picture only tells where the object is and which curves suit; the landmarks come
-    from copies of a frame about it, cut from the picture at its own resolution.
+    With ``closer_looks`` the whole picture tells where the object is and which curves suit; then copies of a frame
+    about it, cut from the picture at its own resolution, are predicted as well. Whole picture and frames are weighed by
+    the agreement of their copies, so that a frame about a wrong place does little harm.
 
     A network that learned hands of one side guesses on those of the other. With ``either_side`` every image is
     predicted in both ways on the whole picture, and the side whose copies have the larger sum of weights is believed.
@@ -153,8 +154,14 @@ class SelfConsistentInferer(Inferer):
     @property
     def num_passes(self) -> int:
         """Images that the network is shown for each picture."""
-        first, *closer = [len(motions) for motions, _ in self.steps]
-        return first * len(self.curves) * (1 + self.either_side) + sum(closer) * self.num_curves
+        whole, *closer = self._counts
+        return whole * (1 + self.either_side) + sum(closer)
+
+    @property
+    def _counts(self) -> list[int]:
+        """Copies of the whole picture, under all curves, and of each frame, under those that are kept."""
+        whole, *closer = [len(motions) for motions, _ in self.steps]
+        return [whole * len(self.curves), *(count * self.num_curves for count in closer)]
 
     @property
     def side_passes(self) -> int:
@@ -226,11 +233,13 @@ class SelfConsistentInferer(Inferer):
             mirror = self._first_curve(pictures.flip(2), forward)
         other_side = None if mirror is None else _share(mirror, found)
         chosen = found.log_weight.topk(self.num_curves, 1).indices
+        frames_found = [found]
         for step in range(1, len(self.steps)):
-            frames = Frames.around(found.landmarks, self.margin)
+            frames = Frames.around(frames_found[-1].landmarks, self.margin)
             toned = self._toned(pictures, chosen, frames)
-            (found,) = self._predict_copies([(toned, chosen)], self._size(pictures), step, forward)
-            found = found._replace(landmarks=frames.to_picture(found.landmarks))
+            (closer,) = self._predict_copies([(toned, chosen)], self._size(pictures), step, forward)
+            frames_found.append(closer._replace(landmarks=frames.to_picture(closer.landmarks)))
+        found = weigh_frames(frames_found, self._counts)
         landmarks = found.landmarks
         landmarks[mirrored, :, 0] = 1 - landmarks[mirrored, :, 0]
         return SelfConsistent(landmarks, found.variance.sqrt().clamp_min(SMALLEST_SPREAD), mirrored, other_side)

@@ -53,7 +53,7 @@ class TrainedModel:
             says why.
         name: of the model, in results.
         version: of the model, in results; default: the first 8 digits of the hash of the weights.
-        num_views: views of an image under each tone curve in the second stage, see :func:`monai_degia.hand_inferer`.
+        num_views: views of the crop under each tone curve, see :func:`monai_degia.hand_inferer`.
         refine: landmarks come from copies of the picture; else from one forward pass.
         scores: also tell confidence and domain shift, for which copies are needed in one pass too; default: if the
             landmarks are refined.
@@ -78,7 +78,7 @@ class TrainedModel:
         calibration: ScoreCalibration | None = None,
         name: str = "landmarks",
         version: str | None = None,
-        num_views: int = 16,
+        num_views: int = 8,
         refine: bool = True,
         scores: bool | None = None,
         either_side: bool = False,

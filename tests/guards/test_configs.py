@@ -57,6 +57,7 @@ STACKS |= {
     for method in DIGIT_METHODS
     if path.parent == TASK.parent and path != TASK
 }
+STACKS["data/hands.yaml with run/large.yaml"] = [TRAIN, HANDS, ROOT / "configs" / "run" / "large.yaml"]
 STACKS = {name: stack for name, stack in STACKS.items() if stack}
 
 
@@ -213,6 +214,28 @@ def test_no_absolute_path(path: Path) -> None:
         # In an expression a literal may begin with a slash only where it goes on from something.
         literal = [value for value in values if value.startswith("$") and re.search(r"(?<!\+ )['\"]/", value)]
         assert not plain and not literal
+
+
+@pytest.mark.parametrize("overlays", [[], FOR_HANDS])
+def test_only_photographs_are_trained_on(overlays: list[Path]) -> None:
+    """No other modality and no hand that is shaded by its thickness is in what the ascent starts from."""
+    config = ConfigParser.load_config_files([str(path) for path in (TRAIN, HANDS, *overlays)])
+    sets = {name: node for name, node in config["source_sets"].items() if isinstance(node, dict)}
+    trained = set(re.findall(r"@source_sets#(\w+)", config["splits"][0]))
+    for name in list(trained):
+        trained |= set(re.findall(r"@source_sets#(\w+)", str(sets.get(name, ""))))
+    assert {"signdigits", "more_train", "rendered"} <= trained and "faded" not in trained
+    for name in trained & set(sets):
+        text = str(sets[name])
+        assert "faded=True" not in text and not re.search("'(?:depth|xray)'", text), name
+    assert "'photo'" in sets["rendered"]["path"] and "@splits[0]" in config["train"]["dataset"]["data"]
+
+
+@pytest.mark.parametrize("size", [64, 96, 256])
+def test_rendered_hands_are_no_coarser_than_the_network_sees(size: int) -> None:
+    parser = ConfigParser(ConfigParser.load_config_files([str(TRAIN), str(HANDS)]))
+    parser.update({"image_size": [size, size]})
+    assert parser.get_parsed_content("source_sets#rendered_size") == max(128, size)
 
 
 @pytest.mark.parametrize("native", [True, False])

@@ -17,7 +17,8 @@ DIGITS = {
     "splits::1::count": 10,
     "unseen_lists::1::count": 20,
 }
-ROWS = {"demo": "lenet", "hands": "erm", "table2": "lenet"}
+ROWS = {"demo": "lenet", "hands": "erm", "table2": "lenet", "more_hands": "erm", "more_table2": "lenet"}
+MORE = ("more_hands", "more_table2")
 DIGIT_ROWS = {"table1": "plain", "table1_full": "plain", "peers": "erm", "peers_short": "erm"}
 
 
@@ -29,7 +30,9 @@ def shortened(arguments: list[str]) -> list[str]:
         if grid not in {**ROWS, **DIGIT_ROWS} or "--results" in arguments:
             return arguments
         entries = DIGITS if grid in DIGIT_ROWS else HANDS
-        more = ["unseen_lists=[]"] if grid in ("hands", "table2") else []  # the published sets are not rendered
+        more = ["unseen_lists=[]"] if grid in (*MORE, "hands", "table2") else []  # the published sets are not rendered
+        more += ["evaluation_list=$@splits[2]"] if grid in MORE else []
+        entries = {**entries, **RENDERED} if grid in MORE else entries
         options = [f"{key}={value}" for key, value in entries.items()]
         return [
             *arguments,

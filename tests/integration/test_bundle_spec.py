@@ -110,7 +110,7 @@ def test_configs_have_all_properties(
     )
     workflow.initialize()
     assert workflow.check_properties() == []
-    assert workflow.version == monai_degia.__version__ and workflow.spatial_shape == [64, 64]
+    assert workflow.version == monai_degia.__version__ and workflow.spatial_shape == [96, 96]
 
 
 @pytest.mark.parametrize("name", ["train", "inference"])
@@ -143,7 +143,9 @@ def test_weights_that_come_along_are_whole() -> None:
 
 def test_exported_network_predicts_what_the_trained_one_does(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    network = monai_degia.LandmarkRegressor("resnet", head="heatmap", temperature=0.25, normalize_input=True).eval()
+    network = monai_degia.LandmarkRegressor(
+        "resnet", image_size=(96, 96), head="heatmap", temperature=0.25, normalize_input=True
+    ).eval()
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.add_(0.02 * torch.randn_like(parameter))
@@ -157,7 +159,7 @@ def test_exported_network_predicts_what_the_trained_one_does(tmp_path: Path) -> 
     )
     files = {"metadata.json": "", "inference.json": ""}
     exported = torch.jit.load(str(tmp_path / "model.ts"), _extra_files=files).eval()
-    image = torch.rand(3, 3, 64, 64)
+    image = torch.rand(3, 3, 96, 96)
     with torch.no_grad():
         eager, scripted = network(image), exported(image)
     assert eager.std() > 1e-3 and torch.allclose(eager, scripted, atol=1e-6)

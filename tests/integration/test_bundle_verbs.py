@@ -80,4 +80,4 @@ def test_export(verb: str, file: str, more: list[str], beside: Path, run_python:
     run_python("-m", "monai.bundle", verb, "--net_id", "network_def", *arguments, cwd=beside)
     assert (beside / file).stat().st_size > 10_000_000
     if verb == "ckpt_export":
-        assert torch.jit.load(beside / file)(torch.rand(2, 3, 64, 64)).shape == (2, 21, 2)
+        assert torch.jit.load(beside / file)(torch.rand(2, 3, 96, 96)).shape == (2, 21, 2)

@@ -69,7 +69,7 @@ def test_without_refinement_the_network_runs_once(
     assert sum("scores=True adds both" in message for message in caplog.messages) == 1
     passes.clear()
     asked = infer(images, tmp_path / "asked", refine=False, scores=True)
-    copies = hand_inferer((64, 64))
+    copies = hand_inferer((96, 96))
     assert sum(passes) == 3 * (1 + copies.num_passes), "a network of both sides is not asked for the mirrored picture"
     assert all(entry["confidence"] is not None or entry["withheld"] for entry in asked)
     # Scores need a larger picture, which the network's is then cut from.

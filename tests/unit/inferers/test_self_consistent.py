@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.testing import assert_close
 
+from monai_degia.inferers.agreement import Agreement, weigh_frames
 from monai_degia.inferers.motions import Motions
 from monai_degia.inferers.self_consistent import SelfConsistentInferer
 from monai_degia.metrics.errors import nme
@@ -342,6 +343,32 @@ def test_a_closer_look_sees_what_the_whole_picture_hides() -> None:
     assert (near.num_passes, far.num_passes) == (8 + 8 + 16, 16)
     errors = [nme(inferer(pictures, network), place).mean() for inferer in (far, near)]
     assert errors[1] < 0.7 * errors[0]
+
+
+def test_a_frame_about_a_wrong_place_is_not_believed() -> None:
+    """The network reads whole pictures well; of a crop its predictions scatter, so that the crop says nothing."""
+
+    def network(images: Tensor) -> Tensor:
+        found = centres_of_mass(images)
+        noise = 0.3 * torch.randn(found.shape, generator=torch.Generator().manual_seed(int(1e4 * found.sum())))
+        near = (found[:, 1:] - found[:, :1]).norm(dim=-1).mean(1) > 0.35
+        return torch.where(near[:, None, None], found + noise, found)
+
+    place = torch.tensor([[0.42, 0.42], [0.58, 0.43], [0.5, 0.58], [0.56, 0.5]]) + 0.04 * torch.rand(5, 1, 2)
+    whole, closer = narrow(), narrow(closer_looks=1, search_views=16, margin=1.0)
+    errors = [nme(inferer(blobs(place), network), place).mean() for inferer in (whole, closer)]
+    assert errors[1] < 1.2 * errors[0] + 0.002
+
+
+def test_frames_are_weighed_by_the_mean_weight_of_their_copies() -> None:
+    """Twice as many copies of the same weight are no better than once; copies of three times the weight are."""
+    found = [
+        Agreement(torch.zeros(1, 4, 2), torch.zeros(1, 4), torch.tensor([[2.0, 1.0]]).log()),
+        Agreement(torch.ones(1, 4, 2), torch.ones(1, 4), torch.tensor([[18.0]]).log()),
+    ]
+    both = weigh_frames(found, [6, 12])  # 0.5 and 1.5 a copy
+    assert_close(both.landmarks, torch.full((1, 4, 2), 0.75))
+    assert_close(both.variance, torch.full((1, 4), 0.75))
 
 
 def test_closer_looks_follow_the_side_that_is_believed() -> None:

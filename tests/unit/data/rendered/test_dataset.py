@@ -12,8 +12,11 @@ from PIL import Image
 from monai_degia.data.lists.datalist import load_datalist
 from monai_degia.data.lists.landmark_sets import HAND21
 from monai_degia.data.rendered import dataset as synthetic
+from monai_degia.data.rendered.clothing import sample_clothing
 from monai_degia.data.rendered.dataset import write_synthetic_dataset
+from monai_degia.data.rendered.model import sample_shape
 from monai_degia.data.rendered.scene import MODALITIES, render_faded_hand, render_hand, render_scene, sample_scene
+from monai_degia.data.rendered.settings import sample_child, sample_flat_hand
 
 SIZE = 64
 
@@ -236,6 +239,35 @@ def test_sleeve_covers_the_arm_and_not_the_hand() -> None:
         along = (np.stack([x, y], 1) - scene.landmarks[0]) @ toward_fingers
         assert not len(y) or along.max() < 0.2 * toward_fingers @ toward_fingers, "cloth lies beyond the wrist"
     assert 2 < seen < 28
+
+
+def test_some_arms_wear_a_watch_that_leaves_the_rest_bare() -> None:
+    """A watch is a band: behind it, toward the elbow, there is skin again, where a sleeve goes on to the arm's end."""
+    rng = np.random.default_rng(4)
+    worn = [sample_clothing(rng, sample_shape(rng), sample_flat_hand(rng)) for _ in range(300)]
+    ends = [max(np.linalg.norm(capsule.b) for capsule in garment.capsules) for arm in worn for garment in arm]
+    assert 0.05 < sum(end < 90 for end in ends) / len(worn) < 0.2, "watches"
+    assert 0.35 < sum(end > 200 for end in ends) / len(worn) < 0.65, "sleeves"
+
+
+def test_flat_hands_are_straight_and_their_fingers_closed_or_spread() -> None:
+    rng = np.random.default_rng(5)
+    poses = [sample_flat_hand(rng) for _ in range(200)]
+    assert np.abs(np.rad2deg([pose.flexion[1:] for pose in poses])).mean() < 8
+    assert np.abs(np.rad2deg([pose.tilt for pose in poses])).max() <= 10
+    spread = np.rad2deg([pose.abduction[1] - pose.abduction[4] for pose in poses])
+    assert np.quantile(spread, 0.1) < 10 and np.quantile(spread, 0.9) > 45
+
+
+def test_children_have_smaller_hands_shorter_fingers_and_rounder_flesh() -> None:
+    shapes = [sample_child(np.random.default_rng([6, i])) for i in range(400)]
+    size = np.array([shape.size for shape in shapes])
+    fingers = np.array([shape.bones_mm[1:].sum() / np.abs(shape.roots_mm[1:, 1]).sum() for shape in shapes])
+    girth = np.array([shape.girth for shape in shapes])
+    small, large = size < np.quantile(size, 0.2), size > np.quantile(size, 0.5)
+    assert size[small].mean() < 0.75 * size[large].mean()
+    assert fingers[small].mean() < 0.97 * fingers[large].mean()
+    assert girth[small].mean() > 1.05 * girth[large].mean()
 
 
 def test_grounds_are_cut_from_named_photographs(tmp_path: Path) -> None:
