@@ -118,7 +118,7 @@ def test_a_calibration_holds_for_its_own_weights_and_copies(
     assert confidence(TrainedModel.load(SHIPPED), image)
     assert confidence(TrainedModel.load(SHIPPED, refine=False, scores=True), image)
     for options, reason in (
-        ({"num_views": 8}, "the calibration was fitted for num_views 16, not 8"),
+        ({"num_views": 16}, "the calibration was fitted for num_views 8, not 16"),
         ({"weights": tmp_path / "tuned.pt"}, "the calibration was fitted for other weights"),
     ):
         state = torch.load(SHIPPED / "model.pt", weights_only=True)
