@@ -58,7 +58,7 @@ def main() -> None:
     config = ConfigParser(ConfigParser.load_config_file(BUNDLE / "configs" / "inference.json"))
     config.update({"bundle_root": str(BUNDLE)})
     network = config.get_parsed_content("network_def").eval()
-    works = runtimes(network, torch.rand(64, 3, 64, 64), options.compile)
+    works = runtimes(network, torch.rand(64, 3, *network.image_size), options.compile)
     times: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(options.repeats + 2):
         for name, work in works.items():

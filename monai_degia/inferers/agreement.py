@@ -64,6 +64,7 @@ def weigh_frames(found: Sequence[Agreement], counts: Sequence[int]) -> Agreement
     """Weigh what copies of several frames of the same pictures say, each by the mean weight of its copies.
 
     A frame about wrong landmarks shows little of the object, and its copies disagree: the whole picture is believed.
+    More copies of a frame lie nearer to each other and agree better, so that their numbers shift the balance.
 
     Args:
         found: of each frame, with landmarks normalised to the side of the picture.

@@ -47,6 +47,9 @@ def test_photographs_of_three_sets_are_shown_as_they_are() -> None:
 def test_hands_of_one_side_are_mirrored_in_every_set_that_tells_it() -> None:
     one_side = parsed("configs/data/hands.yaml", "configs/data/hands_one_side.yaml", **{"source_sets::faded": []})
     told = [f"source_sets#{name}" for name in ("more_train", "more_validate", "more_test", "rendered")]
+    assert one_side["source_sets#rendered#mirror_where"] == one_side["source_sets#more_test#mirror_where"]
+    faded = parsed("configs/data/hands.yaml", "configs/data/hands_one_side.yaml")["source_sets#faded#mirror_where"]
+    assert faded == one_side["source_sets#rendered#mirror_where"]
     for name in (*told, "unseen_lists#1"):
         assert one_side.get_parsed_content(f"{name}#mirror_where") == {"thumb_on_right": "0"}, name
     assert not any("mirror_where" in _keys(one_side[name]) for name in ("source_sets#signdigits", "unseen_lists#0"))

@@ -21,6 +21,7 @@ from monai_degia.results.landmark_tables import landmark_entry
 REPO = Path(__file__).parents[2]
 CONFIGS = REPO / "bundle" / "configs"
 SMALL = {
+    "image_size": [64, 64],
     "network_def::backbone": "lenet",
     "max_epochs": 2,
     "iterations_per_epoch": 2,

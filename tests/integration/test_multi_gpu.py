@@ -15,6 +15,7 @@ CONFIGS = Path(__file__).parents[2] / "bundle" / "configs"
 SCRIPT = Path(__file__).with_name("rank_losses.py")
 # No batch normalisation, whose statistics on processors are those of a process: LeNet and the fully connected head.
 SMALL = {
+    "image_size": [64, 64],
     "network_def::backbone": "lenet",
     "network_def::head": "regression",
     "learning_rate": 0.001,

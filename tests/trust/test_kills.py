@@ -26,7 +26,7 @@ pytestmark = pytest.mark.trust
 REPO = Path(__file__).parents[2]
 SOAK = os.environ.get("MONAI_DEGIA_SOAK", "") not in ("", "0")
 SMALL = {"iterations_per_epoch": 2, "images_per_round": 4, "max_epochs": 4, "batch_size": 4, "ascent::steps": 1}
-SMALL |= {"network_def::backbone": "lenet", "max_generated": 100}
+SMALL |= {"network_def::backbone": "lenet", "max_generated": 100, "image_size": [64, 64]}
 RANDOM = range(20 if SOAK else 2)
 
 #: Name of a moment to the files whose being there tells that it has come; what is killed then is in the midst of it.

@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 from monai_degia.inferers.agreement import Agreement, weigh_frames
+from monai_degia.inferers.frames import Frames
+from monai_degia.inferers.hands import hand_inferer
 from monai_degia.inferers.motions import Motions
 from monai_degia.inferers.self_consistent import SelfConsistentInferer
 from monai_degia.metrics.errors import nme
@@ -374,10 +376,13 @@ def test_frames_are_weighed_by_the_mean_weight_of_their_copies() -> None:
 def test_closer_looks_follow_the_side_that_is_believed() -> None:
     """The hand is left of the middle; only in the mirror can the network read it."""
 
+    seen = []
+
     def network(images: Tensor) -> Tensor:
         found = centres_of_mass(images)
         noise = 0.2 * torch.randn(found.shape, generator=torch.Generator().manual_seed(int(1e4 * found.sum())))
         readable = found[:, 3, 0] > found[:, 0, 0]
+        seen.append(readable.float().mean().item())
         return torch.where(readable[:, None, None], found, found + noise)
 
     place = 0.45 + 0.1 * torch.rand(4, 4, 2)
@@ -387,6 +392,30 @@ def test_closer_looks_follow_the_side_that_is_believed() -> None:
     assert found.mirrored.all()
     assert nme(found.landmarks, place).mean() < 0.05
     assert inferer.num_passes == 2 * 2 * 16 + 16
+    assert seen[-1] == 1 and min(seen) == 0, "the frame is cut from the mirrored picture"
+
+
+def test_whole_picture_and_frames_are_weighed_by_their_copies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each frame is cut about what the one before it found, and counts as many copies as it was shown."""
+    given: list[tuple[int, ...]] = []
+    about: list[Tensor] = []
+    cut = Frames.around.__func__  # type: ignore[attr-defined]
+
+    def around(found: Tensor, margin: float) -> Frames:
+        about.append(found)
+        return cut(Frames, found, margin)
+
+    def weigh(found: list[Agreement], counts: list[int]) -> Agreement:
+        given.append(tuple(counts))
+        assert torch.equal(about[0], found[0].landmarks) and torch.equal(about[1], found[1].landmarks)
+        return weigh_frames(found, counts)
+
+    monkeypatch.setattr(Frames, "around", around)
+    monkeypatch.setattr("monai_degia.inferers.self_consistent.weigh_frames", weigh)
+    inferer = narrow(closer_looks=2, search_views=8, curves=["as it is", "x1.5", "x3"], num_curves=2, margin=3.0)
+    inferer(blobs(points(2)), centres_of_mass)
+    assert given == [(24, 16, 32)] and sum(given[0]) == inferer.num_passes
+    assert hand_inferer((64, 64)).num_passes == 3 * 16 + 2 * 8
 
 
 @pytest.mark.parametrize(
