@@ -29,20 +29,21 @@ class Line(NamedTuple):
     """One line: the training, forward passes an image, and the metrics of each seed, by domain."""
 
     training: str
-    passes: int
+    passes: str
     seeds: Sequence[dict[str, Any]]
 
 
 def method(name: str, passes: int) -> Line:
-    """A method on three sets, three seeds: the result files of the grid ``more_hands``."""
+    """A method on three sets, the seeds that have run: result files of the grid ``more_hands``; 64 passes on a part."""
     suffix = "+as_inference_part" if passes > 1 else ""
-    files = [f"more_hands/resnet_{name}_seed={seed}{suffix}" for seed in (0, 1, 2)]
-    return Line(METHODS[name], passes, [_read(file)["metrics"] for file in files])
+    files = sorted((HERE / "more_hands").glob(f"resnet_{name}_seed=?{suffix}.json"))
+    return Line(METHODS[name], f"{passes}, part" if passes > 1 else "1", [_read(file)["metrics"] for file in files])
 
 
 def shipped(passes: int) -> Line:
     """The weights that ship."""
-    return Line("DeGIA, as it ships", passes, [_read("weights/as_inference" if passes > 1 else "weights/one_pass")])
+    file = HERE / "weights" / ("as_inference.json" if passes > 1 else "one_pass.json")
+    return Line("DeGIA, as it ships", str(passes), [_read(file)])
 
 
 def full() -> str:
@@ -65,12 +66,12 @@ def _table(lines: Sequence[Line]) -> str:
 def _cells(line: Line) -> list[str]:
     errors = [_spread([100 * metrics[domain]["nme"] for metrics in line.seeds], ".2f") for domain in HEADINGS]
     distance = _spread([metrics["xray_expert"]["mre_mm"] for metrics in line.seeds], ".1f")
-    return [line.training, str(line.passes), *errors, distance]
+    return [line.training, line.passes, *errors, distance]
 
 
 def _spread(values: Sequence[float], form: str) -> str:
     return f"{mean(values):{form}}" + (f" ± {stdev(values):{form}}" if len(values) > 1 else "")
 
 
-def _read(name: str) -> dict[str, Any]:
-    return json.loads((HERE / f"{name}.json").read_text(encoding="utf-8"))
+def _read(file: Path) -> dict[str, Any]:
+    return json.loads(file.read_text(encoding="utf-8"))
