@@ -55,23 +55,23 @@ def test_training_evaluation_and_inference_see_the_same_picture(files: list[Path
     for file in files:
         item = {"image": str(file), "landmarks": np.array([[3.0, 4.0], [9.0, 20.0]])}
         samples = [steps(dict(item)) for steps in (train, evaluate, infer)]
-        assert samples[0]["image"].shape == (3, 64, 64)
+        assert samples[0]["image"].shape == (3, 96, 96)
         for other in samples[1:]:
             assert torch.equal(other["image"].as_tensor(), samples[0]["image"].as_tensor()), file.name
             assert torch.equal(other["image"].affine, samples[0]["image"].affine)
             torch.testing.assert_close(other["spacing"], samples[0]["spacing"], equal_nan=True)
         large, same = refined(dict(item))["image"], as_usual(dict(item))["image"]
-        assert large.shape == (3, 256, 256) and torch.equal(large.as_tensor(), same.as_tensor())
+        assert large.shape == (3, 384, 384) and torch.equal(large.as_tensor(), same.as_tensor())
 
 
 def test_a_nifti_file_has_its_millimetres_in_training_and_inference(files: list[Path]) -> None:
-    """A side of 60 pixels of 0.2 mm fills 64 pixels of the network."""
+    """A side of 60 pixels of 0.2 mm fills 96 pixels of the network."""
     item = {"image": str(files[2]), "landmarks": np.zeros((2, 2))}
     train = chain("train.json", key="train#preprocessing")
     infer = chain("inference.json", key="preprocessing", refine=False)
     for steps in (train, infer):
         done = steps(dict(item))
-        torch.testing.assert_close(done["spacing"], torch.full((2,), 0.2 * 60 / 64), rtol=0.02, atol=0)
+        torch.testing.assert_close(done["spacing"], torch.full((2,), 0.2 * 60 / 96), rtol=0.02, atol=0)
         torch.testing.assert_close(done["image"].meta["file_spacing"], torch.tensor([0.2, 0.2]))
         assert done["image"].meta["spacing_source"] == "affine"
 
@@ -148,4 +148,4 @@ def test_what_a_worker_process_gets_can_be_sent_to_it(files: list[Path]) -> None
             for sample in pool.map_async(pipeline, items).get(timeout=600)
         ]
     assert [type(entry) for entry in back] == [type(entry) for entry in everything]
-    assert shapes == [(3, 64, 64)] * 3 + [(3, 256, 256)] * 3
+    assert shapes == [(3, 96, 96)] * 3 + [(3, 384, 384)] * 3
