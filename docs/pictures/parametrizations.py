@@ -47,9 +47,9 @@ CLASSES = {
 @cache
 def _setting() -> tuple[md.AscentObjective, md.FlowPrior, Tensor, Tensor]:
     model = md.TrainedModel.load(MODELS, device="cpu")
-    hands = [md.render_hand("photo", seed, 64) for seed in (1, 9)]
+    hands = [md.render_hand("photo", seed, model.image_size[0]) for seed in (1, 9)]
     images = torch.stack([torch.as_tensor(hand.image) for hand in hands]).permute(0, 3, 2, 1) / 255
-    points = torch.stack([md.normalize_landmarks(hand.landmarks, (64, 64)).float() for hand in hands])
+    points = torch.stack([md.normalize_landmarks(hand.landmarks, model.image_size).float() for hand in hands])
     assert model.flow is not None
     objective = md.AscentObjective(model.network, model.flow, task_weight=10.0, prediction_weight=10.0)
     return objective, model.flow, images, points
