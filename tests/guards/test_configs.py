@@ -11,6 +11,7 @@ import pytest
 import torch
 from monai.bundle import ConfigParser
 from monai.bundle.reference_resolver import ReferenceResolver
+from PIL import Image
 
 import monai_degia
 from monai_degia.flows.flow_prior import KINDS, FlowPrior
@@ -236,6 +237,30 @@ def test_rendered_hands_are_no_coarser_than_the_network_sees(size: int) -> None:
     parser = ConfigParser(ConfigParser.load_config_files([str(TRAIN), str(HANDS)]))
     parser.update({"image_size": [size, size]})
     assert parser.get_parsed_content("source_sets#rendered_size") == max(128, size)
+
+
+def test_rendered_hands_of_other_sizes_and_backgrounds_have_folders_of_their_own(tmp_path: Path) -> None:
+    """One cache_dir serves them all, and the photographs that are named lie behind the hands."""
+    (tmp_path / "photos").mkdir()
+    Image.new("RGB", (60, 40), (0, 255, 0)).save(tmp_path / "photos" / "green.png")
+    folders = {}
+    for size, photos in ((96, None), (256, None), (96, str(tmp_path / "photos"))):
+        parser = ConfigParser(ConfigParser.load_config_files([str(TRAIN), str(HANDS)]))
+        parser.update({"image_size": [size, size], "cache_dir": str(tmp_path / "cache"), "bundle_root": str(tmp_path)})
+        parser.update({"source_sets::rendered_count": 2, "source_sets::background_dir": photos})
+        first = Path(parser.get_parsed_content("source_sets#rendered")[0]["image"])
+        folders[size, photos] = first.parents[1]
+        record = json.loads((folders[size, photos] / "synthetic.json").read_text())
+        assert (record["image_size"], record["background_dir"]) == (max(128, size), photos)
+    assert len(set(folders.values())) == 3
+
+
+@pytest.mark.parametrize("name", ["as_inference", "as_inference_part"])
+def test_evaluation_as_inference_takes_as_many_views(name: str) -> None:
+    """The config of an old run may name others."""
+    (overlay,) = [path for path in FOR_EVALUATION if path.stem == name]
+    wanted = ConfigParser.load_config_file(TRAIN.with_name("inference.json"))["num_views"]
+    assert ConfigParser.load_config_file(overlay)["num_views"] == wanted
 
 
 @pytest.mark.parametrize("native", [True, False])
