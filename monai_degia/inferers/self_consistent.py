@@ -11,10 +11,10 @@ from monai.inferers import Inferer
 from monai.utils import convert_to_tensor
 from torch import Tensor, nn
 
-from monai_degia.errors import UserError
 from monai_degia.inferers.agreement import SMALLEST_SPREAD, Agreement, weigh_by_agreement, weigh_frames
 from monai_degia.inferers.frames import Frames
 from monai_degia.inferers.motions import Motions
+from monai_degia.inferers.option_checks import check_sides, check_steps, check_views
 from monai_degia.inferers.tone_curves import apply_curves, check_curves
 from monai_degia.networks.inference_copy import InferenceCopies
 
@@ -119,10 +119,10 @@ class SelfConsistentInferer(Inferer):
     ) -> None:
         super().__init__()
         counts = {"num_views": num_views, **({"search_views": search_views} if closer_looks else {})}
-        _check_views(counts, num_neighbours, scale_range)
+        check_views(counts, num_neighbours, scale_range)
         if either_side:
-            _check_sides(sharpness, side_factor)
-        _check_steps(closer_looks, num_curves, margin, curve_factor)
+            check_sides(sharpness, side_factor)
+        check_steps(closer_looks, num_curves, margin, curve_factor)
         check_curves(curves)
         #: What decides how far copies disagree, as plain values: a calibration holds for these alone.
         self.options: dict[str, Any] = {
@@ -317,37 +317,3 @@ class SelfConsistentInferer(Inferer):
 def _share(mirror: Agreement, found: Agreement) -> Tensor:
     """Share of the mirrored copies in the weight of both, all under the first curve, in [0, 1], shape (B,)."""
     return torch.sigmoid(mirror.log_weight[:, 0] - found.log_weight[:, 0])
-
-
-def _check_views(counts: dict[str, int], num_neighbours: int, scale_range: tuple[float, float]) -> None:
-    if num_neighbours < 2:
-        raise UserError(
-            "num_neighbours must be at least 2, since one prediction has nothing to disagree with, "
-            f"got {num_neighbours}."
-        )
-    fewest, views = min(counts.items(), key=lambda named: named[1])
-    if views < num_neighbours:
-        raise UserError(
-            f"{fewest} must be at least {num_neighbours} (num_neighbours), as many copies as are compared with each "
-            f"other, got {views}."
-        )
-    if not 0 < scale_range[0] <= scale_range[1]:
-        raise UserError(f"scale_range must be two positive numbers, the smaller first, got {tuple(scale_range)}.")
-
-
-def _check_sides(sharpness: float, side_factor: float) -> None:
-    if not (sharpness > 0 and side_factor > 0):
-        raise UserError(
-            "either_side compares weights, so it needs sharpness and side_factor above 0, got "
-            f"sharpness={sharpness:g} and side_factor={side_factor:g}."
-        )
-
-
-def _check_steps(closer_looks: int, num_curves: int, margin: float, curve_factor: float) -> None:
-    if not (0 <= closer_looks <= 3 and num_curves >= 1 and margin > 0):
-        raise UserError(
-            "closer_looks must be 0 to 3, num_curves at least 1 and margin positive, got "
-            f"{closer_looks}, {num_curves} and {margin}."
-        )
-    if not curve_factor > 0:
-        raise UserError(f"curve_factor must be positive, got {curve_factor}.")
