@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from monai_degia.errors import UserError
 
-__all__ = ["check_sides", "check_steps", "check_views"]
+__all__ = ["check_side_factor", "check_steps", "check_views"]
 
 
 def check_views(counts: dict[str, int], num_neighbours: int, scale_range: tuple[float, float]) -> None:
@@ -24,7 +24,7 @@ def check_views(counts: dict[str, int], num_neighbours: int, scale_range: tuple[
         raise UserError(f"scale_range must be two positive numbers, the smaller first, got {tuple(scale_range)}.")
 
 
-def check_sides(sharpness: float, side_factor: float) -> None:
+def check_side_factor(sharpness: float, side_factor: float) -> None:
     """Raise ``ValueError`` unless the weights of two sides can be compared."""
     if not (sharpness > 0 and side_factor > 0):
         raise UserError(

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from monai_degia.inferers.agreement import SMALLEST_SPREAD, Agreement, weigh_by_agreement, weigh_frames
 from monai_degia.inferers.frames import Frames
 from monai_degia.inferers.motions import Motions
-from monai_degia.inferers.option_checks import check_sides, check_steps, check_views
+from monai_degia.inferers.option_checks import check_side_factor, check_steps, check_views
 from monai_degia.inferers.tone_curves import apply_curves, check_curves
 from monai_degia.networks.inference_copy import InferenceCopies
 
@@ -121,7 +121,7 @@ class SelfConsistentInferer(Inferer):
         counts = {"num_views": num_views, **({"search_views": search_views} if closer_looks else {})}
         check_views(counts, num_neighbours, scale_range)
         if either_side:
-            check_sides(sharpness, side_factor)
+            check_side_factor(sharpness, side_factor)
         check_steps(closer_looks, num_curves, margin, curve_factor)
         check_curves(curves)
         #: What decides how far copies disagree, as plain values: a calibration holds for these alone.
