@@ -11,6 +11,14 @@ SAMPLES := runs/label/studies
 STUDIES ?= $(SAMPLES)
 PORT ?= 8000
 
+# $(call pip_install,PYTHON,ARGUMENTS): a gigabyte comes through the network, so what breaks off is tried again; pip keeps
+# the files that were whole.
+pip_install = for pause in 5 30 60 0; do \
+		$(1) -m pip install --quiet $(2) && exit 0; \
+		test $$pause = 0 || echo "The installation failed; it starts again in $$pause seconds." >&2; \
+		sleep $$pause; \
+	done; exit 1
+
 .DEFAULT_GOAL := help
 .PHONY: help install demo bench label label-install test test-fast test-long test-label test-trust soak test-min test-mutation coverage docs lint clean
 
@@ -34,8 +42,8 @@ install: $(STAMP)
 
 $(STAMP): setup.py pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	$(call pip_install,$(BIN)/python,--upgrade pip)
+	$(call pip_install,$(BIN)/python,--editable ".[dev]")
 	touch $@
 
 demo: $(STAMP)
@@ -53,8 +61,8 @@ label-install: $(LABEL_STAMP)
 
 $(LABEL_STAMP): setup.py
 	test -x $(LABEL_VENV)/bin/python || $(PYTHON) -m venv $(LABEL_VENV)
-	$(LABEL_VENV)/bin/python -m pip install --quiet --upgrade pip
-	$(LABEL_VENV)/bin/python -m pip install --quiet --editable ".[label]"
+	$(call pip_install,$(LABEL_VENV)/bin/python,--upgrade pip)
+	$(call pip_install,$(LABEL_VENV)/bin/python,--editable ".[label]")
 	touch $@
 
 test: $(STAMP)
@@ -89,8 +97,8 @@ soak: $(STAMP)
 # The lowest versions that setup.py allows, in an environment of their own.
 test-min:
 	test -x $(MIN_VENV)/bin/python || $(PYTHON) -m venv $(MIN_VENV)
-	$(MIN_VENV)/bin/python -m pip install --quiet --upgrade pip
-	$(MIN_VENV)/bin/python -m pip install --quiet --editable . --constraint tests/minimum_versions.txt pytest pytest-xdist h5py
+	$(call pip_install,$(MIN_VENV)/bin/python,--upgrade pip)
+	$(call pip_install,$(MIN_VENV)/bin/python,--editable . --constraint tests/minimum_versions.txt pytest pytest-xdist h5py)
 	$(MIN_VENV)/bin/python -m pytest -q -n 2 --dist worksteal -m "not slow and not docs and not label and not long and not trust" \
 		tests/unit tests/properties --ignore tests/unit/label_app  # that has an environment of its own
 
