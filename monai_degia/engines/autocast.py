@@ -10,6 +10,7 @@ from monai.inferers import Inferer
 from torch import Tensor
 
 from monai_degia.errors import UserError
+from monai_degia.inferers.passes import passes_of
 
 __all__ = ["AutocastInferer"]
 
@@ -37,6 +38,11 @@ class AutocastInferer(Inferer):
             )
         super().__init__()
         self.inferer, self.dtype = inferer, dtype
+
+    @property
+    def num_passes(self) -> int | None:
+        """Images that the network is shown for each one, where the inferer within tells it."""
+        return passes_of(self.inferer)
 
     def __call__(self, inputs: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Any:
         """Predict as the inferer does; predictions are float32."""

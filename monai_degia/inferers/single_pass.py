@@ -23,7 +23,12 @@ class SinglePassInferer(Inferer):
         image_size: (X, Y) of the network's images; pictures may be larger.
         autocast_dtype: ``torch.bfloat16`` runs a :class:`LandmarkRegressor` in that precision; ``None`` in its own.
 
+    Attributes:
+        num_passes: images that the network is shown for each picture.
+
     """
+
+    num_passes = 1
 
     def __init__(self, image_size: Sequence[int], autocast_dtype: torch.dtype | None = None) -> None:
         super().__init__()

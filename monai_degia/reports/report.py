@@ -15,6 +15,7 @@ from monai.utils import CommonKeys
 from torch import Tensor
 
 from monai_degia.data.lists.landmark_sets import Landmarks, landmark_set
+from monai_degia.inferers.passes import passes_of
 from monai_degia.io.files import whole_file
 from monai_degia.io.spreadsheets import plain_row
 from monai_degia.metrics.errors import landmark_size
@@ -31,9 +32,10 @@ _logger = logging.getLogger(__name__)
 class LandmarkReport(CollectingWriter):
     """Collect predictions of an evaluator and write what they are worth, per domain.
 
-    Files in ``output_dir``: ``metrics.json`` (:func:`summarize_landmarks`), ``errors.csv`` (one row an image and
-    labelled landmark, error in network pixels and over the size) and ``overlay.png`` (rows are domains; dots are
-    predictions, rings the labels).
+    Files in ``output_dir``: ``metrics.json`` (:func:`summarize_landmarks`, and ``passes``, the forward passes that each
+    prediction took, None where the inferer does not tell), ``errors.csv`` (one row an image and labelled landmark,
+    error in network pixels and over the size) and ``overlay.png`` (rows are domains; dots are predictions, rings the
+    labels).
 
     Args:
         output_dir: folder of the report.
@@ -79,8 +81,10 @@ class LandmarkReport(CollectingWriter):
             columns["domain"],
             columns["spacing"],
         )
+        passes = passes_of(getattr(engine, "inferer", None))
+        told = {domain: {"passes": passes, **values} for domain, values in summary.items()}
         with whole_file(self.output_dir / "metrics.json") as partial:
-            partial.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+            partial.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
         with whole_file(self.output_dir / "errors.csv") as partial:
             self._write_errors(partial)
         rows = {domain: self._pictures(domain) for domain in summary}
@@ -88,7 +92,8 @@ class LandmarkReport(CollectingWriter):
         save_overlay_grid(self.output_dir / "overlay.png", rows, title=title)
         for domain, values in summary.items():
             _logger.info(
-                f"{domain}: {values['count']} images, NME {100 * values['nme']:.2f} % of {self.landmarks.size_name}, "
+                f"{domain}: {values['count']} images{_passes_in_words(passes)}, "
+                f"NME {100 * values['nme']:.2f} % of {self.landmarks.size_name}, "
                 f"MSE {values['mse']:.5f}, AUC {values['auc']:.3f}"
                 + (f"; {values['missing']} landmarks without a label" if values["missing"] else "")
             )
@@ -122,3 +127,7 @@ class LandmarkReport(CollectingWriter):
             denormalize_landmarks(label, self.image_size),
         )
         return draw_landmarks(image, points, self.landmarks, target=target)
+
+
+def _passes_in_words(passes: int | None) -> str:
+    return "" if passes is None else f", {passes} forward pass{'es' if passes > 1 else ''} each"

@@ -72,6 +72,7 @@ def test_training_and_evaluation_leave_their_files(root: Path) -> None:
     metrics = json.loads((root / "eval" / "metrics.json").read_text())
     count = metrics["data"]["count"]
     assert count in (3, 4) and 0 < metrics["data"]["nme"] < 10  # 15 % of 24
+    assert metrics["data"]["passes"] == 1
     assert len(list(csv.reader((root / "eval" / "errors.csv").open()))) == 1 + count * 21
     assert Image.open(root / "eval" / "overlay.png").size[0] > 100
     assert not list(root.rglob(".*partial*"))
