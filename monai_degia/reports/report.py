@@ -33,9 +33,9 @@ class LandmarkReport(CollectingWriter):
     """Collect predictions of an evaluator and write what they are worth, per domain.
 
     Files in ``output_dir``: ``metrics.json`` (:func:`summarize_landmarks`, and ``passes``, the forward passes that each
-    prediction took, None where the inferer does not tell), ``errors.csv`` (one row an image and labelled landmark,
-    error in network pixels and over the size) and ``overlay.png`` (rows are domains; dots are predictions, rings the
-    labels).
+    prediction took, fewer where an image's side is known, None where the inferer does not tell), ``errors.csv`` (one
+    row an image and labelled landmark, error in network pixels and over the size) and ``overlay.png`` (rows are
+    domains; dots are predictions, rings the labels).
 
     Args:
         output_dir: folder of the report.
